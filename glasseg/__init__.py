@@ -1,0 +1,3 @@
+"""glasseg: photos of eyeglasses on pure white."""
+
+__version__ = "0.1.0"

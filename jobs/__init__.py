@@ -1,0 +1,1 @@
+"""The Ray jobs of glasseg and their command line."""
