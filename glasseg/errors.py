@@ -1,0 +1,59 @@
+"""What can go wrong, in the user's words.
+
+Three kinds: `GlassegError` ends the run with one line and an exit code, `PhotoError` becomes the row of one photo,
+anything else is a bug and shows its traceback.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+REVIEW_CODES: Final = {
+    "no_glasses": "no glasses were found in the photo",
+    "fills_frame": "the glasses fill nearly the whole frame",
+    "uncertain_mask": "the mask is mostly undecided",
+}
+
+FAILURE_CODES: Final = {
+    "unreadable": "the bytes are no picture that can be decoded",
+    "empty": "the file or object has no bytes",
+    "too_large": "more pixels than --max-pixels allows",
+    "vanished": "listed, but gone when it was read",
+    "denied": "no permission to read this one",
+    "unsafe_name": "the name would leave the destination or can't be a file name",
+    "too_long_name": "the name is longer than the destination allows",
+    "read_error": "the storage could not deliver it",
+    "write_error": "the storage did not take this output",
+    "out_of_memory": "working on it took more memory than a worker may have",
+    "worker_died": "the process that worked on it died",
+    "timeout": "it took too long",
+}
+
+ERROR_CODES: Final = {**REVIEW_CODES, **FAILURE_CODES}
+"""The closed list of `error_code` in the manifest, each with its meaning."""
+
+
+class GlassegError(Exception):
+    """The run can't start or has to stop; the message is one line that names the thing and the way out.
+
+    `exit_code` is the process's exit code: 1 could not run or had to stop, 2 wrong usage.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+class PhotoError(Exception):
+    """One photo can't be done; it becomes a row with `code` (a key of `FAILURE_CODES`) and the message."""
+
+    def __init__(self, code: str, message: str) -> None:
+        if code not in FAILURE_CODES:
+            raise ValueError(f"{code!r} is not in FAILURE_CODES")
+        super().__init__(message)
+        self.code = code
+
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[str, str]]:
+        return PhotoError, (self.code, str(self))

@@ -1,0 +1,172 @@
+"""A folder on a disk as a root: listing, reading and writing, and which faults of a disk stop a run."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.keys import TMP_PREFIX, Entry, check_output_key
+
+RUN_WIDE_ERRNOS: Final = {
+    errno.ENOSPC: "the disk is full: make room and run again",
+    errno.EDQUOT: "the disk quota is used up: make room and run again",
+    errno.EROFS: "the disk is read-only: choose another destination",
+    errno.EACCES: "no permission to write there: change its permissions or choose another destination",
+    errno.EPERM: "not allowed to write there: change its permissions or choose another destination",
+}
+"""Error numbers of a write to a folder that stop a run, each with the way out."""
+
+NAME_ERRNOS: Final = {errno.ENAMETOOLONG: "too_long_name", errno.EILSEQ: "unsafe_name", errno.EINVAL: "unsafe_name"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder on a disk; `path` is absolute and resolved. It need not exist before the first write."""
+
+    path: Path
+
+    @property
+    def uri(self) -> str:
+        """The absolute path."""
+        return str(self.path)
+
+    def uri_of(self, key: str) -> str:
+        """The absolute path of `key`."""
+        return f"{self.uri.rstrip('/')}/{key}"  # joining paths would let an absolute key hide the root
+
+    def list(self, prefix: str = "") -> Iterator[Entry]:
+        """Every file whose key starts with `prefix`, sorted by key; links are followed, but never in a circle.
+
+        A link that leads nowhere is listed with size 0. Raises GlassegError when a folder can't be read.
+        """
+        folder, _, start = prefix.rpartition("/")
+        if folder:
+            check_output_key(folder, self.uri_of(folder))
+        yield from self._walk(f"{folder}/" if folder else "", start, frozenset())
+
+    def _walk(self, folder: str, start: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+        """The files below the key prefix `folder` with names from `start`; `above`: (device, inode) of its parents."""
+        try:
+            here = (self.path / folder).stat()
+            if (here.st_dev, here.st_ino) in above:
+                return
+            with os.scandir(self.path / folder) as scan:
+                found = [(one.name + "/" * _is_folder(one), one) for one in scan if one.name.startswith(start)]
+        except (FileNotFoundError, NotADirectoryError):  # nothing there, or gone since the level above was read
+            return
+        except OSError as error:
+            raise GlassegError(f"can't list the folder {self.path / folder}: {error.strerror}") from error
+        for name, one in sorted(found, key=lambda pair: pair[0]):  # a folder sorts as "name/", as S3 sorts its keys
+            if name.endswith("/"):
+                yield from self._walk(folder + name, "", above | {(here.st_dev, here.st_ino)})
+            else:
+                yield _entry(folder + name, one)
+
+    def read(self, key: str) -> tuple[bytes, str]:
+        """The bytes of `key` and the etag of exactly these bytes.
+
+        Raises PhotoError vanished, denied, read_error or unsafe_name; GlassegError when the folder itself is gone.
+        """
+        uri = self.uri_of(key)
+        check_output_key(key, uri)
+        path = self.path / key
+        try:
+            if path.exists() and not path.is_file():  # opening a pipe would wait forever
+                raise PhotoError("read_error", f"{uri} is not a file")
+            with path.open("rb") as file:
+                state = os.fstat(file.fileno())
+                return file.read(), _folder_etag(state)
+        except OSError as error:
+            if not stat.S_ISDIR(_mode(self.path)):
+                raise GlassegError(f"the folder {self.uri} is gone: is its disk still mounted?") from error
+            if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+                raise PhotoError("vanished", f"{uri} is gone") from error
+            code = "denied" if isinstance(error, PermissionError) else "read_error"
+            raise PhotoError(code, f"{uri}: {error.strerror}") from error
+
+    def write(self, key: str, data: bytes) -> None:
+        """Writes `data` as `key`, whole or not at all, and makes the folders above it.
+
+        Raises PhotoError write_error, too_long_name or unsafe_name, GlassegError when the disk takes no more writes.
+        """
+        with self._write_faults(key):
+            temporary = self.path / TMP_PREFIX / uuid.uuid4().hex  # below the root: replacing must not cross disks
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                with temporary.open("xb") as file:
+                    file.write(data)
+                target = self.path / key
+                target.parent.mkdir(parents=True, exist_ok=True)
+                temporary.replace(target)
+            except BaseException:  # an interrupt must not leave it behind either
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+
+    def exists(self, key: str) -> bool:
+        """Whether a file or link of that name is there; a folder of that name does not count, as on S3."""
+        with self._write_faults(key):
+            try:
+                return not stat.S_ISDIR((self.path / key).lstat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                return False
+
+    def delete(self, key: str) -> None:
+        """Deletes `key`; fine when it is not there. Raises as `write` does."""
+        with self._write_faults(key), suppress(FileNotFoundError, NotADirectoryError):
+            (self.path / key).unlink()
+
+    @contextmanager
+    def _write_faults(self, key: str) -> Iterator[None]:
+        """Checks `key` and turns an OSError inside the block into storage's two kinds of errors."""
+        uri = self.uri_of(key)
+        check_output_key(key, uri)
+        try:
+            yield
+        except OSError as error:
+            if stat.S_ISREG(_mode(self.path)):
+                raise GlassegError(f"{self.uri} is a file, not a folder: choose another destination") from error
+            # macOS answers EPERM when the target is a folder, and that is a fault of this name only
+            if error.errno in RUN_WIDE_ERRNOS and not stat.S_ISDIR(_mode(self.path / key)):
+                raise GlassegError(f"can't write to {uri}: {RUN_WIDE_ERRNOS[error.errno]}") from error
+            code = NAME_ERRNOS.get(error.errno or 0, "write_error")
+            raise PhotoError(code, f"{uri}: {error.strerror}") from error
+
+
+def _mode(path: Path) -> int:
+    """The mode bits of what is at `path`, 0 when nothing can be found out."""
+    try:
+        return path.stat().st_mode
+    except OSError:
+        return 0
+
+
+def _is_folder(one: os.DirEntry[str]) -> bool:
+    """Whether `one` is a folder or a link to one; a link to itself is not."""
+    try:
+        return one.is_dir()
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        return False
+
+
+def _folder_etag(state: os.stat_result) -> str:
+    return f"{state.st_size}-{state.st_mtime_ns}"
+
+
+def _entry(key: str, one: os.DirEntry[str]) -> Entry:
+    """The listing's entry of a file; what can't be looked at has size 0, and reading it will say why."""
+    try:
+        state = one.stat()
+    except OSError:
+        return Entry(key, 0, "0-0")
+    return Entry(key, state.st_size, _folder_etag(state))

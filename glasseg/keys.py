@@ -1,0 +1,55 @@
+"""Keys, the names of photos below a root: which are safe to write, and what a listing says of each.
+
+A key is "/" separated and in the unicode form in which it is stored.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Final
+
+from glasseg.errors import PhotoError
+
+TMP_PREFIX: Final = "_glasseg/tmp/"
+TOO_LONG: Final = "a part of the name is too long (more than 255 bytes)"
+MAX_COMPONENT_BYTES: Final = 255
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing in a listing: `key` relative to the root, `size` in bytes, `etag` changes when the content does.
+
+    The etag is S3's without its quotes; in a folder it is "SIZE-MTIME_NS".
+    """
+
+    key: str
+    size: int
+    etag: str
+
+
+def unsafe_reason(key: str) -> str | None:
+    """Why `key` can't be the name of an output, in words, or None when it can.
+
+    Spaces, +, %, #, leading dots and both unicode normal forms are fine and are kept as they are.
+    """
+    try:
+        parts = key.encode("utf-8").split(b"/")
+    except UnicodeEncodeError:  # a file name of bytes that are no UTF-8; os.listdir turns them into lone surrogates
+        return "the name is not valid unicode"
+    reasons = {
+        "the name is empty": not key,
+        "the name starts at the root of the disk": key.startswith("/"),
+        "a backslash in the name": "\\" in key,  # a separator on Windows, and SeaweedFS stores it as "/"
+        "a control character in the name": any(unicodedata.category(letter) == "Cc" for letter in key),
+        "an empty folder or file name": b"" in parts,
+        'a "." or ".." folder in the name': b"." in parts or b".." in parts,
+        TOO_LONG: max(map(len, parts)) > MAX_COMPONENT_BYTES,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def check_output_key(key: str, uri: str) -> None:
+    """Raises PhotoError when `key` could leave the root or is no name; storage never relies on its callers for that."""
+    if reason := unsafe_reason(key):
+        raise PhotoError("too_long_name" if reason == TOO_LONG else "unsafe_name", f"{uri!r}: {reason}")

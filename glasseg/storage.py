@@ -1,0 +1,131 @@
+"""Folders and S3 prefixes behind one set of methods: all bytes that glasseg reads or writes pass here.
+
+A root is a `Folder` or a `Bucket`; a key is a name below it, "/" separated, in the unicode form in which it is stored.
+A fault of one object is a `PhotoError`, a fault of the whole source or destination a `GlassegError`.
+"""
+
+from __future__ import annotations
+
+import re
+import stat
+import uuid
+from pathlib import Path, PurePosixPath
+
+from glasseg.bucket import Bucket
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.folder import Folder
+from glasseg.keys import TMP_PREFIX, Entry, unsafe_reason
+
+__all__ = [
+    "TMP_PREFIX",
+    "Bucket",
+    "Entry",
+    "Folder",
+    "Root",
+    "check_writable",
+    "open_root",
+    "open_source",
+    "refuse_nested",
+    "unsafe_reason",
+]
+
+Root = Folder | Bucket
+
+
+def _local_path(uri: str) -> Path:
+    path = Path(uri.removeprefix("file://"))
+    return (path.expanduser() if path.parts[:1] == ("~",) else path).absolute()
+
+
+def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
+    """The root that `uri` names: s3://BUCKET/PREFIX, or a folder (~ and file:// are understood). Touches no network.
+
+    Raises GlassegError (wrong usage) for anything else.
+    """
+    scheme, separator, rest = uri.partition("://")
+    if not separator or scheme == "file":
+        if not uri:
+            raise GlassegError("an empty name for a folder: give a folder or s3://bucket/prefix", 2)
+        return Folder(_local_path(uri).resolve())
+    bucket, _, prefix = rest.partition("/")
+    if scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket):
+        raise GlassegError(f"{uri!r} is neither a folder nor s3://bucket/prefix", 2)
+    if {".", ".."} & set(prefix.split("/")):  # some servers would resolve it, past `refuse_nested`
+        raise GlassegError(f'{uri!r} has a "." or ".." in it: write it without', 2)
+    return Bucket(bucket, prefix.strip("/"), endpoint_url)
+
+
+def open_source(uri: str, *, endpoint_url: str | None = None) -> tuple[Root, list[str] | None]:
+    """The root to read from, and None; for the uri of one photo the root above it and [its key].
+
+    On S3 an object counts as one photo when nothing lies below its name plus "/". An empty prefix is no error.
+    Raises GlassegError when the source is missing or can't be reached or listed.
+    """
+    root = open_root(uri, endpoint_url=endpoint_url)
+    if isinstance(root, Bucket):
+        if root.holds_anything() or not root.prefix or uri.endswith("/"):
+            return root, None
+        above, _, name = root.prefix.rpartition("/")
+        parent = Bucket(root.bucket, above, endpoint_url)
+        return (parent, [name]) if parent.exists(name) else (root, None)
+    path = _local_path(uri)  # not resolved: a photo that is a link keeps its own name
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        missing = isinstance(error, (FileNotFoundError, NotADirectoryError))
+        raise GlassegError(f"{path} {'does not exist' if missing else error.strerror}") from error
+    if stat.S_ISREG(mode):
+        return Folder(path.parent.resolve()), [path.name]
+    if not stat.S_ISDIR(mode):
+        raise GlassegError(f"{path} is neither a folder nor a file")
+    return root, None
+
+
+def check_writable(root: Root) -> None:
+    """Proves that `root` takes a write, by writing and deleting one small file; makes the folder when there is none.
+
+    Raises GlassegError otherwise.
+    """
+    key = TMP_PREFIX + uuid.uuid4().hex
+    try:
+        if isinstance(root, Bucket):
+            root.holds_anything()
+        root.write(key, b"glasseg was here")
+        root.delete(key)
+    except PhotoError as error:
+        raise GlassegError(f"can't write to {root.uri}: {error}") from error
+
+
+def refuse_nested(source_uri: str, destination_uri: str) -> None:
+    """Raises GlassegError when the destination is the source, inside it or around it; both uris as the user gave them.
+
+    For one photo as the source that means: beside it is fine (/a/x.jpg to /a/out), the folder that holds it or one
+    further up is not (/a/x.jpg to /a), since the output would replace the photo.
+    """
+    source, destination = open_root(source_uri), open_root(destination_uri)
+    if isinstance(source, Folder) and isinstance(destination, Folder):
+        given = _local_path(source_uri)
+        # A source that is a link lies at two places, and writing to either can change it.
+        clash = any(_overlap(one, destination.path) for one in (source.path, given.parent.resolve() / given.name))
+    elif isinstance(source, Bucket) and isinstance(destination, Bucket):
+        one, other = (PurePosixPath("/", root.bucket, root.prefix) for root in (source, destination))
+        clash = one.is_relative_to(other) or other.is_relative_to(one)
+    else:
+        return
+    if clash:
+        message = f"the destination {destination.uri} is the source {source.uri}, inside it or around it"
+        raise GlassegError(f"{message}: choose a place beside it")
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    """Whether one of two absolute paths is, or lies below, the other, also under other spellings of the disk's."""
+    if one.is_relative_to(other) or other.is_relative_to(one):
+        return True
+    return any(_same(one, up) for up in (other, *other.parents)) or any(_same(other, up) for up in one.parents)
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)  # catches names in another case, and folders mounted twice
+    except OSError:
+        return False
