@@ -1,0 +1,105 @@
+"""Pure white where alpha is 0, the photo where it is 255, and a word when a person should look."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from glasseg.errors import REVIEW_CODES
+from glasseg.whitening import MaskFacts, bounding_box, compose, measure, review_code
+
+
+def random_pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """A photo, and an alpha with plenty of zeros, full and half values, in a part of the frame."""
+    rng = np.random.default_rng(seed)
+    alpha = rng.choice(np.uint8([0, 255, 1, 254, *range(0, 256, 5)]), (height, width))
+    y, x = rng.integers(0, height), rng.integers(0, width)
+    alpha[:y], alpha[:, :x] = 0, 0
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8), alpha
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10**6), st.integers(1, 60), st.integers(1, 60))
+def test_compose_is_the_float_formula(seed: int, height: int, width: int) -> None:
+    image, alpha = random_pair(seed, height, width)
+    before = image.copy(), alpha.copy()
+    result = compose(image, alpha)
+    # 255 is odd, so there are no ties, and the rounded formula is met exactly.
+    assert np.array_equal(result, np.round(255 - (255.0 - image) * alpha[..., None] / 255))
+    assert (result[alpha == 0] == 255).all() and np.array_equal(result[alpha == 255], image[alpha == 255])
+    assert np.array_equal(image, before[0]) and np.array_equal(alpha, before[1])
+
+
+def test_compose_is_exact_for_every_value_and_every_alpha() -> None:
+    values, alpha = np.meshgrid(np.arange(256, dtype=np.uint8), np.arange(256, dtype=np.uint8))
+    expected = np.round(255 - (255.0 - values) * alpha / 255)
+    assert np.array_equal(compose(np.dstack([values] * 3), alpha)[..., 1], expected)
+
+
+def test_compose_of_nothing_is_pure_white() -> None:
+    image, alpha = random_pair(1, 20, 30)
+    assert (compose(image, np.zeros_like(alpha)) == 255).all()
+
+
+def test_compose_takes_views_and_read_only_arrays() -> None:
+    image, alpha = random_pair(2, 40, 50)
+    expected = compose(image[3:30, 4:44].copy(), alpha[3:30, 4:44].copy())
+    image.flags.writeable = alpha.flags.writeable = False
+    assert np.array_equal(compose(image[3:30, 4:44], alpha[3:30, 4:44]), expected)
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+def test_bounding_box_is_half_open_and_tight(height: int, width: int, data: st.DataObject) -> None:
+    points = st.tuples(st.integers(0, height - 1), st.integers(0, width - 1))
+    found = data.draw(st.lists(points, min_size=1, max_size=4))
+    alpha = np.zeros((height, width), np.uint8)
+    for y, x in found:
+        alpha[y, x] = 1
+    ys, xs = zip(*found, strict=True)
+    assert bounding_box(alpha) == (min(xs), min(ys), max(xs) + 1, max(ys) + 1)
+
+
+def test_nothing_found_has_no_box_and_no_confidence() -> None:
+    alpha = np.zeros((5, 6), np.uint8)
+    assert bounding_box(alpha) is None
+    facts = measure(alpha, np.full((5, 6), 0.1, np.float32))
+    assert facts == MaskFacts(coverage=0.0, bbox=None, confidence=None)
+    assert review_code(facts) == "no_glasses"
+
+
+@pytest.mark.parametrize("size", [(33, 47), (4, 1), (1, 4), (4, 4), (1, 1)])
+def test_measure_says_what_the_manifest_promises(size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(5)
+    alpha = rng.integers(1, 256, size, dtype=np.uint8)
+    alpha[size[0] // 2 + 1 :] = 0
+    probability = rng.random(size, dtype=np.float32)
+    facts = measure(alpha, probability)
+    assert facts.coverage == pytest.approx(alpha.mean() / 255)
+    assert facts.bbox == bounding_box(alpha)
+    assert facts.confidence == pytest.approx(np.abs(2 * probability - 1)[alpha > 0].mean(), abs=1e-6)
+
+
+def test_facts_are_plain_numbers_for_the_manifest() -> None:
+    facts = measure(np.full((4, 4), 9, np.uint8), np.full((4, 4), 0.9, np.float32))
+    assert type(facts.coverage) is float and type(facts.confidence) is float
+    assert facts.bbox is not None and all(type(edge) is int for edge in facts.bbox)
+
+
+@pytest.mark.parametrize(
+    ("coverage", "confidence", "code"),
+    [
+        (0.1, 0.9, None),
+        (0.004, 0.6, None),  # a wire frame, small in the photo
+        (0.0001, 0.9, "no_glasses"),
+        (0.0, None, "no_glasses"),
+        (0.95, 0.99, "fills_frame"),
+        (0.95, 0.1, "fills_frame"),
+        (0.3, 0.1, "uncertain_mask"),
+    ],
+)
+def test_review_code(coverage: float, confidence: float | None, code: str | None) -> None:
+    assert review_code(MaskFacts(coverage, (0, 0, 1, 1), confidence)) == code
+    assert code is None or code in REVIEW_CODES
