@@ -1,0 +1,58 @@
+"""What makes photos stale when options change, and what does not."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any
+
+import pytest
+
+from glasseg import config
+from glasseg.config import WhitenConfig
+
+DEFAULT = WhitenConfig().options_id
+OUTPUT_OPTIONS: dict[str, list[Any]] = {"mask": [True], "format": ["jpeg", "png", "webp"], "quality": [80, 96]}
+OTHER_VALUES = {
+    "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5, "address": "ray://there:1",
+    "limit": 5, "max_flagged": 0.5, "max_pixels": 9, "endpoint_url": "http://there", "overwrite": True,
+    "verbose": True, "summary_json": "s.json",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in OUTPUT_OPTIONS.items() for value in values]
+)
+def test_an_option_that_changes_outputs_changes_the_id(name: str, value: Any) -> None:
+    assert replace(WhitenConfig(), **{name: value}).options_id != DEFAULT
+
+
+def test_different_choices_have_different_ids() -> None:
+    choices = [WhitenConfig(**{name: value}) for name, values in OUTPUT_OPTIONS.items() for value in values]
+    choices.append(WhitenConfig(format="png", mask=True))
+    assert len({choice.options_id for choice in choices}) == len(choices)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(WhitenConfig) if field.name not in OUTPUT_OPTIONS])
+def test_any_other_option_leaves_photos_fresh(name: str) -> None:
+    # every option is in one of the two tables: a new one has to be put in the right one
+    assert replace(WhitenConfig(), **{name: OTHER_VALUES[name]}).options_id == DEFAULT
+
+
+def test_a_default_given_by_hand_is_still_the_default() -> None:
+    assert WhitenConfig(mask=False, format="keep", quality=95).options_id == DEFAULT
+
+
+def test_ids_are_the_same_on_every_machine_and_in_every_release() -> None:
+    assert config.PIPELINE_VERSION == 1
+    assert DEFAULT == "1c8babbd86f2"
+    assert WhitenConfig(format="png").options_id == "7c58349cf179"
+
+
+def test_a_new_pipeline_version_makes_photos_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(config, "PIPELINE_VERSION", config.PIPELINE_VERSION + 1)
+    assert WhitenConfig().options_id != DEFAULT
+
+
+def test_the_record_of_a_run_names_only_what_was_chosen() -> None:
+    assert WhitenConfig().chosen() == {}
+    assert WhitenConfig(format="png", limit=3, quality=95).chosen() == {"format": "png", "limit": 3}
