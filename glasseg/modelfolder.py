@@ -1,0 +1,131 @@
+"""A model folder: `model.json` (what the network is and how its output becomes alpha) and `model.weights.h5`.
+
+Nothing in it is pickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import tempfile
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.storage import Folder, Root, open_root
+
+if TYPE_CHECKING:
+    import keras
+
+SPEC_NAME = "model.json"
+WEIGHTS_NAME = "model.weights.h5"
+PACKAGED = "packaged"
+"""Name that stands for the model inside the package."""
+
+_INFERENCE_FIELDS = ("preset", "input_side", "resize", "looks", "threshold", "ramp", "weights_sha256")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What inference depends on, and in `training` what people want to know about the model.
+
+    `preset` and `input_side` (pixels) as in `unet`; `resize` is letterbox or stretch; `looks` 1 or 2 (2: what was found
+    is cropped and segmented again); alpha = clip((p - threshold) / ramp + 0.5, 0, 1). Raises ValueError for values that
+    no segmenter could use.
+    """
+
+    preset: str
+    input_side: int
+    resize: str
+    looks: int
+    threshold: float
+    ramp: float
+    weights_sha256: str
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.resize not in {"letterbox", "stretch"} or self.looks not in {1, 2}:
+            raise ValueError(f"resize {self.resize!r} with looks {self.looks!r}")
+        for name in ("threshold", "ramp"):
+            object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one model
+        if not 0 < self.threshold < 1 or not 0.001 <= self.ramp < math.inf:
+            raise ValueError(f"threshold {self.threshold} with ramp {self.ramp}")
+
+    @property
+    def model_id(self) -> str:
+        """Preset and twelve hex digits; equal for models that give the same alpha, whatever their dates and metrics."""
+        inference = {name: getattr(self, name) for name in _INFERENCE_FIELDS}
+        digest = hashlib.sha256(json.dumps(inference, sort_keys=True).encode()).hexdigest()
+        return f"{self.preset}-{digest[:12]}"
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """A model in memory: small enough to travel to workers through the object store, whatever they can reach."""
+
+    spec: ModelSpec
+    weights: bytes
+
+    def network(self) -> keras.Model:
+        """Build the network and load its weights (imports keras; the dtype policy is the caller's)."""
+        from glasseg import unet  # noqa: PLC0415  (takes seconds, and the driver never needs it)
+
+        network = unet.build(self.spec.preset)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / WEIGHTS_NAME
+            path.write_bytes(self.weights)
+            network.load_weights(path)
+        return network
+
+
+def save(
+    folder: Path, network: keras.Model, *, resize: str, looks: int, threshold: float, ramp: float, training: dict
+) -> ModelSpec:
+    """Write `network` and its `model.json` into `folder`, in place of a model that is there.
+
+    Both files are complete before they get their names, the weights first: a folder that was left half-way is either
+    still the old model, or refused by `load`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as new:
+        weights, description = Path(new) / WEIGHTS_NAME, Path(new) / SPEC_NAME
+        network.save_weights(weights)
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()
+        side = int(network.input_shape[1])
+        spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, training)
+        description.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
+        weights.replace(folder / WEIGHTS_NAME)
+        description.replace(folder / SPEC_NAME)
+    return spec
+
+
+def load(uri: str, *, endpoint_url: str | None = None) -> ModelFolder:
+    """Read a model folder from a path, `s3://…`, or the package (`PACKAGED`).
+
+    Raises GlassegError when it is missing, unreadable, or when json and weights do not belong together.
+    """
+    root: Root = open_root(packaged_folder() if uri == PACKAGED else uri, endpoint_url=endpoint_url)
+    wanted = f"a model is a folder with {SPEC_NAME} and {WEIGHTS_NAME}, as `glasseg train` writes it"
+    if isinstance(root, Folder) and not root.path.is_dir():
+        raise GlassegError(f"no model in {uri}: there is no such folder; {wanted}")
+    try:
+        text, weights = root.read(SPEC_NAME)[0], root.read(WEIGHTS_NAME)[0]
+    except PhotoError as error:
+        raise GlassegError(f"no model in {uri}: {error}; {wanted}") from error
+    try:
+        spec = ModelSpec(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise GlassegError(f"{root.uri_of(SPEC_NAME)} is not a model description: {error}") from error
+    if hashlib.sha256(weights).hexdigest() != spec.weights_sha256:
+        raise GlassegError(
+            f"{root.uri_of(WEIGHTS_NAME)} is not what {SPEC_NAME} describes: copy both files of the model again"
+        )
+    return ModelFolder(spec, weights)
+
+
+def packaged_folder() -> str:
+    """Path of the model inside the installed package."""
+    return str(resources.files("glasseg") / "weights")

@@ -1,0 +1,153 @@
+"""Training pictures: reproducible, the truth says what shows, and backdrops hold no surprises."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from glasseg import backdrops, composites
+from glasseg.composites import Sample, composite, make_sample
+from glasseg.drawing import draw_photo
+from glasseg.pairs import read_index
+from glasseg.stock import Layer, Stock, load_stock
+
+SIDE = 128
+GREEN = (20, 200, 30)
+RED = (220, 10, 15)
+
+
+class Plain(np.random.Generator):
+    """A generator for which no chance ever comes up, so that nothing is recoloured, blurred, covered or banded."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(np.random.PCG64(seed))
+
+    def random(self, *args: object, **kwargs: object) -> float:  # type: ignore[override]
+        return 0.995
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
+    """Two drawn products on white, a drawn scene, a background of noise and one drawn photo, through files."""
+    folder, rows = tmp_path_factory.mktemp("data"), ["file,kind,product_group,split"]
+    for number, kind in enumerate(["product", "product", "scene"]):
+        drawn = draw_photo(np.random.default_rng(number), (150, 200))
+        share = drawn.coverage[..., None]
+        image = drawn.image if kind == "scene" else np.rint(drawn.image * share + 255 * (1 - share)).astype(np.uint8)
+        label = np.where(drawn.coverage > 0.5, 255, 0).astype(np.uint8)
+        if kind == "scene":
+            label[:20] = 64
+        cv2.imwrite(str(folder / f"{number}.png"), image[..., ::-1])
+        cv2.imwrite(str(folder / f"{number}_mask.png"), label)
+        rows.append(f"{number}.png,{kind},,train")
+    noise = np.random.default_rng(9).integers(0, 256, (90, 120, 3), dtype=np.uint8)
+    cv2.imwrite(str(folder / "bg.png"), noise)
+    (folder / "index.csv").write_text("\n".join([*rows, "bg.png,background,,train"]))
+    return load_stock(read_index(Path(folder)), "train", drawn=1)
+
+
+@pytest.fixture(scope="module")
+def red_on_green() -> Stock:
+    """A red ring as the only product, plain green as the only background."""
+    coverage = np.zeros((120, 200), np.uint8)
+    cv2.ellipse(coverage, (100, 60), (80, 45), 0, 0, 360, 255, 18)
+    photo = np.where(coverage[..., None] > 0, np.uint8(RED), np.uint8(255))
+    layer = Layer(photo, coverage, np.zeros_like(coverage))
+    return Stock([[layer]], [], [np.full((80, 80, 3), GREEN, np.uint8)], [])
+
+
+def check(sample: Sample, side: int) -> None:
+    assert sample.image.shape == (side, side, 3) and sample.coverage.shape == sample.weight.shape == (side, side)
+    assert sample.image.dtype == sample.coverage.dtype == sample.weight.dtype == np.uint8
+    assert set(np.unique(sample.weight)) <= {0, 255}
+
+
+def same(a: Sample, b: Sample) -> bool:
+    pairs = ((a.image, b.image), (a.coverage, b.coverage), (a.weight, b.weight))
+    return all(np.array_equal(one, other) for one, other in pairs)
+
+
+def test_a_seed_gives_one_picture_and_another_seed_another(stock: Stock) -> None:
+    pictures = [make_sample(stock, np.random.default_rng([1, i]), SIDE) for i in range(40)]
+    for i, picture in enumerate(pictures):
+        check(picture, SIDE)
+        assert same(picture, make_sample(stock, np.random.default_rng([1, i]), SIDE))
+    assert len({picture.image.tobytes() for picture in pictures}) == 40
+    assert any((picture.weight == 0).any() for picture in pictures)  # letterbox bands, and the scene's label 64
+
+
+def test_almost_every_picture_shows_glasses(stock: Stock) -> None:
+    covered = [composite(stock, np.random.default_rng(i), SIDE).coverage.mean() / 255 for i in range(30)]
+    assert sum(0.005 < share < 0.6 for share in covered) >= 28
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(red_on_green: Stock, seed: int) -> None:
+    sample = composite(red_on_green, Plain(seed), SIDE, "photo")
+    check(sample, SIDE)
+    inside, outside = sample.image[sample.coverage == 255], sample.image[sample.coverage == 0]
+    assert len(inside) > 50 and len(outside) > 50
+    assert np.abs(inside.astype(int) - RED).max() <= 3
+    # the backdrop may lie in the shadow: darker, of the same hue
+    assert (outside <= np.add(GREEN, 3)).all() and (outside[:, 1] > outside[:, [0, 2]].max(axis=1)).all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_edge_pixel_mixes_product_and_backdrop_by_its_coverage(red_on_green: Stock, seed: int) -> None:
+    layer = red_on_green.layers[0][0]
+    coverage = np.random.default_rng(seed).integers(0, 256, (40, 40), dtype=np.uint8)
+    share = coverage[..., None] / 255
+    photo = np.rint(share * np.array(RED) + 255 * (1 - share)).astype(np.uint8)
+    backdrop = np.full((40, 40, 3), GREEN, np.uint8)
+    merged = composites._merged(photo, coverage, np.zeros_like(coverage), backdrop, Plain(seed))
+    assert np.abs(merged - (share * np.array(RED) + (1 - share) * np.array(GREEN))).max() <= 1.6
+    assert layer.photo.dtype == merged.dtype
+
+
+def test_through_a_tinted_lens_the_backdrop_darkens_the_product() -> None:
+    class SeeThrough(Plain):
+        def random(self, *args: object, **kwargs: object) -> float:  # type: ignore[override]
+            return next(self.chances)
+
+        chances = iter([0.9, 0.9, 0.0])
+
+    grey, full = np.full((4, 4, 3), 120, np.uint8), np.full((4, 4), 255, np.uint8)
+    merged = composites._merged(grey, full, full, np.zeros((4, 4, 3), np.uint8), SeeThrough(1))
+    assert (merged < 120).all() and (merged > 40).all()
+
+
+def test_letterbox_bands_repeat_the_edge_and_are_not_scored() -> None:
+    image = np.random.default_rng(2).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+    for chance, turned in ((0.9, False), (0.1, True)):
+
+        class Fixed(Plain):
+            def random(self, *args: object, value: float = chance, **kwargs: object) -> float:  # type: ignore[override]
+                return value
+
+        banded, weight = composites._banded(image.copy(), np.full((40, 40), 255, np.uint8), 5, Fixed(1))
+        if turned:
+            banded, weight = banded.transpose(1, 0, 2), weight.T
+        assert (banded[:5] == image.transpose(1, 0, 2)[5] if turned else banded[:5] == image[5]).all()
+        assert (weight[:5] == 0).all() and (weight[-5:] == 0).all() and (weight[5:-5] == 255).all()
+        assert np.array_equal(banded[5:-5], (image.transpose(1, 0, 2) if turned else image)[5:-5])
+
+
+@pytest.mark.parametrize("kind", [*backdrops.KINDS, None])
+@pytest.mark.parametrize("photos", [0, 2])
+def test_a_backdrop_is_a_picture_of_its_own_with_or_without_photos(kind: str | None, photos: int) -> None:
+    scenes = [np.random.default_rng(i).integers(0, 256, (50, 70, 3), dtype=np.uint8) for i in range(photos)]
+    for seed in range(8):
+        one, again = (backdrops.draw(np.random.default_rng(seed), 96, scenes, kind) for _ in range(2))
+        assert one.shape == (96, 96, 3) and one.dtype == np.uint8
+        assert np.array_equal(one, again)
+
+
+def test_backdrops_leave_their_photos_as_they_are() -> None:
+    scene = np.random.default_rng(1).integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    before = scene.copy()
+    for seed in range(20):
+        backdrops.draw(np.random.default_rng(seed), 96, [scene], "photo")
+    assert np.array_equal(scene, before)

@@ -1,0 +1,166 @@
+"""A model folder comes back as it was saved, from a disk and from S3, and anything half or changed is refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glasseg import modelfolder
+from glasseg.errors import GlassegError
+from glasseg.modelfolder import SPEC_NAME, WEIGHTS_NAME, ModelFolder, ModelSpec
+from glasseg.storage import open_root
+
+SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, {"minutes": 90})
+
+
+@pytest.fixture
+def model_uri(new_uri: Callable[[], str]) -> str:
+    """A model with made-up weights: `load` looks at their hash only."""
+    uri = new_uri()
+    put(uri, b"weights", SPEC)
+    return uri
+
+
+def put(uri: str, weights: bytes | None, spec: ModelSpec | bytes | None) -> None:
+    """Write a model folder; of a ModelSpec the hash is made right."""
+    import hashlib
+
+    root = open_root(uri)
+    if weights is not None:
+        root.write(WEIGHTS_NAME, weights)
+    if isinstance(spec, ModelSpec):
+        spec = json.dumps(asdict(replace(spec, weights_sha256=hashlib.sha256(weights or b"").hexdigest()))).encode()
+    if spec is not None:
+        root.write(SPEC_NAME, spec)
+
+
+def test_a_saved_model_comes_back(untrained_folder: Path, untrained_model: ModelFolder, tmp_path: Path) -> None:
+    network, again = untrained_model.network(), untrained_model.network()
+    for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
+        assert np.array_equal(one, other)
+    spec = modelfolder.save(
+        tmp_path, network, resize="letterbox", looks=1, threshold=0.5, ramp=0.6, training={"note": "later"}
+    )
+    assert {path.name for path in tmp_path.iterdir()} == {SPEC_NAME, WEIGHTS_NAME}
+    loaded = modelfolder.load(str(tmp_path))
+    assert loaded.spec == spec
+    assert (spec.preset, spec.input_side, spec.training) == ("compact", 512, {"note": "later"})
+    for one, other in zip(network.get_weights(), loaded.network().get_weights(), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_saving_twice_replaces_the_model(untrained_model: ModelFolder, tmp_path: Path) -> None:
+    network = untrained_model.network()
+    rest: dict[str, Any] = {"resize": "letterbox", "looks": 1, "ramp": 0.6, "training": {}}
+    first = modelfolder.save(tmp_path / "new" / "model", network, threshold=0.5, **rest)
+    second = modelfolder.save(tmp_path / "new" / "model", network, threshold=0.4, **rest)
+    assert modelfolder.load(str(tmp_path / "new" / "model")).spec == second != first
+
+
+def test_a_save_that_breaks_off_leaves_the_old_model(
+    untrained_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = untrained_model.network()
+    rest: dict[str, Any] = {"resize": "letterbox", "looks": 1, "ramp": 0.6, "training": {}}
+    first = modelfolder.save(tmp_path, network, threshold=0.5, **rest)
+
+    def half(path: Path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(network, "save_weights", half)
+    with pytest.raises(OSError, match="disk full"):
+        modelfolder.save(tmp_path, network, threshold=0.4, **rest)
+    assert modelfolder.load(str(tmp_path)).spec == first
+    assert {path.name for path in tmp_path.iterdir()} == {SPEC_NAME, WEIGHTS_NAME}
+
+
+def test_a_model_is_loaded_from_a_folder_and_from_s3(model_uri: str) -> None:
+    model = modelfolder.load(model_uri)
+    assert model.weights == b"weights" and model.spec.training == {"minutes": 90}
+    assert model.spec.model_id.startswith("compact-")
+
+
+def test_a_model_travels_to_workers(model_uri: str) -> None:
+    model = modelfolder.load(model_uri)
+    assert pickle.loads(pickle.dumps(model)) == model
+
+
+def test_changed_weights_are_refused_naming_the_file(model_uri: str) -> None:
+    put(model_uri, b"weights of another model", None)
+    with pytest.raises(GlassegError, match=rf"{model_uri}/model\.weights\.h5 is not what model\.json describes"):
+        modelfolder.load(model_uri)
+
+
+@pytest.mark.parametrize("gone", [SPEC_NAME, WEIGHTS_NAME])
+def test_half_a_model_is_refused_naming_what_is_missing(model_uri: str, gone: str) -> None:
+    open_root(model_uri).delete(gone)
+    with pytest.raises(GlassegError, match=rf"no model in {model_uri}: .*{gone} is gone"):
+        modelfolder.load(model_uri)
+
+
+def test_a_missing_folder_is_refused_naming_it_and_what_a_model_is(new_uri: Callable[[], str]) -> None:
+    uri = new_uri() + "/nothing-here"
+    with pytest.raises(GlassegError, match=rf"no model in {uri}: .*model\.json") as caught:
+        modelfolder.load(uri)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_json_itself_is_no_model_folder(untrained_folder: Path) -> None:
+    with pytest.raises(GlassegError, match="no model in"):
+        modelfolder.load(str(untrained_folder / SPEC_NAME))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"no json",
+        b"[]",
+        b"{}",
+        b"null",
+        b"\xff\xfe",
+        json.dumps({**asdict(SPEC), "added_by_a_later_release": 1}).encode(),
+        json.dumps({**asdict(SPEC), "resize": "crop"}).encode(),
+        json.dumps({**asdict(SPEC), "looks": 3}).encode(),
+        json.dumps({**asdict(SPEC), "ramp": 0}).encode(),
+        json.dumps({**asdict(SPEC), "ramp": None}).encode(),
+        json.dumps({**asdict(SPEC), "threshold": 1.5}).encode(),
+        json.dumps({**asdict(SPEC), "looks": []}).encode(),
+    ],
+)
+def test_a_json_that_describes_no_model_is_refused_naming_it(tmp_path: Path, text: bytes) -> None:
+    put(str(tmp_path), b"weights", text)
+    with pytest.raises(GlassegError, match=r"model\.json is not a model description"):
+        modelfolder.load(str(tmp_path))
+
+
+def test_the_id_does_not_depend_on_dates_and_metrics() -> None:
+    assert replace(SPEC, training={"iou": 0.9, "finished": "today"}).model_id == SPEC.model_id
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"preset": "baseline"},
+        {"input_side": 256},
+        {"resize": "stretch"},
+        {"looks": 2},
+        {"threshold": 0.45},
+        {"ramp": 0.5},
+        {"weights_sha256": "cd" * 32},
+    ],
+)
+def test_the_id_changes_with_what_inference_depends_on(change: dict[str, Any]) -> None:
+    assert replace(SPEC, **change).model_id != SPEC.model_id
+
+
+def test_a_whole_number_is_the_same_model() -> None:
+    assert replace(SPEC, ramp=1).model_id == replace(SPEC, ramp=1.0).model_id
