@@ -1,0 +1,121 @@
+"""Pictures for people: photos before and after, side by side on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+Pair = tuple[np.ndarray | None, np.ndarray | None, str]
+"""Before, after (each H×W×3 uint8 RGB of any size, or None where there is no picture) and the caption's lines."""
+
+LIMIT: Final = 48
+"""Pairs on one sheet: in three columns it is then 5000 pixels high, which viewers still open with ease."""
+
+THUMB: Final = (216, 288)
+"""(height, width) of the room for one picture; pictures of another aspect are centred in it."""
+
+_GAP, _MARGIN = 8, 24
+_NAME_SIZE, _WORD_SIZE, _LEADING = 20, 17, 25
+# The page is a little darker than white, so that pure white shows as such; the frame does the rest.
+_PAGE, _FRAME, _NO_PICTURE = (246, 246, 245), (172, 172, 172), (232, 232, 230)
+_INK, _GREY = (34, 34, 34), (104, 104, 104)
+_PAIR_WIDTH = 2 * THUMB[1] + _GAP
+
+
+def contact_sheet(
+    pairs: Iterable[Pair], columns: int = 3, *, limit: int = LIMIT, total: int | None = None
+) -> np.ndarray:
+    """Draw pairs of before | after with their captions in rows of `columns`: H×W×3 uint8 RGB.
+
+    Of a caption the first line is set as the name, further ones smaller; what is too long is cut in the middle. No more
+    than `limit` pairs are taken from `pairs`, which may make them one by one: pictures are shrunk as they come, so a
+    sheet of large photos needs little memory. With `total`, how many there are in all, the sheet says when some are
+    left out. Raises ValueError when there is no pair or no column.
+    """
+    cells = [(_shrink(before), _shrink(after), caption.split("\n")) for before, after, caption in islice(pairs, limit)]
+    if not cells or columns < 1:
+        raise ValueError("a contact sheet needs a pair to show and a column to show it in")
+    columns = min(columns, len(cells))
+    rows = [cells[i : i + columns] for i in range(0, len(cells), columns)]
+    step = THUMB[0] + max(len(lines) for *_, lines in cells) * _LEADING + _MARGIN + 4
+    left_out = total is not None and total > len(cells)
+    head, foot = _MARGIN + _LEADING, _LEADING if left_out else 0
+    width = columns * (_PAIR_WIDTH + _MARGIN) + _MARGIN
+    sheet = Image.new("RGB", (width, head + len(rows) * step + foot), _PAGE)
+    draw = ImageDraw.Draw(sheet)
+    for column in range(columns):
+        x = _MARGIN + column * (_PAIR_WIDTH + _MARGIN)
+        _text(draw, (x, _MARGIN // 2), "before", _WORD_SIZE, _GREY)
+        _text(draw, (x + THUMB[1] + _GAP, _MARGIN // 2), "after", _WORD_SIZE, _GREY)
+        for y, row in enumerate(rows):
+            if column < len(row):
+                _draw_pair(sheet, draw, (x, head + y * step), row[column])
+    if left_out:
+        _text(draw, (_MARGIN, head + len(rows) * step - 8), f"{len(cells)} of {total} shown", _WORD_SIZE, _GREY)
+    return np.array(sheet)
+
+
+def _shrink(picture: np.ndarray | None) -> np.ndarray | None:
+    """Fit a picture (H×W×3 uint8) into `THUMB`, its aspect kept; small ones are enlarged."""
+    if picture is None:
+        return None
+    height, width = picture.shape[:2]
+    scale = min(THUMB[0] / height, THUMB[1] / width)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _draw_pair(
+    sheet: Image.Image,
+    draw: ImageDraw.ImageDraw,
+    corner: tuple[int, int],
+    cell: tuple[np.ndarray | None, np.ndarray | None, Sequence[str]],
+) -> None:
+    """One cell of the sheet: two thumbs in thin frames, the caption under them; `corner` is its (x, y)."""
+    x, y = corner
+    for i, thumb in enumerate(cell[:2]):
+        _draw_thumb(sheet, draw, (x + i * (THUMB[1] + _GAP), y), thumb)
+    for i, line in enumerate(cell[2]):
+        size, ink = (_NAME_SIZE, _INK) if i == 0 else (_WORD_SIZE, _GREY)
+        _text(draw, (x, y + THUMB[0] + 6 + i * _LEADING), line, size, ink)
+
+
+def _draw_thumb(
+    sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], thumb: np.ndarray | None
+) -> None:
+    """A thumb in the middle of its room with the frame just around it, or an empty plate."""
+    x, y = corner
+    if thumb is None:
+        draw.rectangle((x, y, x + THUMB[1] - 1, y + THUMB[0] - 1), fill=_NO_PICTURE, outline=_FRAME)
+        draw.text((x + THUMB[1] / 2, y + THUMB[0] / 2), "no picture", _GREY, _font(_WORD_SIZE), anchor="mm")
+        return
+    height, width = thumb.shape[:2]
+    x, y = x + (THUMB[1] - width) // 2, y + (THUMB[0] - height) // 2
+    sheet.paste(Image.fromarray(thumb), (x, y))
+    draw.rectangle((x - 1, y - 1, x + width, y + height), outline=_FRAME)
+
+
+def _text(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int, ink: tuple[int, int, int]) -> None:
+    """A line of text no wider than a pair."""
+    font = _font(size)
+    draw.text(corner, _cut(text, font), ink, font)
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
+    """`text` when it fits under a pair; else with … for its middle, since the ends of names tell them apart."""
+    keep = len(text)
+    shown = text
+    while keep > 2 and font.getlength(shown) > _PAIR_WIDTH:
+        keep -= 1
+        shown = f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
+    return shown
+
+
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own font: no font file to find, the same letters on every machine (Latin script only)."""
+    return ImageFont.load_default(size)

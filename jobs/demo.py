@@ -1,0 +1,228 @@
+"""`glasseg demo`: a small catalog is drawn, whitened by the real job, and shown. Needs no data and no network."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any, Final
+
+import click
+import numpy as np
+
+from glasseg import images, manifest, modelfolder, plots
+from glasseg.catalog import is_photo
+from glasseg.config import DemoConfig, WhitenConfig
+from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.images import output_name
+from glasseg.storage import Folder
+from jobs.report import say
+from jobs.whiten import whiten
+
+SIZE: Final = (1200, 1600)
+"""(height, width) of the drawn photos."""
+QUALITY: Final = 92
+
+COLUMNS: Final = ("key", "status", "mask_coverage", "confidence", "ms")
+TABLE_WIDTH: Final = 100
+
+MARK: Final = "glasseg-demo.txt"
+ABOUT: Final = """\
+This folder was made by `glasseg demo`.
+
+photos/             drawn photos of glasses that were never made; photos of your own may join them
+white/              the same on pure white
+white/_glasseg/     the manifest (parquet, one row per photo) and a summary of every run
+before-after.png    all of it at a glance
+
+`glasseg demo` does here what is new or has changed. The folder can be deleted at any time.
+"""
+"""Says what the folder is, and tells a later demo that it may work there."""
+
+
+def demo(config: DemoConfig) -> int:
+    """Draw a catalog into OUT/photos, whiten it into OUT/white, show it; the exit code of whiten.
+
+    What is there already stays: a second run draws and whitens only what is missing. Raises GlassegError as whiten
+    does, and when OUT holds something else.
+    """
+    out = Path(config.out).absolute()
+    modelfolder.load(config.model)  # a missing model is better known before anything is drawn
+    _take(out, config.overwrite)
+    _draw_catalog(out / "photos", config)
+    os.environ.pop("RAY_ADDRESS", None)  # the workers of a cluster elsewhere could not see OUT
+    with redirect_stdout(sys.stderr):  # whiten's closing line is one of the words here; the data is the table
+        options = WhitenConfig(model=config.model, overwrite=config.overwrite, verbose=config.verbose)
+        code = whiten(str(out / "photos"), str(out / "white"), options)
+    rows = last_rows(out)
+    _replace(out / "before-after.png", images.encode(_sheet(out, rows), "png", 100))
+    say()
+    click.echo(table(rows))
+    _say_where(out, config.model)
+    return code
+
+
+def _take(out: Path, overwrite: bool) -> None:
+    """Make OUT ours. Raises GlassegError when it holds something that no demo put there."""
+    try:
+        strange = out.is_dir() and not (out / MARK).exists() and any(out.iterdir())
+        if strange and not overwrite:
+            raise GlassegError(
+                f"{_shown(out)} is not empty and not from a demo: choose another --out, or add --overwrite"
+            )
+        (out / "photos").mkdir(parents=True, exist_ok=True)
+        (out / MARK).write_text(ABOUT, encoding="utf-8")
+    except OSError as error:
+        raise GlassegError(f"can't write to {_shown(out)}: {error.strerror}") from error
+
+
+# --- drawing ---
+
+
+def _draw_catalog(folder: Path, config: DemoConfig) -> None:
+    """Draw the catalog of a seed into `folder`. A photo that is there stays as it is, unless `overwrite`."""
+    from tqdm import tqdm
+
+    say(f"Drawing {config.photos} photos of glasses into {_shown(folder)}")
+    taken: set[str] = set()
+    with ThreadPoolExecutor(min(config.photos, os.cpu_count() or 1)) as pool:
+        drawn = pool.map(_draw, *zip(*_subjects(config.photos, config.seed), strict=True))
+        # disable=None: no bar without a terminal
+        bar = tqdm(drawn, total=config.photos, desc="draw", unit=" photos", leave=False, disable=None)
+        for i, photo in enumerate(bar):
+            path = folder / _file_name(i, photo.name, taken)
+            if config.overwrite or not path.exists():
+                _replace(path, images.encode(photo.image, images.format_of(path.name), QUALITY))
+
+
+def _subjects(photos: int, seed: int) -> list[tuple[list[int], str]]:
+    """A seed and a scene for every photo; each scene comes once before any comes again."""
+    rng = np.random.default_rng(seed)
+    scenes: list[str] = []
+    while len(scenes) < photos:
+        scenes += [str(scene) for scene in rng.permutation(SCENES)]
+    return [([seed, i], scenes[i]) for i in range(photos)]
+
+
+def _draw(seed: list[int], scene: str) -> DrawnPhoto:
+    return draw_photo(np.random.default_rng(seed), SIZE, scene=scene)
+
+
+def _file_name(i: int, name: str, taken: set[str]) -> str:
+    """The file of photo `i`: JPEGs as a catalog has them, one with a space in its name, one PNG and one WebP."""
+    unique, n = name, 1
+    while unique in taken:
+        n += 1
+        unique = f"{name}-{n}"
+    taken.add(unique)
+    if i == 0:
+        unique = unique.replace("-", " ", 1)
+    return unique + {1: ".png", 2: ".webp"}.get(i, ".jpg")
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all: half a photo left by Ctrl-C would stay for ever."""
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        raise GlassegError(f"can't write {_shown(path)}: {error.strerror}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# --- showing ---
+
+
+def last_rows(out: Path) -> list[dict[str, Any]]:
+    """The manifest's last row of every photo that is in OUT/photos, by key."""
+    columns = ["key", "status", "mask_coverage", "confidence", "read_ms", "segment_ms", "write_ms", "run_seq"]
+    rows = manifest.read(Folder(out / "white"), columns).sort_by("run_seq").to_pylist()
+    there = {entry.key for entry in Folder(out / "photos").list() if is_photo(entry.key)}
+    return [row for key, row in sorted({row["key"]: row for row in rows}.items()) if key in there]
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    """Manifest rows as an aligned text table of `COLUMNS`, at most `TABLE_WIDTH` wide; ms is reading to writing."""
+    lines = [COLUMNS, *(_cells(row) for row in rows)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
+    widths[0] = min(widths[0], TABLE_WIDTH - sum(widths[1:]) - 2 * len(widths[1:]))
+    return "\n".join(
+        "  ".join(
+            _cut(cell, width).ljust(width) if i < 2 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        for line in lines
+    )
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    """The texts of one row; what a failed photo has not is a dash."""
+    steps = [row[f"{step}_ms"] for step in ("read", "segment", "write")]
+    numbers = (
+        (row["mask_coverage"], ".4f"),
+        (row["confidence"], ".3f"),
+        (None if None in steps else sum(steps), ".0f"),
+    )
+    return row["key"], row["status"], *("-" if number is None else format(number, how) for number, how in numbers)
+
+
+def _cut(text: str, width: int) -> str:
+    """A name too long for its column with … for its middle: what tells names apart is mostly at the end."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
+
+
+def _sheet(out: Path, rows: Sequence[dict[str, Any]]) -> np.ndarray:
+    """The contact sheet of OUT, H×W×3 uint8 RGB; when not all fit, those to look at come first."""
+    first = sorted(rows, key=lambda row: row["status"] == "ok") if len(rows) > plots.LIMIT else rows
+    return plots.contact_sheet(_pairs(out, first), total=len(rows))
+
+
+def _pairs(out: Path, rows: Sequence[dict[str, Any]]) -> Iterator[plots.Pair]:
+    for row in rows:
+        before = _picture(out / "photos" / row["key"])
+        after = None if row["status"] == "failed" else _picture(out / "white" / output_name(row["key"], "keep"))
+        coverage = row["mask_coverage"]
+        found = "" if coverage is None else f"  ·  {coverage:.1%} of the frame is glasses"
+        yield before, after, f"{row['key']}\n{row['status']}{found}"
+
+
+def _picture(path: Path) -> np.ndarray | None:
+    """A picture, H×W×3 uint8 RGB, or None when there is none that can be read."""
+    try:
+        return images.decode(path.read_bytes(), max_pixels=WhitenConfig.max_pixels)
+    except (OSError, PhotoError):
+        return None
+
+
+def _say_where(out: Path, model: str) -> None:
+    """Where to look, and what to try next."""
+    with_model = "" if model == DemoConfig.model else f" --model {shlex.quote(model)}"
+    places = {
+        "before-after.png": "every photo before and after",
+        "photos": "the photos as they were",
+        "white": "the same on white",
+        f"white/{manifest.MANIFEST}": "the manifest, parquet",
+    }
+    width = max(len(_shown(out / place)) for place in places)
+    say()
+    say("Look at")
+    for place, what in places.items():
+        say(f"  {_shown(out / place):<{width}}  {what}")
+    say("Then try your own photos")
+    say(f"  glasseg whiten YOUR_PHOTOS WHITE{with_model}")
+
+
+def _shown(path: Path) -> str:
+    """A path as the user would type it: relative when it lies below where they are."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)

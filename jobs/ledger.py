@@ -1,0 +1,62 @@
+"""The rows of one run as they arrive: counted, kept safe as parquet parts, and summed up at the end."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from typing import Any
+
+from glasseg import manifest
+from glasseg.storage import Root
+
+FLUSH_ROWS = 1000
+FLUSH_SECONDS = 30.0
+"""A killed run loses at most this much of its rows."""
+EXAMPLES = 5
+
+
+class Ledger:
+    """Takes rows, writes a part after enough of them or of time, counts statuses and remembers examples."""
+
+    def __init__(self, destination: Root, run_id: str) -> None:
+        self.counts: Counter[str] = Counter()
+        self.reasons: Counter[str] = Counter()
+        self.flagged: list[dict[str, Any]] = []
+        self.keys: set[str] = set()
+        self._destination, self._run_id = destination, run_id
+        self._rows: list[dict[str, Any]] = []
+        self._parts, self._flushed = 0, time.monotonic()
+
+    @property
+    def processed(self) -> int:
+        """Photos that have a row."""
+        return len(self.keys)
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """Take the rows of photos that are done."""
+        for row in rows:
+            self.keys.add(row["key"])
+            self.counts[row["status"]] += 1
+            self.reasons[row["reason"]] += 1
+            if row["status"] != "ok" and len(self.flagged) < 1000:
+                self.flagged.append(row)
+        self._rows += rows
+        if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has not been written yet; raises GlassegError when the destination does not take it."""
+        if self._rows:
+            manifest.write_part(self._destination, self._run_id, self._parts, self._rows)
+            self._parts += 1
+            self._rows = []
+        self._flushed = time.monotonic()
+
+    def too_many_flagged(self, share: float) -> bool:
+        """Whether at least 5 photos, and more than `share` of those worked on, failed or need review."""
+        flagged = self.counts["failed"] + self.counts["review"]
+        return flagged >= 5 and flagged > share * self.processed
+
+    def examples(self) -> list[dict[str, Any]]:
+        """The first few photos to name to people, failures before reviews."""
+        return sorted(self.flagged, key=lambda row: (row["status"] != "failed", row["key"]))[:EXAMPLES]

@@ -1,0 +1,96 @@
+"""What people see of a run: the first line, the progress, the closing summary. Words go to stderr, data to stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from glasseg.config import WhitenConfig
+from jobs.ledger import Ledger
+
+if TYPE_CHECKING:
+    from jobs.whiten import Plan
+
+PLAIN_SECONDS = 10.0
+"""Without a terminal, a plain progress line this often."""
+
+
+class Bar(Protocol):
+    """What moves as photos are done."""
+
+    def update(self, n: int) -> object: ...
+
+
+def say(line: str = "") -> None:
+    """One line for people."""
+    click.echo(line, err=True)
+
+
+def say_plan(plan: Plan, config: WhitenConfig) -> None:
+    """What will be done: how many photos, which model, where."""
+    order, n = plan.order, len(plan.work)
+    notes = {
+        "up to date": plan.unchanged,
+        "left for later (--limit)": plan.found - plan.unchanged - n,
+        "other files skipped": plan.others,
+    }
+    beside = "".join(f", {count} {what}" for what, count in notes.items() if count)
+    where = config.address or os.environ.get("RAY_ADDRESS") or "this machine"
+    say(f"Whitening {n} photo{'s' * (n != 1)} of {order.source.uri}{beside}")
+    say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Bar]:
+    """A progress bar with photos/s and the time left; plain lines where there is no terminal."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        with tqdm(total=total, unit=" photos", desc="whiten", smoothing=0.1, dynamic_ncols=True) as bar:
+            yield bar
+    else:
+        yield _PlainBar(total)
+
+
+class _PlainBar:
+    """Progress as plain lines, for logs. The rate leaves the first photos out: they waited for Ray to start."""
+
+    def __init__(self, total: int) -> None:
+        self._total, self._done, self._first = total, 0, 0
+        self._began = self._said = 0.0
+
+    def update(self, n: int) -> None:
+        self._done += n
+        now = time.monotonic()
+        if not self._began:
+            self._began, self._first = now, self._done
+        if now - self._said >= PLAIN_SECONDS or self._done == self._total:
+            say(f"{self._done} of {self._total} photos{self._rate(now)}")
+            self._said = now
+
+    def _rate(self, now: float) -> str:
+        rate = (self._done - self._first) / (now - self._began) if now > self._began else 0.0
+        return f", {rate:.1f} photos/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
+
+
+def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any]) -> None:
+    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
+    for row in ledger.examples():
+        say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}")
+    flagged = ledger.counts["failed"] + ledger.counts["review"]
+    if flagged > len(ledger.examples()):
+        say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
+    if not plan.work:
+        say("Nothing to do: every photo is up to date.")
+    else:
+        say(f"Manifest: {summary['manifest']}")
+    click.echo(
+        f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "
+        f"in {summary['seconds']:.1f} s ({summary['photos_per_second']:.1f} photos/s)"
+    )

@@ -1,0 +1,42 @@
+"""The photos of a batch whose worker died, one by one in a process of their own: only the culprit is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from glasseg.modelfolder import ModelFolder
+from jobs.worker import Order, Whitener
+
+SECONDS = 120.0
+"""Time that one photo may take; the first one also waits for the model."""
+MEMORY = 4 << 30
+"""Bytes that one photo may take on top of what the process holds once it has its model."""
+
+
+def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table], gpus: float) -> Iterator[list[dict[str, Any]]]:
+    """`ROWS` of `photos` (tables of `PENDING` with one row), each tried once in an actor, a new one after a death."""
+    import ray
+
+    actor_class = ray.remote(num_cpus=order.cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(Whitener)
+    actor = None
+    for photo in photos:
+        pending = photo.to_pylist()[0]
+        if actor is None:
+            actor = actor_class.remote(order, ray.put(model), MEMORY)
+        try:
+            yield ray.get(actor.__call__.remote(photo), timeout=SECONDS).to_pylist()
+            continue
+        except ray.exceptions.GetTimeoutError:
+            row = order.failed(pending, "timeout", f"not done after {SECONDS:.0f} s")
+        except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+            if "creation task" in str(error):  # the model could not be set up: a bug, with its traceback in the error
+                raise
+            row = order.failed(pending, "worker_died", "the process that worked on it died, also when it had it alone")
+        yield [{**row, "fatal": None}]
+        ray.kill(actor)
+        actor = None
+    if actor is not None:
+        ray.kill(actor)

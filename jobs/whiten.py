@@ -1,0 +1,265 @@
+"""`glasseg whiten`: pending photos → actors that hold the model → manifest rows → parquet, by Ray Data."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from glasseg import catalog, manifest, modelfolder, storage
+from glasseg.catalog import Pending
+from glasseg.config import WhitenConfig
+from glasseg.errors import GlassegError
+from glasseg.modelfolder import ModelFolder
+from glasseg.storage import Root
+from jobs import report, rescue
+from jobs.engine import engine
+from jobs.ledger import Ledger
+from jobs.worker import PENDING, Order, Whitener
+
+EXIT_FLAGGED = 3
+BATCH_ROWS = 32
+"""Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs."""
+LOST_BATCHES = 100
+"""A run that loses more batches than this to dying workers stops: it is the machines then, not a photo."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run is going to do, found out before Ray starts."""
+
+    order: Order
+    model: ModelFolder
+    work: list[Pending]
+    found: int
+    unchanged: int
+    others: int
+
+
+def whiten(source_uri: str, destination_uri: str, config: WhitenConfig) -> int:
+    """Whiten the pending photos of a folder, an S3 prefix or one photo into a destination; the exit code.
+
+    Raises GlassegError when it can't run or has to stop; then, and on KeyboardInterrupt, the rows so far are kept.
+    """
+    plan = make_plan(source_uri, destination_uri, config)
+    report.say_plan(plan, config)
+    ledger, started = Ledger(plan.order.destination, plan.order.run_id), time.monotonic()
+    ended = "stopped"
+    try:
+        if plan.work:
+            _work(plan, config, ledger)
+            manifest.release(plan.order.destination, plan.order.run_id)
+        ended = "done"
+    except KeyboardInterrupt:
+        ended = "interrupted"
+        raise
+    finally:
+        summary = _close(plan, config, ledger, ended, time.monotonic() - started)
+        report.say_summary(plan, ledger, summary)
+    return EXIT_FLAGGED if ledger.too_many_flagged(config.max_flagged) else 0
+
+
+def make_plan(source_uri: str, destination_uri: str, config: WhitenConfig) -> Plan:
+    """Everything that can be refused is refused here, before any work: nested places, files in the way, no model."""
+    if config.summary_json and not Path(config.summary_json).absolute().parent.is_dir():
+        raise GlassegError(f"--summary-json {config.summary_json}: its folder does not exist")
+    storage.refuse_nested(source_uri, destination_uri)
+    source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)
+    destination = storage.open_root(destination_uri, endpoint_url=config.endpoint_url)
+    model = modelfolder.load(config.model, endpoint_url=config.endpoint_url)
+    found, others = catalog.photos(_listing(source, names), config.format)
+    if not found:
+        raise GlassegError(f"no photos in {source_uri} ({others} other files): is it the right place?")
+    storage.check_writable(destination)
+    state, outputs = manifest.state(destination), catalog.outputs_of(destination)
+    pending = catalog.pending(found, state, outputs, model_id=model.spec.model_id, options_id=config.options_id)
+    work = pending[: config.limit]
+    if not config.overwrite:
+        known = {row["output_uri"] for row in state.values()}
+        claimed = manifest.claimed(destination)
+        ours = {output for output in outputs if output in claimed or destination.uri_of(output) in known}
+        catalog.refuse_foreign((p.photo.output for p in work), outputs, ours, destination.uri)
+    order = Order(
+        source=source,
+        destination=destination,
+        run_id=manifest.new_run_id(),
+        run_seq=manifest.next_run_seq(destination, state),
+        model_id=model.spec.model_id,
+        options_id=config.options_id,
+        mask=config.mask,
+        quality=config.quality,
+        max_pixels=config.max_pixels,
+        cpus=config.cpus_per_worker,
+    )
+    return Plan(order, model, work, len(found), len(found) - len(pending), others)
+
+
+def _listing(source: Root, names: list[str] | None) -> Iterator[storage.Entry]:
+    """The source's listing, or only the entries called `names`."""
+    if names is None:
+        return source.list()
+    return (entry for name in names for entry in source.list(name) if entry.key == name)
+
+
+def _work(plan: Plan, config: WhitenConfig, ledger: Ledger) -> None:
+    """Run the plan through Ray; on any way out, what is known is flushed."""
+    work = _refuse_names(plan, ledger)
+    own = max(os.cpu_count() or 1, (config.workers or 1) * config.cpus_per_worker)
+    try:
+        report.say("Starting Ray and the workers …")
+        with engine(config.address, cpus=own, verbose=config.verbose), report.progress(len(work)) as bar:
+            manifest.claim(plan.order.destination, plan.order.run_id, [p.photo.output for p in work])
+            for rows in stream(plan.order, plan.model, work, config):
+                ledger.add(rows)
+                bar.update(len(rows))
+            lost = [p for p in work if p.photo.entry.key not in ledger.keys]
+            for redone in rescue.redo(plan.order, plan.model, _tables(lost, 1), config.gpus_per_worker):
+                for rows in _checked(redone):
+                    ledger.add(rows)
+                    bar.update(len(rows))
+    finally:
+        ledger.flush()
+
+
+def _refuse_names(plan: Plan, ledger: Ledger) -> list[Pending]:
+    """Rows for photos whose names can't be outputs; the rest is returned."""
+    good = []
+    for pending, row in zip(plan.work, _rows(plan.work), strict=True):
+        if reason := storage.unsafe_reason(pending.photo.entry.key):
+            ledger.add([plan.order.failed(row, "unsafe_name", f"{row['key']!r}: {reason}")])
+        else:
+            good.append(pending)
+    return good
+
+
+def stream(
+    order: Order, model: ModelFolder, work: Sequence[Pending], config: WhitenConfig
+) -> Iterator[list[dict[str, Any]]]:
+    """Manifest rows of `work`, batch by batch as they are done. Batches whose worker died give none.
+
+    Raises GlassegError when a worker says that the run has to stop. Ray must be connected.
+    """
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+    from ray.util.annotations import RayDeprecationWarning
+
+    if not work:
+        return
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.max_errored_blocks = LOST_BATCHES  # those photos are redone one by one
+    workers = config.workers or _room(config, len(work))
+    # few photos: smaller tasks, so that every worker gets some; whole network batches all the same
+    rows = min(BATCH_ROWS, max(8, math.ceil(len(work) / workers / 8) * 8))
+    with warnings.catch_warnings():
+        # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        rows_out = ray.data.from_arrow(_tables(work, rows)).map_batches(
+            Whitener,
+            fn_constructor_args=(order, model),
+            batch_format="pyarrow",
+            batch_size=None,
+            zero_copy_batch=True,
+            compute=ActorPoolStrategy(size=min(workers, math.ceil(len(work) / rows)), max_tasks_in_flight_per_actor=2),
+            num_cpus=config.cpus_per_worker,
+            num_gpus=config.gpus_per_worker,
+            ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": 0},
+        )
+    try:
+        for batch in rows_out.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from _checked(batch.to_pylist())
+    except ray.exceptions.RayActorError as error:
+        if "creation task" in str(error):  # the model could not be set up: a bug, and its traceback is in the error
+            raise
+        raise GlassegError("the workers keep dying, out of memory perhaps: see why with --verbose") from error
+
+
+def _checked(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """The manifest rows among a worker's `rows`; GlassegError after them when one says that the run has to stop."""
+    yield [row for row in rows if row["fatal"] is None]
+    for row in rows:
+        if row["fatal"] is not None:
+            raise GlassegError(row["fatal"])
+
+
+def _room(config: WhitenConfig, photos: int) -> int:
+    """How many workers the cluster has CPUs and GPUs for, at least one, and no more than there are network batches."""
+    import ray
+
+    has = ray.cluster_resources()
+    wants = {"CPU": config.cpus_per_worker, "GPU": config.gpus_per_worker}
+    room = min(int(has.get(kind, 0) // amount) for kind, amount in wants.items() if amount)
+    if room < 1:
+        raise GlassegError(
+            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, one worker wants "
+            f"{wants['CPU']} and {wants['GPU']:g}: lower --cpus-per-worker or --gpus-per-worker"
+        )
+    return min(room, math.ceil(photos / BATCH_ROWS))  # a worker takes seconds to start: not for a few photos
+
+
+def _rows(work: Sequence[Pending]) -> list[dict[str, Any]]:
+    """Pending photos as rows of `PENDING`."""
+    return [
+        {
+            "key": _printable(p.photo.entry.key),
+            "output": _printable(p.photo.output),
+            "etag": p.photo.entry.etag,
+            "reason": p.reason,
+            "replaced_run_id": p.replaced_run_id,
+        }
+        for p in work
+    ]
+
+
+def _printable(key: str) -> str:
+    """A file name of bytes that are no UTF-8, with those bytes escaped: Arrow holds only valid text."""
+    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def _tables(work: Sequence[Pending], rows: int) -> list[pa.Table]:
+    """Tables of `PENDING` with `rows` photos each."""
+    pending = iter(_rows(work))
+    return [pa.Table.from_pylist(some, schema=PENDING) for some in iter(lambda: list(islice(pending, rows)), [])]
+
+
+def _close(plan: Plan, config: WhitenConfig, ledger: Ledger, ended: str, seconds: float) -> dict[str, Any]:
+    """The run's summary, written to `runs/RUN.json` and to `--summary-json`."""
+    order = plan.order
+    summary = {
+        "processed": ledger.processed,
+        **{status: ledger.counts[status] for status in ("ok", "review", "failed")},
+        "unchanged": plan.unchanged,
+        "seconds": round(seconds, 2),
+        "photos_per_second": round(ledger.processed / seconds, 2) if seconds else 0.0,
+        "manifest": order.destination.uri_of(f"{manifest.MANIFEST}{order.run_id}/"),
+        "run_id": order.run_id,
+    }
+    record = {
+        **summary,
+        "run_seq": order.run_seq,
+        "ended": ended,
+        "finished_at": datetime.now(UTC).isoformat(),
+        "source": order.source.uri,
+        "model_id": order.model_id,
+        "options_id": order.options_id,
+        "options": replace(config, summary_json=None).chosen(),
+        "reasons": dict(ledger.reasons),
+        "others": plan.others,
+    }
+    # a run that stops because its destination is gone or full has an error of its own to tell
+    with suppress(GlassegError) if ended == "stopped" else nullcontext():
+        manifest.write_run(order.destination, order.run_id, record)
+    if config.summary_json:
+        Path(config.summary_json).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary

@@ -1,0 +1,191 @@
+"""One Ray actor's work: a batch of photos read, segmented, put on white and written; out come their manifest rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from glasseg import images, manifest, matte, whitening
+from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
+from glasseg.modelfolder import ModelFolder
+from glasseg.storage import Root
+
+MASKS = "_glasseg/masks/"
+THREADS_PER_CPU = 3
+"""Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
+
+ROWS = pa.schema([*(column.with_nullable(True) for column in manifest.SCHEMA), pa.field("fatal", pa.string())])
+"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` says why the whole run has to stop."""
+
+PENDING = pa.schema([(name, pa.string()) for name in ("key", "output", "etag", "reason", "replaced_run_id")])
+"""What a batch gets."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every worker of a run must know."""
+
+    source: Root
+    destination: Root
+    run_id: str
+    run_seq: int
+    model_id: str
+    options_id: str
+    mask: bool
+    quality: int
+    max_pixels: int
+    cpus: int
+
+    def row(self, pending: dict[str, Any], **facts: Any) -> dict[str, Any]:
+        """A manifest row of this run for one pending photo."""
+        return {
+            "key": pending["key"],
+            "source_uri": self.source.uri_of(pending["key"]),
+            "reason": pending["reason"],
+            "source_etag": pending["etag"],
+            "replaced_run_id": pending["replaced_run_id"],
+            "model_id": self.model_id,
+            "options_id": self.options_id,
+            "run_id": self.run_id,
+            "run_seq": self.run_seq,
+            "finished_at": datetime.now(UTC),
+            "published": False,
+            **facts,
+        }
+
+    def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
+        """The row of a photo that could not be done."""
+        return self.row(pending, status="failed", error_code=code, error=message, **facts)
+
+
+@dataclass
+class Opened:
+    """A photo on its way through the worker; `image` is H×W×3 uint8 RGB."""
+
+    pending: dict[str, Any]
+    image: np.ndarray
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Whitener:
+    """Holds the model. Called by Ray Data with a table of `PENDING`, returns one of `ROWS`.
+
+    `memory`: bytes that the process may take on top of what it holds with the model loaded; None for no limit.
+    """
+
+    def __init__(self, order: Order, model: ModelFolder, memory: int | None = None) -> None:
+        import cv2
+
+        from glasseg.segmenter import BATCH, Segmenter
+
+        cv2.setNumThreads(1)  # the pool below is the parallelism
+        self._order = order
+        self._segmenter = Segmenter(model, order.cpus)
+        self._group = BATCH
+        self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
+        if memory:
+            _limit_memory(memory)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        rows, fatal = [], None
+        try:
+            for future in self._whiten(batch.to_pylist()):
+                rows.append(future.result())
+        except GlassegError as error:
+            fatal = str(error)  # an exception would lose the rows of the photos that are done
+        done = manifest.table(rows).append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
+        stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
+        return pa.concat_tables([done, stop])
+
+    def _whiten(self, batch: list[dict[str, Any]]) -> Iterator[Future[dict[str, Any]]]:
+        """Photos go in groups of one network call; meanwhile the next group is opened and the last one written."""
+        groups = [batch[i : i + self._group] for i in range(0, len(batch), self._group)]
+        opening = [self._pool.submit(self._open, pending) for pending in groups[0]]
+        writing: list[Future[dict[str, Any]]] = []
+        for following in [*groups[1:], []]:
+            opened = [future.result() for future in opening]
+            opening = [self._pool.submit(self._open, pending) for pending in following]
+            photos = [one for one in opened if isinstance(one, Opened)]
+            started = time.perf_counter()
+            probabilities = self._segmenter.probabilities([photo.image for photo in photos])
+            segment_ms = (time.perf_counter() - started) * 1000 / max(1, len(photos))
+            yield from writing  # at most two groups of full-size photos are in memory
+            writing = [_done(one) for one in opened if not isinstance(one, Opened)]
+            for photo, probability in zip(photos, probabilities, strict=True):
+                photo.facts["segment_ms"] = segment_ms
+                writing.append(self._pool.submit(self._write, photo, probability))
+        yield from writing
+
+    def _open(self, pending: dict[str, Any]) -> Opened | dict[str, Any]:
+        """Read and decode one photo, or its failed row."""
+        order, started = self._order, time.perf_counter()
+        facts: dict[str, Any] = {}
+        try:
+            data, facts["source_etag"] = order.source.read(pending["key"])
+            facts["source_bytes"] = len(data)
+            facts["read_ms"] = (time.perf_counter() - started) * 1000
+            image = images.decode(data, max_pixels=order.max_pixels)
+        except PhotoError as error:
+            return order.failed(pending, error.code, str(error), **facts)
+        except MemoryError:
+            return order.failed(pending, "out_of_memory", "no memory to decode it", **facts)
+        facts["height"], facts["width"] = image.shape[:2]
+        return Opened(pending, image, facts)
+
+    def _write(self, photo: Opened, probability: np.ndarray) -> dict[str, Any]:
+        """Compose, encode and write one photo; its row."""
+        order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
+        alpha = matte.to_alpha(probability, spec.threshold, spec.ramp)
+        mask = whitening.measure(alpha, probability)
+        output = photo.pending["output"]
+        mask_key = f"{MASKS}{output}.png" if order.mask else None
+        try:
+            picture = images.encode(whitening.compose(photo.image, alpha), images.format_of(output), order.quality)
+            if mask_key:
+                order.destination.write(mask_key, images.encode(alpha, "png", order.quality))
+            order.destination.write(output, picture)
+        except PhotoError as error:
+            return order.failed(photo.pending, error.code, str(error), **photo.facts)
+        except MemoryError:
+            return order.failed(photo.pending, "out_of_memory", "no memory to write it", **photo.facts)
+        code = whitening.review_code(mask)
+        corners = dict(zip(("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"), mask.bbox or (None,) * 4, strict=True))
+        return order.row(
+            photo.pending,
+            status="review" if code else "ok",
+            error_code=code,
+            error=REVIEW_CODES[code] if code else None,
+            output_uri=order.destination.uri_of(output),
+            mask_uri=order.destination.uri_of(mask_key) if mask_key else None,
+            published=True,
+            mask_coverage=mask.coverage,
+            confidence=mask.confidence,
+            write_ms=(time.perf_counter() - started) * 1000,
+            **corners,
+            **photo.facts,
+        )
+
+
+def _done(row: dict[str, Any]) -> Future[dict[str, Any]]:
+    future: Future[dict[str, Any]] = Future()
+    future.set_result(row)
+    return future
+
+
+def _limit_memory(more: int) -> None:
+    """Let this process allocate `more` bytes than it holds now (Linux; elsewhere without effect)."""
+    import resource
+
+    status = Path("/proc/self/status")
+    if status.exists():
+        fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        held = int(fields["VmData"].split()[0]) << 10  # the line is in kB
+        resource.setrlimit(resource.RLIMIT_DATA, (held + more, held + more))

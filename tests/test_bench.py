@@ -1,0 +1,174 @@
+"""`glasseg bench`: its arithmetic and its table, and one tiny real run. Nothing here judges a speed."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glasseg import images
+from glasseg.config import BenchConfig, WhitenConfig
+from glasseg.errors import GlassegError
+from jobs import bareloop, bench, benchtable
+from jobs.bench import Window
+
+RATES = {
+    "1 process × 2 cores": [10.0, 12.0, 11.0],
+    "2 processes × 1 core": [12.0, 16.0, 14.0],
+    "pipeline": [12.6, 13.0, 13.3],
+}
+
+
+def result() -> dict[str, Any]:
+    """What a bench of a small machine might find."""
+    machine = {"cpu": "Zilog Z80", "cores": 2, "memory_gb": 23.4, "compute_dtype": "float32", "load_before": 0.1}
+    versions = {"python": "3.11.9", "ray": "2.60.0", "tensorflow": "2.21.0", "keras": "3.15.0", "opencv": "5.0.0"}
+    return {
+        **benchtable.summary(RATES),
+        "startup_s": 16.25,
+        "command_s": 31.5,
+        "stages": dict.fromkeys(bareloop.STAGES, 100.0),
+        "all_stages_one_core": 16.67,
+        "photos": 192,
+        "rounds": 3,
+        "size": [1200, 1600],
+        "model_id": "compact-0123456789ab",
+        "workers": 2,
+        "cpus_per_worker": 1,
+        "machine": {**machine, **versions},
+    }
+
+
+def test_steady_rate_counts_photos_between_warm_up_and_drain() -> None:
+    """A slow start and a slow end change nothing; order does not matter, since rows arrive as workers finish."""
+    start, middle, end = [1.0, 9.0, 10.0], [10.5, 11.0, 11.5, 12.0], [20.0, 40.0]
+    window = Window(skip=3, count=4, tail=2)
+    assert bench.steady([*end, *reversed(middle), *start], window) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("photos", "processes"), [(192, 1), (192, 2), (192, 64), (16, 2), (8, 1), (1000, 7)])
+def test_window_leaves_every_worker_busy_at_both_ends(photos: int, processes: int) -> None:
+    window = bench.plan_window(photos, processes)
+    batch = window.skip // processes
+    assert window.count == photos
+    assert window.total == window.skip + photos + window.tail
+    assert batch % 8 == 0 and 8 <= batch <= 32
+    assert window.tail >= 2 * batch * (processes - 1) and window.tail >= batch
+
+
+def test_default_window_is_made_of_whole_ray_batches() -> None:
+    assert bench.plan_window(BenchConfig().photos, 2) == Window(64, 192, 64)
+
+
+def test_rows_that_failed_or_are_missing_stop_the_bench() -> None:
+    window = Window(1, 1, 0)
+    with pytest.raises(GlassegError, match="disk is full"):
+        bench._steady_rate([{"fatal": "the disk is full"}], window)
+    with pytest.raises(GlassegError, match="no picture"):
+        bench._steady_rate([{"status": "failed", "error": "no picture"}] * 2, window)
+    with pytest.raises(GlassegError, match="2 photos were lost"):
+        bench._steady_rate([], window)
+
+
+def test_spread_is_median_and_extremes() -> None:
+    assert benchtable.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert benchtable.spread([5.0]) == {"median": 5.0, "min": 5.0, "max": 5.0}
+
+
+def test_summary_compares_with_the_better_loop() -> None:
+    """The better one by its median; the ratio's spread comes from the rounds, each side against its neighbour."""
+    found = benchtable.summary(RATES)
+    assert found["bare_loop"] == "2 processes × 1 core"
+    assert (found["bare_photos_per_s"], found["pipeline_photos_per_s"]) == (14.0, 13.0)
+    assert found["ratio"] == pytest.approx(13 / 14, abs=1e-4)
+    assert found["spread"]["ratio"] == {"median": 0.95, "min": 0.812, "max": 1.05}
+    assert found["spread"]["pipeline"] == {"median": 13.0, "min": 12.6, "max": 13.3}
+
+
+def test_table_says_it_all_in_aligned_lines() -> None:
+    text = benchtable.table(result())
+    lines = text.splitlines()
+    for words in ("192 photos of 1600×1200", "compact-0123456789ab", "Zilog Z80, 2 cores", "ray 2.60.0", "16.2 s"):
+        assert words in text
+    rows = {line.strip().rsplit("  ", 1)[0].split("  ")[0]: line for line in lines if line.startswith("  ")}
+    assert set(bareloop.STAGES) < set(rows)
+    assert rows["Ray / better bare loop"].split()[-2:] == ["0.929", "0.812–1.050"]
+    assert len({len(rows[stage]) for stage in bareloop.STAGES}) == 1
+    assert max(map(len, lines)) <= 120
+
+
+def test_result_is_plain_json() -> None:
+    assert json.loads(json.dumps(result())) == result()
+
+
+def test_machine_names_what_numbers_depend_on() -> None:
+    found = benchtable.machine()
+    assert found["cores"] == os.cpu_count() and found["memory_gb"] > 0
+    assert all(found[name] for name in ("cpu", "python", "ray", "tensorflow", "keras", "opencv", "compute_dtype"))
+
+
+def test_only_photos_that_decode_are_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    picture = images.encode(np.full((30, 40, 3), 200, np.uint8), "png", 95)
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "good.png").write_bytes(picture)
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    (tmp_path / "list.csv").write_text("a,b")
+    good, size = bench._usable(tmp_path, 10)
+    assert [path.name for path in good] == ["good.png"] and size == (30, 40)
+    assert "1 photos" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "deep")
+    with pytest.raises(GlassegError, match="no photos"):
+        bench._usable(tmp_path, 10)
+
+
+def test_workers_are_counted_as_whiten_does() -> None:
+    assert BenchConfig().cpus_per_worker == WhitenConfig().cpus_per_worker
+
+
+@pytest.fixture(scope="module")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model folder with random weights, made in another process: TensorFlow stays out of this one."""
+    folder = tmp_path_factory.mktemp("model")
+    code = (
+        "import sys; from pathlib import Path; from glasseg import modelfolder, unet\n"
+        "modelfolder.save(Path(sys.argv[1]), unet.build('compact'), resize='letterbox', looks=1,"
+        " threshold=0.5, ramp=0.3, training={})"
+    )
+    subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=200)
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_tiny_bench_prints_one_json_object(random_model: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.cli",
+        "bench",
+        "--photos=16",
+        "--rounds=1",
+        "--json",
+        f"--model={random_model}",
+    ]
+    # Ray's sockets allow only short paths
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "RAY_TMPDIR": tempfile.gettempdir()}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env=environment)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert set(found) == set(result())
+    assert set(found["stages"]) == set(bareloop.STAGES)
+    assert set(found["machine"]) == set(result()["machine"])
+    assert found["photos"] == 16 and found["size"] == [1200, 1600]
+    assert 0 < found["startup_s"] <= found["command_s"]
+    assert found["ratio"] > 0
+    assert not list(tmp_path.glob("glasseg-bench-*"))
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,421 @@
+"""`glasseg whiten` end to end: real Ray, a real S3 server, real files."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glasseg import images, manifest
+from glasseg.config import WhitenConfig
+from glasseg.drawing import draw_photo
+from glasseg.errors import ERROR_CODES, GlassegError
+from glasseg.storage import Entry, Folder, Root, open_root
+from jobs import rescue
+from jobs import whiten as job
+from jobs.worker import MASKS, Whitener
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+SIZE = (240, 320)
+AWKWARD = (
+    "plain.jpg",
+    "two words.jpg",
+    "a+b%20c#d?e&f.jpg",
+    "folder/with/Ünïcode é.png",
+    "nfc-" + unicodedata.normalize("NFC", "é") + ".jpg",
+    "nfd-" + unicodedata.normalize("NFD", "é") + ".jpg",
+    ".leading.jpg",
+    "UPPER.JPEG",
+    "picture.webp",
+    "scan.tif",
+    "old.bmp",
+)
+
+
+def drawn(seed: int, name: str = "x.jpg", size: tuple[int, int] = SIZE) -> bytes:
+    """A drawn photo, encoded as the extension of `name` says."""
+    import cv2
+
+    image = draw_photo(np.random.default_rng(seed), size).image
+    done, data = cv2.imencode(Path(name).suffix.lower(), image[..., ::-1])
+    assert done
+    return data.tobytes()
+
+
+def rows_of(destination: Root) -> dict[str, dict[str, Any]]:
+    rows = manifest.read(destination).to_pylist()
+    assert len({(row["key"], row["run_id"]) for row in rows}) == len(rows), "one row per photo and run"
+    return {row["key"]: row for row in rows}
+
+
+def outputs(destination: Root) -> set[str]:
+    return {e.key for e in destination.list() if not e.key.startswith("_glasseg/")}
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of good photos with awkward names, bad ones, and things that are no photos."""
+    folder = tmp_path_factory.mktemp("photos")
+    for seed, name in enumerate(AWKWARD):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(drawn(seed, name))
+    (folder / "truncated.jpg").write_bytes(drawn(1)[:2000])
+    (folder / "empty.jpg").write_bytes(b"")
+    (folder / "words.png").write_text("not a picture")
+    (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
+    (folder / "huge.png").write_bytes(huge_png())
+    (folder / "back\\slash.jpg").write_bytes(drawn(2))
+    (folder / "notes.txt").write_text("no photo")
+    (folder / "._plain.jpg").write_bytes(b"resource fork")
+    return folder
+
+
+def huge_png() -> bytes:
+    """A 200-megapixel PNG of a few hundred kilobytes."""
+    import cv2
+
+    done, data = cv2.imencode(".png", np.zeros((10_000, 20_000), np.uint8))
+    assert done
+    return data.tobytes()
+
+
+BAD = {
+    "truncated.jpg": "unreadable",
+    "empty.jpg": "empty",
+    "words.png": "unreadable",
+    "gone.jpg": "vanished",
+    "huge.png": "too_large",
+    "back\\slash.jpg": "unsafe_name",
+}
+
+
+@pytest.fixture(scope="module")
+def whitened(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, int]:
+    """The photos whitened into a folder once, with masks; the destination and the exit code."""
+    destination = tmp_path_factory.mktemp("white") / "deep" / "er"
+    code = job.whiten(str(photos), str(destination), WhitenConfig(mask=True))
+    return Folder(destination), code
+
+
+def test_every_photo_gets_one_row(whitened: tuple[Folder, int]) -> None:
+    rows = rows_of(whitened[0])
+    assert set(rows) == {*AWKWARD, *BAD}
+    assert {row["run_seq"] for row in rows.values()} == {1}
+    assert all(row["error_code"] in ERROR_CODES for row in rows.values() if row["status"] != "ok")
+
+
+def test_bad_photos_become_rows_that_say_why(whitened: tuple[Folder, int]) -> None:
+    rows = rows_of(whitened[0])
+    assert {key: rows[key]["error_code"] for key in BAD} == BAD
+    assert all(rows[key]["status"] == "failed" and rows[key]["output_uri"] is None for key in BAD)
+
+
+def test_too_many_bad_photos_are_exit_code_3(whitened: tuple[Folder, int]) -> None:
+    assert whitened[1] == 3
+
+
+def test_names_are_kept_and_only_foreign_formats_become_png(whitened: tuple[Folder, int]) -> None:
+    renamed = {"scan.tif": "scan.png", "old.bmp": "old.png"}
+    assert outputs(whitened[0]) == {renamed.get(name, name) for name in AWKWARD}
+
+
+def test_pixels_outside_the_mask_are_exactly_white_and_inside_the_photo(
+    whitened: tuple[Folder, int], photos: Path
+) -> None:
+    destination, key = whitened[0], "folder/with/Ünïcode é.png"  # png: lossless on both sides
+    alpha = images.decode(destination.read(f"{MASKS}{key}.png")[0], max_pixels=10**6)[..., 0]
+    before = images.decode((photos / key).read_bytes(), max_pixels=10**6)
+    after = images.decode(destination.read(key)[0], max_pixels=10**6)
+    assert after.shape == before.shape == (*SIZE, 3)
+    assert (after[alpha == 0] == 255).all()
+    assert (after[alpha == 255] == before[alpha == 255]).all()
+
+
+def test_rows_describe_the_mask(whitened: tuple[Folder, int]) -> None:
+    destination, key = whitened[0], "plain.jpg"
+    row = rows_of(destination)[key]
+    alpha = images.decode(destination.read(f"{MASKS}{key}.png")[0], max_pixels=10**6)[..., 0]
+    assert row["mask_coverage"] == pytest.approx(alpha.mean() / 255, abs=1e-6)
+    assert (row["height"], row["width"]) == SIZE
+    ys, xs = np.nonzero(alpha)
+    box = (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1)
+    assert tuple(row[f"bbox_{edge}"] for edge in ("x0", "y0", "x1", "y1")) == box
+    assert row["source_bytes"] > 0 and row["read_ms"] > 0 and row["segment_ms"] > 0 and row["write_ms"] > 0
+
+
+def test_nothing_but_outputs_and_our_folder_is_left(whitened: tuple[Folder, int]) -> None:
+    ours = {e.key.split("/")[1] for e in whitened[0].list("_glasseg/")}
+    assert ours == {"manifest", "runs", "masks"}
+
+
+def test_a_second_run_finds_nothing_to_do(whitened: tuple[Folder, int], photos: Path) -> None:
+    before = rows_of(whitened[0])
+    transient = {key for key, row in before.items() if row["error_code"] in {"vanished", "too_large"}}
+    job.whiten(str(photos), whitened[0].uri, WhitenConfig(mask=True))
+    again = [row for row in manifest.read(whitened[0]).to_pylist() if row["run_seq"] == 2]
+    assert {row["key"]: row["reason"] for row in again} == dict.fromkeys(transient, "retry")
+
+
+def test_folder_to_s3_to_folder_gives_the_same_pictures(
+    whitened: tuple[Folder, int], photos: Path, s3: Any, tmp_path: Path
+) -> None:
+    prefix = f"s3://{s3.bucket}/roundtrip"
+    bucket = open_root(f"{prefix}/raw")
+    for name in (*AWKWARD, "truncated.jpg"):
+        bucket.write(name, (photos / name).read_bytes())
+    assert job.whiten(f"{prefix}/raw", f"{prefix}/white", WhitenConfig()) == 0
+    assert job.whiten(f"{prefix}/raw", str(tmp_path / "back"), WhitenConfig()) == 0
+    on_s3, back = open_root(f"{prefix}/white"), Folder(tmp_path / "back")
+    assert outputs(on_s3) == outputs(back) == outputs(whitened[0])
+    for key in outputs(back):
+        assert on_s3.read(key)[0] == back.read(key)[0] == whitened[0].read(key)[0]
+    assert rows_of(on_s3)["truncated.jpg"]["error_code"] == "unreadable"
+    etags = {e.key: e.etag for e in bucket.list()}
+    assert {key: row["source_etag"] for key, row in rows_of(on_s3).items()} == etags
+
+
+def test_keys_that_would_leave_the_destination_are_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S3 itself allows such keys; the test server refuses to store them, so they come from the listing only."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/ok.jpg").write_bytes(drawn(3))
+    listed = ["../up.jpg", "/abs.jpg", "a/../../up.jpg", "ok.jpg"]
+    monkeypatch.setattr(job, "_listing", lambda *_: (Entry(key, 1, "etag") for key in listed))
+    job.whiten(str(tmp_path / "in"), str(tmp_path / "white"), WhitenConfig())
+    codes = {key: row["error_code"] for key, row in rows_of(Folder(tmp_path / "white")).items()}
+    assert set(codes) == set(listed)
+    assert {codes.pop(key) for key in listed[:3]} == {"unsafe_name"}
+    assert outputs(Folder(tmp_path / "white")) == {"ok.jpg"}
+    assert {p.name for p in tmp_path.iterdir()} == {"in", "white"}
+
+
+def test_one_photo_alone_gives_the_same_bytes_as_in_a_batch(
+    whitened: tuple[Folder, int], photos: Path, tmp_path: Path
+) -> None:
+    job.whiten(str(photos / "two words.jpg"), str(tmp_path), WhitenConfig())
+    assert outputs(Folder(tmp_path)) == {"two words.jpg"}
+    assert Folder(tmp_path).read("two words.jpg")[0] == whitened[0].read("two words.jpg")[0]
+
+
+def test_only_what_changed_is_done_again(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed in range(4):
+        (source / f"{seed}.jpg").write_bytes(drawn(seed))
+    job.whiten(str(source), str(destination), WhitenConfig())
+    (source / "1.jpg").write_bytes(drawn(11))
+    (source / "4.jpg").write_bytes(drawn(4))
+    (destination / "2.jpg").unlink()
+    job.whiten(str(source), str(destination), WhitenConfig(summary_json=str(tmp_path / "summary.json")))
+    again = [row for row in manifest.read(Folder(destination)).to_pylist() if row["run_seq"] == 2]
+    assert {row["key"]: row["reason"] for row in again} == {"1.jpg": "changed", "2.jpg": "missing", "4.jpg": "new"}
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["processed"] == 3 and summary["unchanged"] == 2
+    assert {row["replaced_run_id"] for row in again if row["key"] == "1.jpg"} == {first_run(destination)}
+
+
+def first_run(destination: Path) -> str:
+    return min(p.name for p in (destination / "_glasseg/manifest").iterdir())
+
+
+def test_files_of_others_are_never_overwritten_unless_told(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    destination.mkdir()
+    (source / "a.jpg").write_bytes(drawn(1))
+    (destination / "a.jpg").write_bytes(b"precious")
+    with pytest.raises(GlassegError, match="--overwrite"):
+        job.whiten(str(source), str(destination), WhitenConfig())
+    assert (destination / "a.jpg").read_bytes() == b"precious"
+    assert not (destination / "_glasseg/manifest").exists()
+    assert job.whiten(str(source), str(destination), WhitenConfig(overwrite=True)) == 0
+    assert (destination / "a.jpg").read_bytes() != b"precious"
+
+
+def test_an_output_of_a_killed_run_is_not_somebody_elses(tmp_path: Path) -> None:
+    """A run that was killed after a picture and before its row left only a claim."""
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "a.jpg").write_bytes(drawn(1))
+    Folder(destination).write("a.jpg", b"half a night's work")
+    manifest.claim(Folder(destination), "20260101T000000.000Z", ["a.jpg"])
+    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+
+
+def worker_pids() -> list[int]:
+    """Processes of this session's Ray that hold the model."""
+    found = subprocess.run(["pgrep", "-f", r"^ray::MapWorker\(MapBatches"], capture_output=True, text=True, check=False)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    data = [drawn(seed, size=(600, 800)) for seed in range(4)]
+    for n in range(96):
+        (source / f"{n:03}.jpg").write_bytes(data[n % 4])
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        while not (destination / "010.jpg").exists():
+            time.sleep(0.02)
+        killed.append(worker_pids()[0])
+        os.kill(killed[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one, daemon=True)
+    killer.start()
+    assert job.whiten(str(source), str(destination), WhitenConfig(workers=1)) == 0
+    killer.join(timeout=1)
+    assert killed
+    rows = rows_of(Folder(destination))
+    assert set(rows) == outputs(Folder(destination)) == {f"{n:03}.jpg" for n in range(96)}
+    assert {row["status"] for row in rows.values()} <= {"ok", "review"}
+
+
+def test_a_photo_that_kills_its_worker_is_the_only_one_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Codecs do crash. The class is made here so that Ray carries it, crash and all, into real processes."""
+
+    class Deadly(Whitener):
+        def _open(self, pending: dict[str, Any]) -> Any:
+            if pending["key"] == "poison.jpg":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super()._open(pending)
+
+    monkeypatch.setattr(job, "Whitener", Deadly)
+    monkeypatch.setattr(rescue, "Whitener", Deadly)
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    names = [*(f"{n}.jpg" for n in range(9)), "poison.jpg"]
+    for seed, name in enumerate(names):
+        (source / name).write_bytes(drawn(seed))
+    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+    rows = rows_of(Folder(destination))
+    assert set(rows) == set(names)
+    assert rows["poison.jpg"]["error_code"] == "worker_died"
+    assert outputs(Folder(destination)) == set(names) - {"poison.jpg"}
+
+
+def test_a_photo_that_needs_too_much_memory_alone_is_a_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying(Whitener):
+        def _open(self, pending: dict[str, Any]) -> Any:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    class Hungry(Whitener):
+        def __init__(self, *args: Any) -> None:
+            super().__init__(*args)
+            decode = images.decode
+
+            def greedy(data: bytes, *, max_pixels: int) -> np.ndarray:
+                if len(data) == hungry:
+                    np.ones(rescue.MEMORY * 2, np.uint8)
+                return decode(data, max_pixels=max_pixels)
+
+            images.decode = greedy
+
+    monkeypatch.setattr(job, "Whitener", Dying)
+    monkeypatch.setattr(rescue, "Whitener", Hungry)
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed, name in enumerate(("fine.jpg", "hungry.jpg")):
+        (source / name).write_bytes(drawn(seed))
+    hungry = (source / "hungry.jpg").stat().st_size
+    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+    codes = {key: row["error_code"] for key, row in rows_of(Folder(destination)).items()}
+    assert codes == {"fine.jpg": None, "hungry.jpg": "out_of_memory"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
+def test_a_full_disk_stops_the_run_in_one_line_and_keeps_no_half_picture(tmp_path: Path) -> None:
+    source, disk = tmp_path / "in", tmp_path / "disk"
+    source.mkdir()
+    disk.mkdir()
+    for seed in range(16):
+        (source / f"{seed}.png").write_bytes(drawn(seed, "x.png", (600, 800)))
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(disk)], check=False)
+    if mounted.returncode:
+        pytest.skip("no tmpfs here")
+    try:
+        with pytest.raises(GlassegError, match="disk is full"):
+            job.whiten(str(source), str(disk / "white"), WhitenConfig())
+        for key in outputs(Folder(disk / "white")):
+            images.decode(Folder(disk / "white").read(key)[0], max_pixels=10**6)
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+REFUSALS = {
+    "a source that is not there": ("{tmp}/nowhere", "{tmp}/out", "does not exist"),
+    "an empty source": ("{tmp}/empty", "{tmp}/out", "no photos"),
+    "the source itself": ("{tmp}/in", "{tmp}/in", "source"),
+    "inside the source": ("{tmp}/in", "{tmp}/in/white", "source"),
+    "around the source": ("{tmp}/in", "{tmp}", "source"),
+    "a bucket that is not there": ("s3://no-such-bucket/x", "{tmp}/out", "bucket does not exist"),
+    "a destination bucket that is not there": ("{tmp}/in", "s3://no-such-bucket/x", "bucket does not exist"),
+    "a file as destination": ("{tmp}/in", "{tmp}/in.txt", "is a file"),
+}
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("what", REFUSALS)
+def test_impossible_places_are_refused_in_one_line(what: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in.txt").write_text("a file")
+    (tmp_path / "in/a.jpg").write_bytes(drawn(1))
+    source, destination, words = (text.format(tmp=tmp_path) for text in REFUSALS[what])
+    with pytest.raises(GlassegError, match=words) as refusal:
+        job.whiten(source, destination, WhitenConfig())
+    assert "\n" not in str(refusal.value)
+    assert refusal.value.exit_code == 1
+    assert {p.name for p in tmp_path.iterdir()} == {"empty", "in", "in.txt"}
+
+
+def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(drawn(1))
+    with pytest.raises(GlassegError, match="no model in"):
+        job.whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), WhitenConfig(model=str(tmp_path)))
+
+
+def test_two_photos_with_one_output_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in ("a.jpg", "a.png"):
+        (tmp_path / "in" / name).write_bytes(drawn(1, name))
+    with pytest.raises(GlassegError, match=r"a\.jpg, a\.png would all become a\.webp"):
+        job.whiten(str(tmp_path / "in"), str(tmp_path / "out"), WhitenConfig(format="webp"))
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.slow
+def test_an_interrupted_run_keeps_its_rows_and_goes_on_later(sent: signal.Signals, code: int, tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    data = [drawn(seed, size=(1200, 1600)) for seed in range(2)]
+    for n in range(200):
+        (source / f"{n:03}.jpg").write_bytes(data[n % 2])
+    command = [sys.executable, "-m", "jobs.cli", "whiten", str(source), str(destination)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True) as run:
+        while len(list(destination.glob("*.jpg"))) < 100:  # some batches are done, whoever did them
+            assert run.poll() is None, run.communicate()
+            time.sleep(0.1)
+        # a terminal sends Ctrl-C to the whole group, a scheduler ends the process it started
+        (os.killpg if sent == signal.SIGINT else os.kill)(run.pid, sent)
+        words = run.communicate(timeout=60)[1]
+    assert run.returncode == code, words
+    assert "Traceback" not in words
+    kept = rows_of(Folder(destination))
+    assert 0 < len(kept) < 200
+    [record] = (destination / "_glasseg/runs").glob("*.json")
+    assert json.loads(record.read_text())["ended"] == "interrupted"
+    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+    assert len({row["key"] for row in manifest.read(Folder(destination)).to_pylist()}) == 200
