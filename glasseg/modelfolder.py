@@ -25,7 +25,7 @@ WEIGHTS_NAME = "model.weights.h5"
 PACKAGED = "packaged"
 """Name that stands for the model inside the package."""
 
-_INFERENCE_FIELDS = ("preset", "input_side", "resize", "looks", "threshold", "ramp", "weights_sha256")
+_INFERENCE_FIELDS = ("preset", "input_side", "resize", "looks", "threshold", "ramp", "mirror", "weights_sha256")
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class ModelSpec:
     """What inference depends on, and in `training` what people want to know about the model.
 
     `preset` and `input_side` (pixels) as in `unet`; `resize` is letterbox or stretch; `looks` 1 or 2 (2: what was found
-    is cropped and segmented again); alpha = clip((p - threshold) / ramp + 0.5, 0, 1). Raises ValueError for values that
-    no segmenter could use.
+    is cropped and segmented again); `mirror`: p is the mean over the photo and its mirror image;
+    alpha = clip((p - threshold) / ramp + 0.5, 0, 1). Raises ValueError for values that no segmenter could use.
     """
 
     preset: str
@@ -44,11 +44,12 @@ class ModelSpec:
     threshold: float
     ramp: float
     weights_sha256: str
+    mirror: bool = False
     training: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.resize not in {"letterbox", "stretch"} or self.looks not in {1, 2}:
-            raise ValueError(f"resize {self.resize!r} with looks {self.looks!r}")
+        if self.resize not in {"letterbox", "stretch"} or self.looks not in {1, 2} or not isinstance(self.mirror, bool):
+            raise ValueError(f"resize {self.resize!r} with looks {self.looks!r} and mirror {self.mirror!r}")
         for name in ("threshold", "ramp"):
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one model
         if not 0 < self.threshold < 1 or not 0.001 <= self.ramp < math.inf:
@@ -82,7 +83,15 @@ class ModelFolder:
 
 
 def save(
-    folder: Path, network: keras.Model, *, resize: str, looks: int, threshold: float, ramp: float, training: dict
+    folder: Path,
+    network: keras.Model,
+    *,
+    resize: str,
+    looks: int,
+    threshold: float,
+    ramp: float,
+    training: dict[str, Any],
+    mirror: bool = False,
 ) -> ModelSpec:
     """Write `network` and its `model.json` into `folder`, in place of a model that is there.
 
@@ -95,7 +104,7 @@ def save(
         network.save_weights(weights)
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         side = int(network.input_shape[1])
-        spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, training)
+        spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, mirror, training)
         description.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
         weights.replace(folder / WEIGHTS_NAME)
         description.replace(folder / SPEC_NAME)

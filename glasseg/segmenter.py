@@ -86,7 +86,11 @@ class Segmenter:
             return np.empty((0, *self._squares.shape[1:3]), np.float32)
         self._squares[: len(squares)] = squares
         self._squares[len(squares) :] = 0
-        return self._run(self._squares).numpy()[: len(squares)]
+        maps = self._run(self._squares).numpy()
+        if self.spec.mirror:
+            mirrored = self._run(self._squares[:, :, ::-1]).numpy()
+            maps = (maps + mirrored[:, :, ::-1]) / 2
+        return maps[: len(squares)]
 
 
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:

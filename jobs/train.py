@@ -148,7 +148,7 @@ def fit(settings: dict[str, Any]) -> None:
             if iou > best:
                 best = iou
                 modelfolder.save(
-                    out, averaged, resize="letterbox", looks=1, threshold=threshold, ramp=ramp,
+                    out, averaged, resize="letterbox", looks=1, mirror=True, threshold=threshold, ramp=ramp,
                     training={**asdict(config), **row, "data": data.name, "started_from": bool(start_from)},
                 )  # fmt: skip
             ray.train.report(row)
@@ -215,13 +215,17 @@ def validation_set(stock: Any, photos: int, side: int) -> Any:
 
 
 def predict(network: Any, images: Any, batch: int = 16) -> Any:
-    """Probabilities N×s×s float32 of N×s×s×3 uint8 pictures."""
+    """Probabilities N×s×s float32 of N×s×s×3 uint8 pictures, the mean over each and its mirror image."""
     import numpy as np
     import tensorflow as tf
 
     run = tf.function(partial(network, training=False))
-    parts = [run(tf.cast(images[i : i + batch], tf.float32)).numpy()[..., 0] for i in range(0, len(images), batch)]
-    return np.concatenate(parts)
+    both = [
+        [run(tf.cast(view[i : i + batch], tf.float32)).numpy()[..., 0] for i in range(0, len(images), batch)]
+        for view in (images, images[:, :, ::-1])
+    ]
+    straight, mirrored = (np.concatenate(parts) for parts in both)
+    return (straight + mirrored[:, :, ::-1]) / 2
 
 
 def mean_iou(found: Any, coverage: Any) -> float:

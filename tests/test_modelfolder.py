@@ -17,7 +17,7 @@ from glasseg.errors import GlassegError
 from glasseg.modelfolder import SPEC_NAME, WEIGHTS_NAME, ModelFolder, ModelSpec
 from glasseg.storage import open_root
 
-SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, {"minutes": 90})
+SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, False, {"minutes": 90})
 
 
 @pytest.fixture

@@ -196,3 +196,14 @@ def test_other_threads_later_are_refused(segmenter: Segmenter, untrained_model: 
 def test_half_precision_only_where_the_hardware_has_it() -> None:
     assert module.compute_policy(True) == "mixed_float16"
     assert module.compute_policy(False) in {"float32", "mixed_bfloat16"}
+
+
+def test_mirrored_photos_get_mirrored_masks_when_both_are_looked_at(
+    tensorflow: Any, untrained_model: ModelFolder
+) -> None:
+    both = Segmenter(replace(untrained_model, spec=replace(untrained_model.spec, mirror=True)), threads=1)
+    photo = np.random.default_rng(3).integers(0, 256, (512, 512, 3), dtype=np.uint8)
+    [found], [mirrored] = both.probabilities([photo]), both.probabilities([photo[:, ::-1]])
+    assert np.array_equal(found, mirrored[:, ::-1])
+    [once] = Segmenter(untrained_model, threads=1).probabilities([photo])
+    assert not np.array_equal(found, once)
