@@ -10,13 +10,14 @@ from typing import Any, Final
 
 from glasseg.errors import GlassegError
 from glasseg.images import PHOTO_EXTENSIONS, output_name
+from glasseg.keys import printable
 from glasseg.storage import Entry, Root
 
 OURS: Final = "_glasseg/"
 """Below this, a destination keeps what is not an output."""
 
 RETRIED_CODES: Final = frozenset(
-    {"vanished", "denied", "read_error", "write_error", "too_large", "out_of_memory", "worker_died", "timeout"}
+    {"vanished", "denied", "read_error", "write_error", "out_of_memory", "worker_died", "timeout", "internal_error"}
 )
 """Failures that may be over at the next run; a photo that failed otherwise waits until it changes."""
 
@@ -83,16 +84,18 @@ def pending(
     *,
     model_id: str,
     options_id: str,
+    max_pixels: int,
 ) -> list[Pending]:
     """The photos that need work, each with its reason.
 
     Reasons: new, changed (its content), model, options, missing (its output is gone), retry (it failed in a way that
-    may be over). `state` as `manifest.state` gives it, `outputs`: the keys that exist in the destination.
+    may be over, or was too large for an earlier `max_pixels`). `state` as `manifest.state` gives it, `outputs`: the
+    keys that exist in the destination.
     """
     work = []
     for photo in found:
-        row = state.get(photo.entry.key)
-        reason = _reason(photo, row, outputs, model_id, options_id)
+        row = state.get(printable(photo.entry.key))
+        reason = _reason(photo, row, outputs, model_id=model_id, options_id=options_id, max_pixels=max_pixels)
         if reason:
             replaced = row["run_id"] if row and photo.output in outputs and row["status"] in {"ok", "review"} else None
             work.append(Pending(photo, reason, replaced))
@@ -100,15 +103,16 @@ def pending(
 
 
 def _reason(
-    photo: Photo, row: Mapping[str, Any] | None, outputs: set[str], model_id: str, options_id: str
+    photo: Photo, row: Mapping[str, Any] | None, outputs: set[str], *, model_id: str, options_id: str, max_pixels: int
 ) -> str | None:
     if row is None:
         return "new"
-    # a photo that could not be read has no etag of its own; only then nothing can be said of its content
-    if row["source_etag"] is not None and row["source_etag"] != photo.entry.etag:
+    if row["source_etag"] != photo.entry.etag:
         return "changed"
     if row["status"] == "failed":
-        return "retry" if row["error_code"] in RETRIED_CODES else None
+        size_known = row["error_code"] == "too_large" and row["width"] and row["height"]
+        fits_now = size_known and row["width"] * row["height"] <= max_pixels
+        return "retry" if fits_now or row["error_code"] in RETRIED_CODES else None
     if row["model_id"] != model_id:
         return "model"
     if row["options_id"] != options_id:

@@ -9,6 +9,9 @@ from dataclasses import asdict, dataclass, fields
 PIPELINE_VERSION = 1
 """Raised by hand when the same options give other pixels."""
 
+INPUT_SIDE = {"baseline": 256, "compact": 512}
+"""The presets of the network, with the side of their square input in pixels."""
+
 
 @dataclass(frozen=True)
 class WhitenConfig:
@@ -44,9 +47,16 @@ class WhitenConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def chosen(self) -> dict[str, object]:
-        """The options that differ from their defaults, for the run's record."""
+        """The options that differ from their defaults, for the run's record; addresses without user and password."""
         defaults = {f.name: f.default for f in fields(self)}
-        return {name: value for name, value in asdict(self).items() if value != defaults[name]}
+        changed = {name: value for name, value in asdict(self).items() if value != defaults[name]}
+        return {name: _without_user(value) if isinstance(value, str) else value for name, value in changed.items()}
+
+
+def _without_user(address: str) -> str:
+    """`scheme://user:password@host` as `scheme://host`; anything else as it is."""
+    scheme, separator, rest = address.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else address
 
 
 @dataclass(frozen=True)

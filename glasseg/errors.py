@@ -18,6 +18,7 @@ FAILURE_CODES: Final = {
     "unreadable": "the bytes are no picture that can be decoded",
     "empty": "the file or object has no bytes",
     "too_large": "more pixels than --max-pixels allows",
+    "side_too_long": "a side is longer than the output format can hold",
     "vanished": "listed, but gone when it was read",
     "denied": "no permission to read this one",
     "unsafe_name": "the name would leave the destination or can't be a file name",
@@ -26,6 +27,7 @@ FAILURE_CODES: Final = {
     "write_error": "the storage did not take this output",
     "out_of_memory": "working on it took more memory than a worker may have",
     "worker_died": "the process that worked on it died",
+    "internal_error": "a fault of glasseg itself; please report it with the photo",
     "timeout": "it took too long",
 }
 
@@ -47,13 +49,17 @@ class GlassegError(Exception):
 
 
 class PhotoError(Exception):
-    """One photo can't be done; it becomes a row with `code` (a key of `FAILURE_CODES`) and the message."""
+    """One photo can't be done; it becomes a row with `code` (a key of `FAILURE_CODES`) and the message.
 
-    def __init__(self, code: str, message: str) -> None:
+    `size` is the photo's (height, width) in pixels where it is known, as it is stored.
+    """
+
+    def __init__(self, code: str, message: str, size: tuple[int, int] | None = None) -> None:
         if code not in FAILURE_CODES:
             raise ValueError(f"{code!r} is not in FAILURE_CODES")
         super().__init__(message)
         self.code = code
+        self.size = size
 
-    def __reduce__(self) -> tuple[type[PhotoError], tuple[str, str]]:
-        return PhotoError, (self.code, str(self))
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[str, str, tuple[int, int] | None]]:
+        return PhotoError, (self.code, str(self), self.size)

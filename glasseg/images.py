@@ -95,7 +95,9 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise PhotoError("unreadable", f"a picture of {width}×{height} pixels")
     if width * height > max_pixels:
-        raise PhotoError("too_large", f"{width}×{height} = {width * height:,} pixels, the limit is {max_pixels:,}")
+        message = f"{width}×{height} = {width * height:,} pixels, the limit is {max_pixels:,}"
+        believable = max(width, height) < 2**31  # what the manifest can hold
+        raise PhotoError("too_large", message, size=(height, width) if believable else None)
 
 
 def _turn_upright(picture: Image.Image) -> None:
@@ -155,7 +157,7 @@ def encode(image: np.ndarray, format: str, quality: int) -> bytes:
     `quality` is 1 to 100 and means nothing for png, which is lossless. The same array gives the same bytes.
 
     Raises:
-        PhotoError: "too_large" when a side is longer than the format can hold (16383 pixels for webp).
+        PhotoError: "side_too_long" when a side is longer than the format can hold (16383 pixels for webp).
         ValueError: for another format or a quality out of range.
     """
     if format not in _LONGEST_SIDE:
@@ -164,7 +166,9 @@ def encode(image: np.ndarray, format: str, quality: int) -> bytes:
         raise ValueError(f"quality is 1 to 100, not {quality}")
     height, width = image.shape[:2]
     if max(height, width) > _LONGEST_SIDE[format]:
-        raise PhotoError("too_large", f"{width}×{height}: {format} holds {_LONGEST_SIDE[format]} pixels a side at most")
+        raise PhotoError(
+            "side_too_long", f"{width}×{height}: {format} holds {_LONGEST_SIDE[format]} pixels a side at most"
+        )
     if format == "webp":
         return _encode_webp(image, quality)
     # For png cv2's own choice (one filter, run lengths): 2.5 times as fast as any level asked for, about 15 % larger.

@@ -49,6 +49,11 @@ def unsafe_reason(key: str) -> str | None:
     return next((reason for reason, holds in reasons.items() if holds), None)
 
 
+def printable(name: str) -> str:
+    """`name` with bytes that are no UTF-8 escaped as \\xNN: Arrow and JSON hold only valid text."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
 def check_output_key(key: str, uri: str) -> None:
     """Raises PhotoError when `key` could leave the root or is no name; storage never relies on its callers for that."""
     if reason := unsafe_reason(key):

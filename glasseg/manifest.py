@@ -130,7 +130,7 @@ _IDENTITY: Final = ("key", "status", "run_seq")
 
 STATE_COLUMNS: Final = (
     *("key", "status", "error_code", "source_etag", "model_id", "options_id"),
-    *("output_uri", "mask_uri", "run_id", "run_seq"),
+    *("output_uri", "mask_uri", "run_id", "run_seq", "width", "height"),
 )
 
 
@@ -138,6 +138,16 @@ def state(root: Root) -> dict[str, dict[str, Any]]:
     """The last row of every photo, by key, with `STATE_COLUMNS`: the one with the highest `run_seq`."""
     rows = read(root, STATE_COLUMNS).sort_by([("run_seq", "ascending")])
     return {row["key"]: row for batch in rows.to_batches() for row in batch.to_pylist()}
+
+
+def written(root: Root) -> set[str]:
+    """Keys of all outputs that any row names, wherever the destination was then mounted.
+
+    The last rows alone would not do: a photo that fails once, or changes its format, leaves an earlier picture behind.
+    """
+    rows = read(root, ("key", "output_uri")).to_pylist()
+    named = ((row["key"].count("/") + 1, row["output_uri"]) for row in rows if row["output_uri"])
+    return {"/".join(uri.split("/")[-parts:]) for parts, uri in named}  # an output lies as deep as its photo
 
 
 def new_run_id(now: datetime | None = None) -> str:
@@ -170,9 +180,13 @@ def claim(root: Root, run_id: str, outputs: Sequence[str]) -> None:
     _store(root, f"{CLAIMS}{run_id}.parquet", _parquet(pa.table({"output": pa.array(outputs, pa.string())})))
 
 
-def release(root: Root, run_id: str) -> None:
-    """Forget the claims of a run whose rows are all stored."""
-    root.delete(f"{CLAIMS}{run_id}.parquet")
+def release(root: Root) -> None:
+    """Forget all claims: after a run that did everything, every picture has its row."""
+    for key in list(_ours(root, CLAIMS, ".parquet")):
+        try:
+            root.delete(key)
+        except PhotoError as error:
+            raise GlassegError(f"a claim can't be deleted: {error}") from error
 
 
 def claimed(root: Root) -> set[str]:

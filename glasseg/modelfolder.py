@@ -14,6 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glasseg.config import INPUT_SIDE
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import Folder, Root, open_root
 
@@ -128,6 +129,11 @@ def load(uri: str, *, endpoint_url: str | None = None) -> ModelFolder:
         spec = ModelSpec(**json.loads(text))
     except (ValueError, TypeError) as error:
         raise GlassegError(f"{root.uri_of(SPEC_NAME)} is not a model description: {error}") from error
+    if INPUT_SIDE.get(spec.preset) != spec.input_side:
+        raise GlassegError(
+            f"{root.uri_of(SPEC_NAME)} describes a network that this glasseg does not have: {spec.preset} at "
+            f"{spec.input_side} pixels; it has {', '.join(f'{name} at {side}' for name, side in INPUT_SIDE.items())}"
+        )
     if hashlib.sha256(weights).hexdigest() != spec.weights_sha256:
         raise GlassegError(
             f"{root.uri_of(WEIGHTS_NAME)} is not what {SPEC_NAME} describes: copy both files of the model again"

@@ -30,13 +30,14 @@ class Segmenter:
     once per process, before its first operation (RuntimeError for another number later).
     """
 
-    def __init__(self, model: ModelFolder, threads: int) -> None:
+    def __init__(self, model: ModelFolder, threads: int, gpu: bool = False) -> None:
         import keras  # noqa: PLC0415
         import tensorflow as tf  # noqa: PLC0415
 
         _limit_threads(tf, threads)
+        on_gpu = _choose_gpus(tf, gpu)
         before = keras.mixed_precision.dtype_policy()
-        keras.mixed_precision.set_dtype_policy(compute_policy(bool(tf.config.list_physical_devices("GPU"))))
+        keras.mixed_precision.set_dtype_policy(compute_policy(on_gpu))
         try:
             network = model.network()
         finally:
@@ -111,6 +112,17 @@ def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
 def _widened(start: float, stop: float, scale: float, length: int) -> slice:
     """The photo's whole pixels, of `length`, that model pixels [start, stop) touch."""
     return slice(math.floor(max(start, 0) * scale), min(length, math.ceil(stop * scale)))
+
+
+def _choose_gpus(tf: Any, gpu: bool) -> bool:
+    """Hide the GPUs from a worker that was given none, let the others share theirs; whether one will be used."""
+    if not gpu:
+        tf.config.set_visible_devices([], "GPU")
+        return False
+    devices = tf.config.list_physical_devices("GPU")
+    for device in devices:
+        tf.config.experimental.set_memory_growth(device, True)  # else the first worker takes all of its memory
+    return bool(devices)
 
 
 def _limit_threads(tf: Any, threads: int) -> None:

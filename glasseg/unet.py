@@ -10,8 +10,7 @@ from typing import Any, Final
 import keras
 from keras import layers
 
-INPUT_SIDE: Final = {"baseline": 256, "compact": 512}
-"""Side of the square input, in pixels, of each preset."""
+from glasseg.config import INPUT_SIDE
 
 
 class FusedBatchNormalization(layers.BatchNormalization):

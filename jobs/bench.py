@@ -32,7 +32,7 @@ from glasseg.folder import Folder
 from glasseg.modelfolder import ModelFolder
 from jobs import bareloop
 from jobs.benchtable import machine, summary
-from jobs.engine import engine
+from jobs.engine import available_cpus, engine
 from jobs.report import say
 from jobs.whiten import BATCH_ROWS, stream
 from jobs.worker import Order
@@ -138,7 +138,7 @@ def plan_window(photos: int, processes: int) -> Window:
 
 def _prepare(photos: Path | None, config: BenchConfig, model: ModelFolder, temporary: Path) -> Bench:
     """Draw or check the photos and link them under as many names as a run needs."""
-    cores = os.cpu_count() or 1
+    cores = available_cpus()
     workers = config.workers or max(1, cores // config.cpus_per_worker)
     window = plan_window(config.photos, max(cores, workers))
     if config.photos < 2 * BATCH_ROWS * max(cores, workers):
@@ -258,7 +258,7 @@ def _through_ray(one: Bench) -> list[dict[str, Any]]:
     """Manifest rows of the work, as `glasseg whiten` makes them; Ray starts before and ends after."""
     per_worker = one.config.cpus_per_worker
     config = WhitenConfig(workers=one.workers, cpus_per_worker=per_worker)
-    with engine(None, cpus=max(one.cores, one.workers * per_worker), verbose=one.config.verbose):
+    with engine("local", cpus=max(one.cores, one.workers * per_worker), verbose=one.config.verbose):
         return [row for rows in stream(one.order, one.model, one.work, config) for row in rows]
 
 

@@ -142,7 +142,9 @@ def whiten(src: str, dst: str, **options: Any) -> None:
 @click.option(
     "--learning-rate", type=float, default=_TRAIN.learning_rate, show_default=True, help="Of AdamW, at its highest."
 )
-@click.option("--seed", type=int, default=_TRAIN.seed, show_default=True, help="Another seed, other composites.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=_TRAIN.seed, show_default=True, help="Another seed, other composites."
+)
 @click.option("--start-from", help="Model folder whose weights are the start.")
 @click.option("--overwrite", is_flag=True, help="Replace the model in OUT.")
 @click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
@@ -253,7 +255,6 @@ def main() -> None:
         code = cli.main(standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
-        click.echo("glasseg: interrupted; the rows so far are kept, the same command goes on from there", err=True)
         sys.exit(143 if isinstance(abort.__cause__, Terminated) else 130)
     except click.ClickException as error:
         error.show()

@@ -55,9 +55,9 @@ def demo(config: DemoConfig) -> int:
     modelfolder.load(config.model)  # a missing model is better known before anything is drawn
     _take(out, config.overwrite)
     _draw_catalog(out / "photos", config)
-    os.environ.pop("RAY_ADDRESS", None)  # the workers of a cluster elsewhere could not see OUT
     with redirect_stdout(sys.stderr):  # whiten's closing line is one of the words here; the data is the table
-        options = WhitenConfig(model=config.model, overwrite=config.overwrite, verbose=config.verbose)
+        # local: the workers of a cluster elsewhere could not see OUT
+        options = WhitenConfig(model=config.model, address="local", overwrite=config.overwrite, verbose=config.verbose)
         code = whiten(str(out / "photos"), str(out / "white"), options)
     rows = last_rows(out)
     _replace(out / "before-after.png", images.encode(_sheet(out, rows), "png", 100))

@@ -19,7 +19,7 @@ CONNECT_SECONDS = 10.0
 
 @contextmanager
 def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
-    """Connect to Ray for the time of the block; `cpus` is the size of a cluster of our own.
+    """Connect to Ray for the time of the block; `cpus` is the size of a cluster of our own ("local", or no address).
 
     Raises GlassegError when the address can't be reached. A bare `ray.init()` would join any cluster it finds on the
     machine, so "local" is said.
@@ -45,7 +45,7 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     try:
         with nullcontext() if verbose else _quiet_stderr():
             ray.init(address=chosen or "local", log_to_driver=verbose, logging_level=level, **own)
-    except (OSError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: another version of Ray or Python there
         what = f"reach a Ray cluster at {chosen}" if chosen else "start Ray on this machine"
         raise GlassegError(f"can't {what}: {str(error).splitlines()[0]}") from error
     if threading.current_thread() is threading.main_thread():
@@ -56,6 +56,17 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def available_cpus() -> int:
+    """CPUs that this process may use; in a container fewer than the machine has."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: "MICROSECONDS PERIOD", or "max PERIOD"
+    if quota.exists():
+        limit, period = quota.read_text().split()
+        if limit != "max":
+            cpus = min(cpus, max(1, int(limit) // int(period)))
+    return cpus
 
 
 def _refuse_unreachable(address: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -13,10 +12,11 @@ import click
 import numpy as np
 
 from glasseg import images, matte, modelfolder
-from glasseg.errors import GlassegError
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.metrics import PhotoScore, score
 from glasseg.pairs import Label, find_pairs, read_index, read_label
 from glasseg.segmenter import BATCH, Segmenter
+from jobs.engine import available_cpus
 
 COMPOSITE_SIDE = 768
 COMPOSITE_SEED = 1000
@@ -27,7 +27,7 @@ def evaluate(model: str, data: Path, composites: int, as_json: bool) -> None:
 
     Raises GlassegError when there is nothing to score or a photo and its mask differ in size.
     """
-    segmenter = Segmenter(modelfolder.load(model), os.cpu_count() or 1)
+    segmenter = Segmenter(modelfolder.load(model), available_cpus())
     scores = {}
     photos = _composites(data, composites) if composites else _photos(data)
     for names, pictures, labels in _groups(photos):
@@ -39,12 +39,20 @@ def evaluate(model: str, data: Path, composites: int, as_json: bool) -> None:
     summary = {field.name: _summary(scores, field.name) for field in fields(PhotoScore)}
     if as_json:
         photos_json = {name: asdict(one) for name, one in scores.items()}
-        click.echo(json.dumps({"model": segmenter.spec.model_id, "summary": summary, "photos": photos_json}, indent=1))
+        found = {"model": segmenter.spec.model_id, "summary": summary, "photos": photos_json}
+        click.echo(json.dumps(_null_for_nan(found), indent=1, allow_nan=False))
         return
     click.echo(f"{segmenter.spec.model_id} on {len(scores)} photos of {data}")
     click.echo(f"{'':<20}{'mean':>8}{'median':>8}{'worst':>8}  worst photo")
     for name, row in summary.items():
         click.echo(f"{name:<20}{row['mean']:>8.3f}{row['median']:>8.3f}{row['worst']:>8.3f}  {row['worst_photo']}")
+
+
+def _null_for_nan(found: Any) -> Any:
+    """`found` with None for every nan, which JSON does not know."""
+    if isinstance(found, dict):
+        return {name: _null_for_nan(value) for name, value in found.items()}
+    return None if isinstance(found, float) and np.isnan(found) else found
 
 
 def _summary(scores: dict[str, PhotoScore], name: str) -> dict[str, Any]:
@@ -66,8 +74,11 @@ def _photos(data: Path) -> Iterator[tuple[str, np.ndarray, Label]]:
     """Name, H×W×3 uint8 photo and label of every labelled photo below `data`."""
     for pair in find_pairs(data):
         assert pair.mask is not None
-        photo = images.decode(pair.photo.read_bytes(), max_pixels=10**9)
-        label = read_label(pair.mask.read_bytes())
+        try:
+            photo = images.decode(pair.photo.read_bytes(), max_pixels=10**9)
+            label = read_label(pair.mask.read_bytes())
+        except (PhotoError, ValueError, OSError) as error:
+            raise GlassegError(f"{pair.photo} with its mask can't be scored: {error}") from error
         if photo.shape[:2] != label.material.shape:
             raise GlassegError(f"{pair.photo} and {pair.mask.name} differ in size")
         yield str(pair.photo.relative_to(data)), photo, label

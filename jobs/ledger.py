@@ -11,7 +11,7 @@ from glasseg.storage import Root
 
 FLUSH_ROWS = 1000
 FLUSH_SECONDS = 30.0
-"""A killed run loses at most this much of its rows."""
+"""Rows wait at most for so many others, or until the first batch after so much time."""
 EXAMPLES = 5
 
 

@@ -79,7 +79,7 @@ class _PlainBar:
         return f", {rate:.1f} photos/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
 
 
-def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any]) -> None:
+def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str) -> None:
     """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
     for row in ledger.examples():
         say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}")
@@ -88,8 +88,10 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any]) -> None:
         say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
     if not plan.work:
         say("Nothing to do: every photo is up to date.")
-    else:
+    if ledger.processed:
         say(f"Manifest: {summary['manifest']}")
+    if ended == "interrupted":
+        say("Interrupted: the rows so far are kept, the same command goes on from there.")
     click.echo(
         f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "
         f"in {summary['seconds']:.1f} s ({summary['photos_per_second']:.1f} photos/s)"

@@ -16,11 +16,11 @@ MEMORY = 4 << 30
 """Bytes that one photo may take on top of what the process holds once it has its model."""
 
 
-def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table], gpus: float) -> Iterator[list[dict[str, Any]]]:
+def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterator[list[dict[str, Any]]]:
     """`ROWS` of `photos` (tables of `PENDING` with one row), each tried once in an actor, a new one after a death."""
     import ray
 
-    actor_class = ray.remote(num_cpus=order.cpus, num_gpus=gpus, max_restarts=0, max_task_retries=0)(Whitener)
+    actor_class = ray.remote(num_cpus=order.cpus, num_gpus=order.gpus, max_restarts=0, max_task_retries=0)(Whitener)
     actor = None
     for photo in photos:
         pending = photo.to_pylist()[0]
@@ -35,8 +35,18 @@ def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table], gpus: flo
             if "creation task" in str(error):  # the model could not be set up: a bug, with its traceback in the error
                 raise
             row = order.failed(pending, "worker_died", "the process that worked on it died, also when it had it alone")
+        except ray.exceptions.RayTaskError as error:
+            row = order.failed(pending, *_told(error.cause))
         yield [{**row, "fatal": None}]
         ray.kill(actor)
         actor = None
     if actor is not None:
         ray.kill(actor)
+
+
+def _told(error: BaseException) -> tuple[str, str]:
+    """Code and message for what a worker did not expect; cv2 reports missing memory as an error of its own."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "Insufficient memory" in text:
+        return "out_of_memory", f"more than {MEMORY >> 30} GiB for this photo alone"
+    return "internal_error", f"{type(error).__name__}: {text}"

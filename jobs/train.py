@@ -48,33 +48,44 @@ def train(
             raise GlassegError(f"{data / 'index.csv'} lists no product or cutout with split {split}")
     if start_from:
         modelfolder.load(start_from)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / LOG).unlink(missing_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        (out / LOG).unlink(missing_ok=True)
+    except OSError as error:
+        raise GlassegError(f"can't write to {out}: {error.strerror}") from error
     say(f"Training {config.preset} on {data} for {config.minutes:g} minutes, into {out}")
     settings = {"data": str(data.resolve()), "out": str(out.resolve()), "start_from": start_from, **asdict(config)}
     with (
-        engine(None, cpus=config.cpus + 1, verbose=verbose),
+        engine("local", cpus=config.cpus + 1, verbose=verbose),
         _followed(out / LOG),
     ):  # one CPU for Ray Train's controller
         _run(settings, config.cpus)
-    if not (out / modelfolder.SPEC_NAME).exists():
-        raise GlassegError(
-            f"the training ended before its first validation: give it more than {config.minutes:g} minutes"
-        )
 
 
 def _run(settings: dict[str, Any], cpus: int) -> None:
-    """One Ray Train run of `fit`, with one worker; what Ray keeps about it goes with the block."""
+    """One Ray Train run of `fit`, with one worker; what Ray keeps about it goes with the block.
+
+    Raises the GlassegError that the worker raised.
+    """
     from ray.train import RunConfig, ScalingConfig
     from ray.train.tensorflow import TensorflowTrainer
+    from ray.train.v2.api.exceptions import WorkerGroupError
 
     with TemporaryDirectory() as records:
-        TensorflowTrainer(
+        trainer = TensorflowTrainer(
             fit,
             train_loop_config=settings,
             scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": cpus}),
             run_config=RunConfig(name="train", storage_path=records),
-        ).fit()
+        )
+        try:
+            trainer.fit()
+        except WorkerGroupError as error:
+            for cause in error.worker_failures.values():
+                told = getattr(cause, "cause", cause)
+                if isinstance(told, GlassegError):
+                    raise told from error
+            raise
 
 
 @contextmanager
@@ -106,7 +117,6 @@ def fit(settings: dict[str, Any]) -> None:
     """The loop of one Ray Train worker: train until the minutes are over, keep the best averaged weights in `out`."""
     import cv2
     import keras
-    import numpy as np
     import ray.train
 
     from glasseg import modelfolder, pairs, stock, unet
@@ -124,37 +134,55 @@ def fit(settings: dict[str, Any]) -> None:
     step = _step(network, averaged, optimizer, config.averaging)
 
     index, side = pairs.read_index(data), network.input_shape[1]
-    batches = _batches(stock.load_stock(index, "train", config.drawn), config, side)
+    material = stock.load_stock(index, "train", config.drawn)
+    batches = _batches(material, config, side)
     validation = validation_set(stock.load_stock(index, "validation"), config.validation_photos, side)
+    about = {**asdict(config), "data": data.name, "trained_on": _counts(material), "started_from": bool(start_from)}
     best, began, validated, losses = -1.0, time.monotonic(), time.monotonic(), []
-    with (out / LOG).open("a", encoding="utf-8") as log:
-        for number, batch in zip(count(1), batches, strict=False):
-            elapsed = (time.monotonic() - began) / 60 / config.minutes
-            cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed)))
-            optimizer.learning_rate.assign(
-                config.learning_rate * min(1.0, number / config.warmup_steps) * max(0.005, cosine)
-            )
-            losses.append(float(step(*batch)))
-            if elapsed < 1 and time.monotonic() - validated < config.validate_minutes * 60:
-                continue
-            probability = predict(averaged, validation.image)
-            threshold, ramp = fit_alpha(probability, validation.coverage)
-            iou = mean_iou(probability >= threshold, validation.coverage)
-            row = {
-                "step": number, "photos": number * config.batch, "minutes": round(elapsed * config.minutes, 1),
-                "loss": round(float(np.mean(losses)), 4), "iou": round(iou, 4), "threshold": threshold, "ramp": ramp,
-            }  # fmt: skip
-            print(json.dumps(row), file=log, flush=True)
-            if iou > best:
-                best = iou
-                modelfolder.save(
-                    out, averaged, resize="letterbox", looks=1, mirror=True, threshold=threshold, ramp=ramp,
-                    training={**asdict(config), **row, "data": data.name, "started_from": bool(start_from)},
-                )  # fmt: skip
-            ray.train.report(row)
-            losses, validated = [], time.monotonic()
-            if elapsed >= 1:
-                return
+    for number, batch in zip(count(1), batches, strict=False):
+        elapsed = (time.monotonic() - began) / 60 / config.minutes
+        optimizer.learning_rate.assign(_learning_rate(config, number, elapsed))
+        losses.append(float(step(*batch)))
+        if elapsed < 1 and time.monotonic() - validated < config.validate_minutes * 60:
+            continue
+        progress = {"step": number, "photos": number * config.batch, "minutes": round(elapsed * config.minutes, 1)}
+        row = {**progress, "loss": round(sum(losses) / len(losses), 4), **_validate(averaged, validation)}
+        if row["iou"] > best:
+            best = row["iou"]
+            modelfolder.save(
+                out, averaged, resize="letterbox", looks=1, mirror=True,
+                threshold=row["threshold"], ramp=row["ramp"], training={**about, **row},
+            )  # fmt: skip
+        with (out / LOG).open("a", encoding="utf-8") as log:
+            print(json.dumps(row), file=log)
+        ray.train.report(row)
+        losses, validated = [], time.monotonic()
+        if elapsed >= 1:
+            return
+
+
+def _learning_rate(config: TrainConfig, number: int, elapsed: float) -> float:
+    """Up in the first steps, then down along a cosine of the time that has elapsed (0 to 1), never quite to 0."""
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed)))
+    return config.learning_rate * min(1.0, number / config.warmup_steps) * max(0.005, cosine)
+
+
+def _counts(material: Any) -> dict[str, int]:
+    """How many things of each kind training pictures are made of."""
+    return {
+        "products_and_cutouts": sum(len(layers) for layers in material.layers),
+        "labelled_photos": len(material.scenes),
+        "drawn_photos": len(material.drawn),
+        "backgrounds": len(material.backgrounds),
+    }
+
+
+def _validate(network: Any, validation: Any) -> dict[str, float]:
+    """Threshold and ramp that suit the network best, and its mean IoU with them."""
+    probability = predict(network, validation.image)
+    threshold, ramp = fit_alpha(probability, validation.coverage)
+    iou = mean_iou(probability >= threshold, validation.coverage)
+    return {"iou": round(iou, 4), "threshold": threshold, "ramp": ramp}
 
 
 def _step(network: Any, averaged: Any, optimizer: Any, momentum: float) -> Any:

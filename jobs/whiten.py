@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -21,10 +20,11 @@ from glasseg import catalog, manifest, modelfolder, storage
 from glasseg.catalog import Pending
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
+from glasseg.keys import printable
 from glasseg.modelfolder import ModelFolder
 from glasseg.storage import Root
 from jobs import report, rescue
-from jobs.engine import engine
+from jobs.engine import available_cpus, engine
 from jobs.ledger import Ledger
 from jobs.worker import PENDING, Order, Whitener
 
@@ -59,21 +59,20 @@ def whiten(source_uri: str, destination_uri: str, config: WhitenConfig) -> int:
     try:
         if plan.work:
             _work(plan, config, ledger)
-            manifest.release(plan.order.destination, plan.order.run_id)
         ended = "done"
     except KeyboardInterrupt:
         ended = "interrupted"
         raise
     finally:
         summary = _close(plan, config, ledger, ended, time.monotonic() - started)
-        report.say_summary(plan, ledger, summary)
+        report.say_summary(plan, ledger, summary, ended)
     return EXIT_FLAGGED if ledger.too_many_flagged(config.max_flagged) else 0
 
 
 def make_plan(source_uri: str, destination_uri: str, config: WhitenConfig) -> Plan:
     """Everything that can be refused is refused here, before any work: nested places, files in the way, no model."""
-    if config.summary_json and not Path(config.summary_json).absolute().parent.is_dir():
-        raise GlassegError(f"--summary-json {config.summary_json}: its folder does not exist")
+    if config.summary_json:
+        _write_summary(config.summary_json, {})  # a wrong path is better known now than in the morning
     storage.refuse_nested(source_uri, destination_uri)
     source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)
     destination = storage.open_root(destination_uri, endpoint_url=config.endpoint_url)
@@ -83,12 +82,17 @@ def make_plan(source_uri: str, destination_uri: str, config: WhitenConfig) -> Pl
         raise GlassegError(f"no photos in {source_uri} ({others} other files): is it the right place?")
     storage.check_writable(destination)
     state, outputs = manifest.state(destination), catalog.outputs_of(destination)
-    pending = catalog.pending(found, state, outputs, model_id=model.spec.model_id, options_id=config.options_id)
+    pending = catalog.pending(
+        found,
+        state,
+        outputs,
+        model_id=model.spec.model_id,
+        options_id=config.options_id,
+        max_pixels=config.max_pixels,
+    )
     work = pending[: config.limit]
     if not config.overwrite:
-        known = {row["output_uri"] for row in state.values()}
-        claimed = manifest.claimed(destination)
-        ours = {output for output in outputs if output in claimed or destination.uri_of(output) in known}
+        ours = manifest.written(destination) | manifest.claimed(destination)
         catalog.refuse_foreign((p.photo.output for p in work), outputs, ours, destination.uri)
     order = Order(
         source=source,
@@ -101,6 +105,7 @@ def make_plan(source_uri: str, destination_uri: str, config: WhitenConfig) -> Pl
         quality=config.quality,
         max_pixels=config.max_pixels,
         cpus=config.cpus_per_worker,
+        gpus=config.gpus_per_worker,
     )
     return Plan(order, model, work, len(found), len(found) - len(pending), others)
 
@@ -115,21 +120,28 @@ def _listing(source: Root, names: list[str] | None) -> Iterator[storage.Entry]:
 def _work(plan: Plan, config: WhitenConfig, ledger: Ledger) -> None:
     """Run the plan through Ray; on any way out, what is known is flushed."""
     work = _refuse_names(plan, ledger)
-    own = max(os.cpu_count() or 1, (config.workers or 1) * config.cpus_per_worker)
     try:
         report.say("Starting Ray and the workers …")
-        with engine(config.address, cpus=own, verbose=config.verbose), report.progress(len(work)) as bar:
+        with _engine(config), report.progress(len(work)) as bar:
             manifest.claim(plan.order.destination, plan.order.run_id, [p.photo.output for p in work])
             for rows in stream(plan.order, plan.model, work, config):
                 ledger.add(rows)
                 bar.update(len(rows))
             lost = [p for p in work if p.photo.entry.key not in ledger.keys]
-            for redone in rescue.redo(plan.order, plan.model, _tables(lost, 1), config.gpus_per_worker):
+            for redone in rescue.redo(plan.order, plan.model, _tables(lost, 1)):
                 for rows in _checked(redone):
                     ledger.add(rows)
                     bar.update(len(rows))
     finally:
         ledger.flush()
+    if plan.found - plan.unchanged == len(plan.work):  # not with --limit: a killed run's pictures may be left
+        manifest.release(plan.order.destination)
+
+
+def _engine(config: WhitenConfig) -> AbstractContextManager[None]:
+    """Ray for a run; a cluster of our own is as large as the machine, or as the workers that were asked for."""
+    asked = (config.workers or 1) * config.cpus_per_worker
+    return engine(config.address, cpus=max(asked, available_cpus()), verbose=config.verbose)
 
 
 def _refuse_names(plan: Plan, ledger: Ledger) -> list[Pending]:
@@ -159,7 +171,8 @@ def stream(
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = LOST_BATCHES  # those photos are redone one by one
-    workers = config.workers or _room(config, len(work))
+    room = _room(config)
+    workers = config.workers or min(room, math.ceil(len(work) / BATCH_ROWS))  # a worker takes seconds to start
     # few photos: smaller tasks, so that every worker gets some; whole network batches all the same
     rows = min(BATCH_ROWS, max(8, math.ceil(len(work) / workers / 8) * 8))
     with warnings.catch_warnings():
@@ -169,7 +182,7 @@ def stream(
             Whitener,
             fn_constructor_args=(order, model),
             batch_format="pyarrow",
-            batch_size=None,
+            batch_size=rows,
             zero_copy_batch=True,
             compute=ActorPoolStrategy(size=min(workers, math.ceil(len(work) / rows)), max_tasks_in_flight_per_actor=2),
             num_cpus=config.cpus_per_worker,
@@ -193,8 +206,8 @@ def _checked(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
             raise GlassegError(row["fatal"])
 
 
-def _room(config: WhitenConfig, photos: int) -> int:
-    """How many workers the cluster has CPUs and GPUs for, at least one, and no more than there are network batches."""
+def _room(config: WhitenConfig) -> int:
+    """How many workers the cluster has CPUs and GPUs for. Raises GlassegError for none: the run would wait for ever."""
     import ray
 
     has = ray.cluster_resources()
@@ -205,31 +218,24 @@ def _room(config: WhitenConfig, photos: int) -> int:
             f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, one worker wants "
             f"{wants['CPU']} and {wants['GPU']:g}: lower --cpus-per-worker or --gpus-per-worker"
         )
-    return min(room, math.ceil(photos / BATCH_ROWS))  # a worker takes seconds to start: not for a few photos
+    return room
 
 
-def _rows(work: Sequence[Pending]) -> list[dict[str, Any]]:
+def _rows(work: Sequence[Pending]) -> Iterator[dict[str, Any]]:
     """Pending photos as rows of `PENDING`."""
-    return [
-        {
-            "key": _printable(p.photo.entry.key),
-            "output": _printable(p.photo.output),
-            "etag": p.photo.entry.etag,
-            "reason": p.reason,
-            "replaced_run_id": p.replaced_run_id,
+    for pending in work:
+        yield {
+            "key": printable(pending.photo.entry.key),
+            "output": printable(pending.photo.output),
+            "etag": pending.photo.entry.etag,
+            "reason": pending.reason,
+            "replaced_run_id": pending.replaced_run_id,
         }
-        for p in work
-    ]
-
-
-def _printable(key: str) -> str:
-    """A file name of bytes that are no UTF-8, with those bytes escaped: Arrow holds only valid text."""
-    return key.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _tables(work: Sequence[Pending], rows: int) -> list[pa.Table]:
     """Tables of `PENDING` with `rows` photos each."""
-    pending = iter(_rows(work))
+    pending = _rows(work)
     return [pa.Table.from_pylist(some, schema=PENDING) for some in iter(lambda: list(islice(pending, rows)), [])]
 
 
@@ -253,13 +259,20 @@ def _close(plan: Plan, config: WhitenConfig, ledger: Ledger, ended: str, seconds
         "source": order.source.uri,
         "model_id": order.model_id,
         "options_id": order.options_id,
-        "options": replace(config, summary_json=None).chosen(),
+        "options": config.chosen(),
         "reasons": dict(ledger.reasons),
         "others": plan.others,
     }
-    # a run that stops because its destination is gone or full has an error of its own to tell
-    with suppress(GlassegError) if ended == "stopped" else nullcontext():
+    # a run that did not come to its end has a story of its own to tell, perhaps that the destination is full
+    with nullcontext() if ended == "done" else suppress(GlassegError):
         manifest.write_run(order.destination, order.run_id, record)
-    if config.summary_json:
-        Path(config.summary_json).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        if config.summary_json:
+            _write_summary(config.summary_json, summary)
     return summary
+
+
+def _write_summary(path: str, summary: dict[str, Any]) -> None:
+    try:
+        Path(path).write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise GlassegError(f"--summary-json {path} can't be written: {error.strerror}") from error

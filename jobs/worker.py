@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from glasseg import images, manifest, matte, whitening
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
+from glasseg.keys import printable
 from glasseg.modelfolder import ModelFolder
 from glasseg.storage import Root
 
@@ -43,12 +44,13 @@ class Order:
     quality: int
     max_pixels: int
     cpus: int
+    gpus: float = 0.0
 
     def row(self, pending: dict[str, Any], **facts: Any) -> dict[str, Any]:
         """A manifest row of this run for one pending photo."""
         return {
             "key": pending["key"],
-            "source_uri": self.source.uri_of(pending["key"]),
+            "source_uri": printable(self.source.uri_of(pending["key"])),
             "reason": pending["reason"],
             "source_etag": pending["etag"],
             "replaced_run_id": pending["replaced_run_id"],
@@ -62,8 +64,8 @@ class Order:
         }
 
     def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
-        """The row of a photo that could not be done."""
-        return self.row(pending, status="failed", error_code=code, error=message, **facts)
+        """The row of a photo that could not be done, and so replaced nothing."""
+        return self.row({**pending, "replaced_run_id": None}, status="failed", error_code=code, error=message, **facts)
 
 
 @dataclass
@@ -88,7 +90,7 @@ class Whitener:
 
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._order = order
-        self._segmenter = Segmenter(model, order.cpus)
+        self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
         self._group = BATCH
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
         if memory:
@@ -117,7 +119,7 @@ class Whitener:
             started = time.perf_counter()
             probabilities = self._segmenter.probabilities([photo.image for photo in photos])
             segment_ms = (time.perf_counter() - started) * 1000 / max(1, len(photos))
-            yield from writing  # at most two groups of full-size photos are in memory
+            yield from writing  # at most three groups of photos are in memory: opening, segmented, being written
             writing = [_done(one) for one in opened if not isinstance(one, Opened)]
             for photo, probability in zip(photos, probabilities, strict=True):
                 photo.facts["segment_ms"] = segment_ms
@@ -134,7 +136,8 @@ class Whitener:
             facts["read_ms"] = (time.perf_counter() - started) * 1000
             image = images.decode(data, max_pixels=order.max_pixels)
         except PhotoError as error:
-            return order.failed(pending, error.code, str(error), **facts)
+            height, width = error.size or (None, None)
+            return order.failed(pending, error.code, str(error), height=height, width=width, **facts)
         except MemoryError:
             return order.failed(pending, "out_of_memory", "no memory to decode it", **facts)
         facts["height"], facts["width"] = image.shape[:2]
@@ -143,11 +146,11 @@ class Whitener:
     def _write(self, photo: Opened, probability: np.ndarray) -> dict[str, Any]:
         """Compose, encode and write one photo; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
-        alpha = matte.to_alpha(probability, spec.threshold, spec.ramp)
-        mask = whitening.measure(alpha, probability)
         output = photo.pending["output"]
         mask_key = f"{MASKS}{output}.png" if order.mask else None
         try:
+            alpha = matte.to_alpha(probability, spec.threshold, spec.ramp)
+            mask = whitening.measure(alpha, probability)
             picture = images.encode(whitening.compose(photo.image, alpha), images.format_of(output), order.quality)
             if mask_key:
                 order.destination.write(mask_key, images.encode(alpha, "png", order.quality))
@@ -163,8 +166,8 @@ class Whitener:
             status="review" if code else "ok",
             error_code=code,
             error=REVIEW_CODES[code] if code else None,
-            output_uri=order.destination.uri_of(output),
-            mask_uri=order.destination.uri_of(mask_key) if mask_key else None,
+            output_uri=printable(order.destination.uri_of(output)),
+            mask_uri=printable(order.destination.uri_of(mask_key)) if mask_key else None,
             published=True,
             mask_coverage=mask.coverage,
             confidence=mask.confidence,

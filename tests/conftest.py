@@ -165,11 +165,15 @@ def root_uri(new_uri: Callable[[], str]) -> str:
 
 @pytest.fixture(scope="session")
 def ray_session(s3: S3Server) -> Iterator[None]:
-    """One local Ray for all tests of the session, started after the S3 settings are in the environment it inherits."""
-    from jobs.engine import engine
+    """One local Ray for all tests of the session, started after the S3 settings are in the environment it inherits.
 
-    with engine(None, cpus=2, verbose=False):
-        yield
+    `engine` uses it as it is. Its GPU stands in its books only.
+    """
+    import ray
+
+    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    yield
+    ray.shutdown()
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ def row(**facts: Any) -> dict[str, Any]:
         "model_id": "m",
         "options_id": "o",
         "run_id": "run1",
+        "width": None,
+        "height": None,
         **facts,
     }
 
@@ -36,7 +38,7 @@ def reason_of(row: dict[str, Any] | None, outputs: set[str] | None = None) -> tu
     """Why the photo a.jpg is pending, and the run that it replaces; None when it is not pending."""
     state = {} if row is None else {"a.jpg": row}
     outputs = {"a.jpg"} if outputs is None else outputs
-    work = pending([Photo(entry("a.jpg"), "a.jpg")], state, outputs, model_id="m", options_id="o")
+    work = pending([Photo(entry("a.jpg"), "a.jpg")], state, outputs, model_id="m", options_id="o", max_pixels=100)
     return (work[0].reason, work[0].replaced_run_id) if work else None
 
 
@@ -111,7 +113,12 @@ def test_a_failure_is_retried_only_when_it_may_be_over(code: str) -> None:
     assert reason_of(failed) == expected and reason_of(failed, set()) == expected
     assert reason_of({**failed, "model_id": "older"}) == expected  # a new model reads no broken file
     assert reason_of({**failed, "source_etag": "2-2"}) == ("changed", None)
-    assert reason_of({**failed, "source_etag": None}) == expected
+
+
+def test_a_photo_that_was_too_large_is_tried_again_when_the_limit_allows_it() -> None:
+    failed = row(status="failed", error_code="too_large", width=20, height=5)
+    assert reason_of(failed) == ("retry", None)
+    assert reason_of({**failed, "width": 21}) is None
 
 
 def test_a_photo_that_came_back_is_done_again_unless_its_output_is_there() -> None:
@@ -138,7 +145,7 @@ def test_pending_holds_every_new_photo_and_never_one_that_is_done(
 ) -> None:
     outputs = {f"{i}.jpg" for i in written}
     found = [Photo(entry(f"{i}.jpg"), f"{i}.jpg") for i in range(6)]
-    work = pending(found, state, outputs, model_id="m", options_id="o")
+    work = pending(found, state, outputs, model_id="m", options_id="o", max_pixels=100)
     keys = {one.photo.entry.key for one in work}
     assert len(keys) == len(work)
     current = {"source_etag": "1-1", "model_id": "m", "options_id": "o"}
@@ -149,7 +156,9 @@ def test_pending_holds_every_new_photo_and_never_one_that_is_done(
         elif current.items() <= known.items() and known["status"] in {"ok", "review"} and key in outputs:
             assert key not in keys
     # what is decided of a photo does not depend on the others
-    assert work == [one for photo in found for one in pending([photo], state, outputs, model_id="m", options_id="o")]
+    assert work == [
+        one for photo in found for one in pending([photo], state, outputs, model_id="m", options_id="o", max_pixels=100)
+    ]
 
 
 def test_outputs_are_all_files_but_ours(root_uri: str) -> None:

@@ -324,7 +324,7 @@ def test_jpeg_keeps_full_colour_resolution() -> None:
 def test_a_picture_a_format_can_not_hold_is_a_photo_error() -> None:
     with pytest.raises(PhotoError) as caught:
         images.encode(np.zeros((2, 16_384, 3), np.uint8), "webp", 90)
-    assert caught.value.code == "too_large"
+    assert caught.value.code == "side_too_long"
 
 
 def centroid(weights: np.ndarray, axis: int) -> float:

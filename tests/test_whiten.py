@@ -162,7 +162,7 @@ def test_nothing_but_outputs_and_our_folder_is_left(whitened: tuple[Folder, int]
 
 def test_a_second_run_finds_nothing_to_do(whitened: tuple[Folder, int], photos: Path) -> None:
     before = rows_of(whitened[0])
-    transient = {key for key, row in before.items() if row["error_code"] in {"vanished", "too_large"}}
+    transient = {key for key, row in before.items() if row["error_code"] == "vanished"}
     job.whiten(str(photos), whitened[0].uri, WhitenConfig(mask=True))
     again = [row for row in manifest.read(whitened[0]).to_pylist() if row["run_seq"] == 2]
     assert {row["key"]: row["reason"] for row in again} == dict.fromkeys(transient, "retry")
@@ -243,6 +243,54 @@ def test_files_of_others_are_never_overwritten_unless_told(tmp_path: Path) -> No
     assert (destination / "a.jpg").read_bytes() != b"precious"
 
 
+def test_our_own_pictures_are_never_in_the_way(tmp_path: Path) -> None:
+    """Of a photo that failed once since, in a format that was changed and changed back, in a place that was moved."""
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    photo = source / "a.jpg"
+    photo.write_bytes(drawn(1))
+    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+    photo.write_bytes(b"broken for a night")
+    job.whiten(str(source), str(destination), WhitenConfig(format="png"))
+    assert rows_of_last_run(destination)["a.jpg"]["error_code"] == "unreadable"
+    photo.write_bytes(drawn(1))
+    destination = destination.rename(tmp_path / "moved")
+    job.whiten(str(source), str(destination), WhitenConfig())
+    assert rows_of_last_run(destination)["a.jpg"]["status"] in {"ok", "review"}
+
+
+def rows_of_last_run(destination: Path) -> dict[str, dict[str, Any]]:
+    rows = manifest.read(Folder(destination)).to_pylist()
+    last = max(row["run_seq"] for row in rows)
+    return {row["key"]: row for row in rows if row["run_seq"] == last}
+
+
+def test_a_limit_leaves_the_rest_for_the_next_run(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed in range(3):
+        (source / f"{seed}.jpg").write_bytes(drawn(seed))
+    job.whiten(str(source), str(destination), WhitenConfig(limit=1))
+    assert outputs(Folder(destination)) == {"0.jpg"}
+    job.whiten(str(source), str(destination), WhitenConfig())
+    assert set(rows_of_last_run(destination)) == {"1.jpg", "2.jpg"}
+    assert not list((destination / "_glasseg/claims").iterdir())
+
+
+def test_workers_can_be_given_gpus(tmp_path: Path) -> None:
+    """The session's Ray has one in its books, so that the plan can be tested where there is none."""
+    (tmp_path / "a.jpg").write_bytes(drawn(1))
+    config = WhitenConfig(gpus_per_worker=0.5)
+    assert job.whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), config) == 0
+
+
+@pytest.mark.parametrize("asked", [{"cpus_per_worker": 64}, {"gpus_per_worker": 8.0, "workers": 1}])
+def test_a_worker_that_fits_nowhere_is_refused_instead_of_waited_for(asked: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(drawn(1))
+    with pytest.raises(GlassegError, match="one worker wants"):
+        job.whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), WhitenConfig(**asked))
+
+
 def test_an_output_of_a_killed_run_is_not_somebody_elses(tmp_path: Path) -> None:
     """A run that was killed after a picture and before its row left only a claim."""
     source, destination = tmp_path / "in", tmp_path / "out"
@@ -254,9 +302,20 @@ def test_an_output_of_a_killed_run_is_not_somebody_elses(tmp_path: Path) -> None
 
 
 def worker_pids() -> list[int]:
-    """Processes of this session's Ray that hold the model."""
+    """Processes of this session's Ray that hold the model: descendants of this one."""
     found = subprocess.run(["pgrep", "-f", r"^ray::MapWorker\(MapBatches"], capture_output=True, text=True, check=False)
-    return [int(pid) for pid in found.stdout.split()]
+    return [pid for pid in map(int, found.stdout.split()) if os.getpid() in ancestors(pid)]
+
+
+def ancestors(pid: int) -> set[int]:
+    above: set[int] = set()
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except FileNotFoundError:
+            break
+        above.add(pid)
+    return above
 
 
 def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
@@ -333,6 +392,26 @@ def test_a_photo_that_needs_too_much_memory_alone_is_a_row(tmp_path: Path, monke
     assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
     codes = {key: row["error_code"] for key, row in rows_of(Folder(destination)).items()}
     assert codes == {"fine.jpg": None, "hungry.jpg": "out_of_memory"}
+
+
+def test_a_fault_of_our_own_costs_one_photo_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Faulty(Whitener):
+        def _write(self, photo: Any, probability: np.ndarray) -> dict[str, Any]:
+            if photo.pending["key"] == "odd.jpg":
+                raise RuntimeError("a bug")
+            return super()._write(photo, probability)
+
+    monkeypatch.setattr(job, "Whitener", Faulty)
+    monkeypatch.setattr(rescue, "Whitener", Faulty)
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed, name in enumerate(("fine.jpg", "odd.jpg", "also-fine.jpg")):
+        (source / name).write_bytes(drawn(seed))
+    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+    rows = rows_of(Folder(destination))
+    assert {key for key, row in rows.items() if row["status"] == "failed"} == {"odd.jpg"}
+    assert rows["odd.jpg"]["error_code"] == "internal_error"
+    assert rows["odd.jpg"]["error"] == "RuntimeError: a bug"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
