@@ -39,6 +39,8 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     chosen = address or os.environ.get("RAY_ADDRESS")
     chosen = None if chosen == "local" else chosen
     own = {"num_cpus": cpus, "include_dashboard": False} if not chosen else {}
+    if own:
+        os.environ.setdefault("RAY_enable_metrics_collection", "0")  # nobody could read them, and they cost CPU
     if chosen:
         _refuse_unreachable(chosen)
     on_sigterm = signal.getsignal(signal.SIGTERM)

@@ -41,7 +41,8 @@ def say_plan(plan: Plan, config: WhitenConfig) -> None:
         "other files skipped": plan.others,
     }
     beside = "".join(f", {count} {what}" for what, count in notes.items() if count)
-    where = config.address or os.environ.get("RAY_ADDRESS") or "this machine"
+    address = config.address or os.environ.get("RAY_ADDRESS") or "local"
+    where = "this machine" if address == "local" else address
     say(f"Whitening {n} photo{'s' * (n != 1)} of {order.source.uri}{beside}")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
 

@@ -175,8 +175,8 @@ def test_folder_to_s3_to_folder_gives_the_same_pictures(
     bucket = open_root(f"{prefix}/raw")
     for name in (*AWKWARD, "truncated.jpg"):
         bucket.write(name, (photos / name).read_bytes())
-    assert job.whiten(f"{prefix}/raw", f"{prefix}/white", WhitenConfig()) == 0
-    assert job.whiten(f"{prefix}/raw", str(tmp_path / "back"), WhitenConfig()) == 0
+    assert job.whiten(f"{prefix}/raw", f"{prefix}/white", WhitenConfig(max_flagged=1.0)) == 0
+    assert job.whiten(f"{prefix}/raw", str(tmp_path / "back"), WhitenConfig(max_flagged=1.0)) == 0
     on_s3, back = open_root(f"{prefix}/white"), Folder(tmp_path / "back")
     assert outputs(on_s3) == outputs(back) == outputs(whitened[0])
     for key in outputs(back):
@@ -334,7 +334,7 @@ def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    assert job.whiten(str(source), str(destination), WhitenConfig(workers=1)) == 0
+    assert job.whiten(str(source), str(destination), WhitenConfig(workers=1, max_flagged=1.0)) == 0
     killer.join(timeout=1)
     assert killed
     rows = rows_of(Folder(destination))
@@ -496,5 +496,5 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on_later(sent: signal.Signal
     assert 0 < len(kept) < 200
     [record] = (destination / "_glasseg/runs").glob("*.json")
     assert json.loads(record.read_text())["ended"] == "interrupted"
-    assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
+    assert job.whiten(str(source), str(destination), WhitenConfig(max_flagged=1.0)) == 0
     assert len({row["key"] for row in manifest.read(Folder(destination)).to_pylist()}) == 200

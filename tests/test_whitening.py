@@ -98,6 +98,7 @@ def test_facts_are_plain_numbers_for_the_manifest() -> None:
         (0.95, 0.99, "fills_frame"),
         (0.95, 0.1, "fills_frame"),
         (0.3, 0.1, "uncertain_mask"),
+        (0.3, 0.49, "uncertain_mask"),
     ],
 )
 def test_review_code(coverage: float, confidence: float | None, code: str | None) -> None:

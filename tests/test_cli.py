@@ -1,0 +1,124 @@
+"""What people meet at the command line: quick help, mistakes in one line, and a README that tells the truth."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from glasseg import manifest
+from glasseg.errors import ERROR_CODES
+from jobs.cli import cli
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+HEAVY = {"boto3", "cv2", "keras", "matplotlib", "numpy", "pandas", "PIL", "pyarrow", "ray", "tensorflow"}
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "jobs.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = "import sys, jobs.cli; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not HEAVY & set(loaded)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["whiten", "/no/such/folder", "/tmp/out"], "/no/such/folder does not exist"),
+        (["whiten", "{tmp}/in", "{tmp}/out", "--model", "{tmp}"], "no model in"),
+        (["whiten", "{tmp}/in", "{tmp}/out", "--summary-json", "{tmp}/no/x.json"], "can't be written"),
+        (["train", "{tmp}/in", "{tmp}/out"], "no index.csv in"),
+        (["evaluate", "packaged", "{tmp}/in"], "no photo with a mask"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], words: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(b"no picture")
+    result = run(*(argument.format(tmp=tmp_path) for argument in arguments))
+    assert result.returncode == 1
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("glasseg: ")]
+    assert words in line
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(b"no picture")
+    result = run("whiten", str(tmp_path / "in"), str(tmp_path / "out"), "--address", "127.0.0.1:1")
+    assert result.returncode == 1
+    assert "can't reach a Ray cluster at 127.0.0.1:1" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [["whiten"], ["whiten", "a", "b", "--workers", "0"], ["nonsense"]])
+def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
+    assert run(*arguments).returncode == 2
+
+
+def test_every_option_has_a_help_text() -> None:
+    for name, command in cli.commands.items():
+        for param in command.params:
+            assert not isinstance(param, click.Option) or param.help, f"{name} {param.name}"
+
+
+def test_readme_shows_the_help_as_it_is() -> None:
+    shown = re.search(r"```text\n(Usage: glasseg whiten .*?)```", README, re.DOTALL)
+    assert shown
+    result = CliRunner().invoke(cli, ["whiten", "--help"], prog_name="glasseg", terminal_width=100)
+    assert shown[1].strip() == result.output.strip()
+
+
+def readme_commands() -> list[str]:
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [part.strip() for line in lines for part in line.split("&&") if part.strip().startswith("glasseg ")]
+
+
+def test_readme_shows_commands() -> None:
+    assert len(readme_commands()) >= 8
+
+
+@pytest.mark.parametrize("line", readme_commands())
+def test_readme_commands_are_understood_by_the_program(line: str) -> None:
+    name, *arguments = shlex.split(line, comments=True)[1:]
+    command = cli.commands[name]
+    command.make_parser(click.Context(command)).parse_args(arguments)
+
+
+def test_readme_explains_every_column_and_code_of_the_manifest() -> None:
+    columns = re.findall(r"^\| (`[^|]+`) \|", README, re.MULTILINE)
+    explained = {name for cell in columns for name in re.findall(r"`(\w+)`", cell)}
+    assert set(manifest.SCHEMA.names) <= explained
+    assert set(ERROR_CODES) <= explained
+
+
+def test_ci_runs_the_readmes_test_command() -> None:
+    [command] = re.findall(r"^.*pip install -e .*pytest$", README, re.MULTILINE)
+    # `|| exit 1`: set -e does not see what fails inside a chain
+    assert f"{command} || exit 1" in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+
+
+def test_readme_query_runs_in_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import duckdb
+    from test_manifest import row
+
+    from glasseg.storage import Folder
+
+    root = Folder(tmp_path / "white")
+    manifest.write_part(root, "20260101T000000.000Z", 0, [row("a.jpg", run_seq=1, status="review")])
+    manifest.write_part(root, "20260102T000000.000Z", 0, [row("a.jpg", run_seq=2, status="ok")])
+    monkeypatch.chdir(tmp_path)
+    [query] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
+    assert duckdb.sql(query).fetchall()[0][:2] == ("ok", 1)

@@ -1,0 +1,40 @@
+"""The model in the package: it belongs to this code, and it finds drawn glasses that it was not trained on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from glasseg import matte, modelfolder
+from glasseg.drawing import SCENES, draw_photo
+from glasseg.metrics import score
+from glasseg.pairs import Label
+from glasseg.segmenter import Segmenter
+
+PHOTOS = 24
+SEED = 90_000
+"""Far from the seeds of the drawn photos that training used."""
+
+
+@pytest.fixture(scope="module")
+def segmenter(tensorflow: Any) -> Segmenter:
+    return Segmenter(modelfolder.load(modelfolder.PACKAGED), threads=1)
+
+
+def test_packaged_model_finds_drawn_glasses(segmenter: Segmenter) -> None:
+    scores = []
+    for number in range(PHOTOS):
+        photo = draw_photo(np.random.default_rng(SEED + number), (600, 800), scene=SCENES[number % len(SCENES)])
+        [probability] = segmenter.probabilities([photo.image])
+        alpha = matte.to_alpha(probability, segmenter.spec.threshold, segmenter.spec.ramp)
+        label = Label(photo.coverage >= 0.5, photo.opening >= 0.5, np.zeros(alpha.shape, bool))
+        scores.append(score(alpha, label).iou)
+    assert np.mean(scores) >= 0.9, sorted(zip(np.round(scores, 3), SCENES * 3, strict=False))
+
+
+def test_packaged_model_says_what_it_was_trained_on(segmenter: Segmenter) -> None:
+    training = segmenter.spec.training
+    assert training["photos"] > 10_000
+    assert training["data"]
