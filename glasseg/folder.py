@@ -106,10 +106,9 @@ class Folder:
                 target = self.path / key
                 target.parent.mkdir(parents=True, exist_ok=True)
                 temporary.replace(target)
-            except BaseException:  # an interrupt must not leave it behind either
+            finally:  # on an interrupt too; after the replacement it is gone already
                 with suppress(OSError):
-                    temporary.unlink()
-                raise
+                    temporary.unlink(missing_ok=True)
 
     def exists(self, key: str) -> bool:
         """Whether a file or link of that name is there; a folder of that name does not count, as on S3."""
