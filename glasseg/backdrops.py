@@ -17,8 +17,8 @@ def draw(rng: np.random.Generator, side: int, photos: Sequence[np.ndarray], kind
     every backdrop is a studio's.
     """
     if kind is None:
-        kind = "photo" if photos and rng.random() < 0.5 else "studio"
-    backdrop = _photo(rng, side, photos) if kind == "photo" and photos else _studio(rng, side)
+        kind = "photo" if photos and rng.random() < 0.6 else "studio"
+    backdrop = _photo(rng, side, photos) if kind == "photo" and photos else studio(rng, side)
     if rng.random() < 0.4:
         backdrop = _with_boxes(rng, backdrop, photos)
     if rng.random() < 0.25:
@@ -55,23 +55,33 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(20, 255, 3)
 
 
-def _studio(rng: np.random.Generator, side: int) -> np.ndarray:
+def studio(rng: np.random.Generator, side: int) -> np.ndarray:
     """A sweep: one or two colours over a soft horizon, a light gradient, a vignette, fine grain."""
     first = _colour(rng)
     second = first * rng.uniform(0.75, 1.15) if rng.random() < 0.7 else _colour(rng)
-    y, x = np.mgrid[0:side, 0:side].astype(np.float32) / side
+    y, x = np.ogrid[0 : 1 : side * 1j, 0 : 1 : side * 1j]
     slope = rng.normal(0, 0.15)
     softness = rng.choice([0.004, 0.03, 0.15, 0.5])
-    horizon = 1 / (1 + np.exp(-np.clip((y + slope * x - rng.uniform(0.2, 0.9)) / softness, -30, 30)))
-    out = first + horizon[..., None] * (second - first)
+    distance = ((y - rng.uniform(0.2, 0.9)) / softness + x * (slope / softness)).astype(np.float32)
+    share = 1 / (1 + cv2.exp(np.clip(-distance, -30, 30)))
+    light = cv2.resize(_light(rng, side // 4), (side, side), interpolation=cv2.INTER_LINEAR)
+    out = cv2.merge([light * (share * np.float32(b - a) + np.float32(a)) for a, b in zip(first, second, strict=True)])
+    if rng.random() < 0.4:
+        noise = np.empty((side, side), np.float32)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(noise, 0, float(rng.uniform(1, 8)))
+        out += noise[..., None]
+    return np.clip(out, 0, 255, out=out).astype(np.uint8)
+
+
+def _light(rng: np.random.Generator, side: int) -> np.ndarray:
+    """A gradient across the picture and a vignette, as side×side float32 gains about 1."""
+    y, x = np.ogrid[0 : 1 : side * 1j, 0 : 1 : side * 1j]
     direction = rng.uniform(0, 2 * np.pi)
     gradient = (np.cos(direction) * (x - 0.5) + np.sin(direction) * (y - 0.5)) * rng.uniform(0, 0.5)
     cx, cy = rng.uniform(0.2, 0.8, 2)
     vignette = ((x - cx) ** 2 + (y - cy) ** 2) * rng.uniform(-0.2, 0.9)
-    out *= (1 + gradient - vignette)[..., None]
-    if rng.random() < 0.4:
-        out += rng.normal(0, rng.uniform(1, 8), (side, side, 1))
-    return np.clip(out, 0, 255).astype(np.uint8)
+    return (1 + gradient - vignette).astype(np.float32)
 
 
 def _with_boxes(rng: np.random.Generator, backdrop: np.ndarray, photos: Sequence[np.ndarray]) -> np.ndarray:
@@ -90,7 +100,7 @@ def _with_boxes(rng: np.random.Generator, backdrop: np.ndarray, photos: Sequence
         else:
             cv2.fillConvexPoly(mask, quad, 255, cv2.LINE_AA)
         textured = bool(photos) and rng.random() < 0.4
-        fill = _photo(rng, side, photos) if textured else _studio(rng, side)
+        fill = _photo(rng, side, photos) if textured else studio(rng, side)
         if rng.random() < 0.4:
             fill = _with_print(rng, fill)
         if rng.random() < 0.5:

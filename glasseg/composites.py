@@ -6,13 +6,15 @@ shadows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from glasseg import backdrops
-from glasseg.stock import Layer, Scene, Stock
+from glasseg.augmentation import relight
+from glasseg.layers import Layer
 
 
 @dataclass(frozen=True)
@@ -24,27 +26,25 @@ class Sample:
     weight: np.ndarray
 
 
-def make_sample(stock: Stock, rng: np.random.Generator, side: int) -> Sample:
-    """One training picture of side×side pixels: a composite, or a labelled or drawn photo turned and cropped."""
-    chance = rng.random()
-    if stock.scenes and chance < 0.2:
-        return _augmented_scene(stock.scenes[rng.integers(len(stock.scenes))], rng, side)
-    if stock.drawn and chance > 0.92:
-        return _augmented_scene(stock.drawn[rng.integers(len(stock.drawn))], rng, side)
-    return composite(stock, rng, side)
+def composite(
+    layer: Layer, photos: Sequence[np.ndarray], rng: np.random.Generator, side: int, kind: str | None = None
+) -> Sample:
+    """Lay one pair of glasses on a backdrop of side×side pixels, under one light, as a camera would see it.
 
-
-def composite(stock: Stock, rng: np.random.Generator, side: int, kind: str | None = None) -> Sample:
-    """Lay one pair of glasses on a backdrop (`kind`: one of `backdrops.KINDS`, or None for any, now and then white)."""
-    bucket = stock.layers[rng.integers(len(stock.layers))]
-    layer = bucket[rng.integers(len(bucket))]
+    `photos`: h×w×3 uint8 scenes to make backdrops of; `kind`: one of `backdrops.KINDS`, or None for any of them, now
+    and then plain white.
+    """
     photo, coverage, lens = _placed(layer, rng, side)
     if kind is None and rng.random() < 0.05:
         backdrop = np.full((side, side, 3), 255, np.uint8)
     else:
-        backdrop = backdrops.draw(rng, side, stock.backgrounds, kind)
+        backdrop = backdrops.draw(rng, side, photos, kind)
         backdrop = _shaded(backdrop, photo, coverage, rng)
-    return _finish(_merged(photo, coverage, lens, backdrop, rng), coverage, rng)
+    image = relight(_merged(photo, coverage, lens, backdrop, rng), rng)
+    weight = np.full((side, side), 255, np.uint8)
+    if rng.random() < 0.3:
+        image, weight = _banded(image.copy(), weight, int(side * rng.uniform(0.05, 0.25)), rng)
+    return Sample(image, coverage, weight)
 
 
 def _placed(layer: Layer, rng: np.random.Generator, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -116,59 +116,6 @@ def _merged(
         through = lens.astype(np.float32)[..., None] * np.float32(rng.uniform(0.1, 0.6) / 255)
         material *= 1 - through * (1 - scene / 255)
     return np.clip(material + (1 - alpha) * scene, 0, 255).astype(np.uint8)
-
-
-def _augmented_scene(scene: Scene, rng: np.random.Generator, side: int) -> Sample:
-    """A labelled photo, its mask and its weights under one affine warp with nearest fill, then light."""
-    h, w = scene.coverage.shape
-    scale = side / max(h, w) * np.exp(rng.normal(0.05, 0.25))
-    angle = np.rad2deg(rng.normal(0, 0.15))
-    matrix = cv2.getRotationMatrix2D((w / 2, h / 2), angle, scale)
-    matrix[0, 1] += rng.normal(0, 0.05) * scale
-    matrix[:, 2] += side / 2 - np.array([w, h]) / 2 + rng.normal(0, 0.06, 2) * side
-    if rng.random() < 0.5:
-        matrix[0] = -matrix[0]
-        matrix[0, 2] += side
-    size = (side, side)
-    parts = [scene.photo, scene.coverage, scene.weight]
-    if scale < 0.7:
-        parts = [cv2.resize(p, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) for p in parts]
-        matrix[:, :2] /= scale
-    image, coverage, weight = (
-        cv2.warpAffine(p, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for p in parts
-    )
-    sample = _finish(image, coverage, rng)
-    return Sample(
-        sample.image, sample.coverage, np.minimum(sample.weight, np.where(weight > 250, 255, 0).astype(np.uint8))
-    )
-
-
-def _finish(image: np.ndarray, coverage: np.ndarray, rng: np.random.Generator) -> Sample:
-    """Camera and studio: gain, gamma, colour cast, softness, noise, JPEG; and bands as the letterbox pads them."""
-    side = image.shape[0]
-    levels = np.arange(256, dtype=np.float32) / 255
-    if rng.random() < 0.8:
-        cast = rng.uniform(0.93, 1.07, 3) if rng.random() < 0.5 else np.ones(3)
-        curve = levels[:, None] ** rng.uniform(0.75, 1.35) * rng.uniform(0.8, 1.15) * cast + rng.uniform(-0.03, 0.03)
-        image = cv2.LUT(image, np.clip(curve * 255, 0, 255).astype(np.uint8)[None])
-    if rng.random() < 0.25:
-        factor = rng.uniform(0.3, 0.9)
-        image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        image = cv2.resize(image, (side, side), interpolation=cv2.INTER_CUBIC)
-    elif rng.random() < 0.25:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.5))
-    if rng.random() < 0.3:
-        noise = np.empty(image.shape, np.int16)
-        cv2.setRNGSeed(int(rng.integers(2**31)))
-        cv2.randn(noise, 0, float(rng.uniform(1, 9)))
-        image = cv2.add(image, noise, dtype=cv2.CV_8U)
-    if rng.random() < 0.4:
-        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])[1]
-        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
-    weight = np.full((side, side), 255, np.uint8)
-    if rng.random() < 0.3:
-        image, weight = _banded(image.copy(), weight, int(side * rng.uniform(0.05, 0.25)), rng)
-    return Sample(image, coverage, weight)
 
 
 def _banded(

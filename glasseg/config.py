@@ -61,23 +61,121 @@ def _without_user(address: str) -> str:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One recipe of `glasseg train`."""
+    """One recipe of `glasseg train`, whole: what the weights depend on, besides the data and where they start from.
+
+    The defaults are the preset `compact`.
+    """
 
     preset: str = "compact"
-    minutes: float = 90.0
-    """Length of the run; the learning rate falls along a cosine of the time."""
+    epochs: int = 60
     batch: int = 16
+    """Pictures per step, over all workers."""
+    patience: int = 0
+    """Epochs without a better validation after which training stops; 0 goes on to the end."""
+    monitor: str = "photo_iou"
+    """What makes an epoch better: `photo_iou` (higher) or `loss` (lower), on validation."""
+    loss: str = "bce_dice"
+    optimizer: str = "adamw"
     learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
+    """At its highest."""
+    schedule: str = "cosine"
+    """`cosine` rises over `warmup_steps` and falls along a cosine to the last step; `constant` stays."""
     warmup_steps: int = 200
+    weight_decay: float = 1e-4
+    clip_norm: float = 5.0
+    """Largest norm of a step's gradient; 0 leaves it as it is."""
     averaging: float = 0.998
-    """Momentum of the weight average that is validated and kept."""
-    validate_minutes: float = 4.0
-    validation_photos: int = 160
-    drawn: int = 300
-    """Drawn photos among the training pictures."""
+    """Momentum a step of the weight average that is validated and kept; 0 keeps the weights themselves."""
+    precision: str = "mixed"
+    """`mixed` computes in bfloat16 where the hardware does; `float32` never."""
+    resize: str = "letterbox"
+    rotation: float = 20.0
+    """Degrees to either side, evenly; like the five below, of labelled photos and their masks."""
+    shift: float = 0.1
+    """Of height and width."""
+    shear: float = 0.1
+    zoom: float = 0.1
+    flip: bool = True
+    light: bool = True
+    """Gain, colour cast, noise, blur and JPEG."""
+    scene_repeats: int = 4
+    """How often an epoch shows each labelled photo that has its own background."""
+    drawn: int = 100
+    """Drawn photos in an epoch."""
+    looks: int = 2
+    mirror: bool = True
+    validation_share: float = 0.1
+    """Of the groups, where the data does not say."""
     seed: int = 42
-    cpus: int = 2
+
+
+PRESETS = {
+    "compact": TrainConfig(),
+    "baseline": TrainConfig(
+        preset="baseline",
+        epochs=50,
+        patience=5,
+        monitor="loss",
+        loss="bce",
+        optimizer="adam",
+        learning_rate=1e-3,
+        schedule="constant",
+        warmup_steps=0,
+        weight_decay=0.0,
+        clip_norm=0.0,
+        averaging=0.0,
+        precision="float32",
+        resize="stretch",
+        light=False,
+        scene_repeats=1,
+        drawn=0,
+        looks=1,
+        mirror=False,
+    ),
+}
+"""Whole recipes by the name of their network; `baseline` is the documented classic."""
+
+
+@dataclass(frozen=True)
+class TrainJob:
+    """The other options of `glasseg train`: what it reads, where it runs, what it does with an OUT in use."""
+
+    cutouts: str | None = None
+    backgrounds: str | None = None
+    val: str | None = None
+    start_from: str | None = None
+    max_bad: int = 10
+    workers: int = 1
+    cpus_per_worker: int | None = None
+    """None: an even share of this machine; on a cluster that was given, 1."""
+    gpus_per_worker: int = 0
+    loader_cpus: int = 2
+    """Threads that make pictures, for each worker."""
+    address: str | None = None
+    endpoint_url: str | None = None
+    overwrite: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Options of `glasseg evaluate`."""
+
+    composites: int = 0
+    split: str | None = None
+    out: str | None = None
+    worst: int = 24
+    """Photos on each sheet."""
+    record: bool = False
+    max_bad: int = TrainJob.max_bad
+    workers: int | None = None
+    """None: as many as the machine or cluster has room for."""
+    cpus_per_worker: int = WhitenConfig.cpus_per_worker
+    gpus_per_worker: float = WhitenConfig.gpus_per_worker
+    address: str | None = None
+    endpoint_url: str | None = None
+    overwrite: bool = False
+    verbose: bool = False
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,19 @@ def save(
     return spec
 
 
+def publish(folder: Path, uri: str, *, endpoint_url: str | None = None) -> None:
+    """Put the model of a local folder into another one, local or s3://; in the order of `save`.
+
+    Raises GlassegError when the place can't be written to.
+    """
+    root = open_root(uri, endpoint_url=endpoint_url)
+    try:
+        for name in (WEIGHTS_NAME, SPEC_NAME):
+            root.write(name, (folder / name).read_bytes())
+    except PhotoError as error:
+        raise GlassegError(f"can't write the model to {uri}: {error}") from error
+
+
 def load(uri: str, *, endpoint_url: str | None = None) -> ModelFolder:
     """Read a model folder from a path, `s3://…`, or the package (`PACKAGED`).
 

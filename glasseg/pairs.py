@@ -1,133 +1,244 @@
-"""Labelled photos: a photo and the mask that says where the glasses are."""
+"""Labelled photos: which photo belongs to which mask, in a tree of files or in a list, on a disk or on S3."""
 
 from __future__ import annotations
 
-import csv
-from dataclasses import dataclass
-from pathlib import Path
+import posixpath
+from collections.abc import Collection, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Final
 
-import cv2
-import numpy as np
-
+from glasseg import masks, photolist
 from glasseg.catalog import is_photo
-from glasseg.errors import GlassegError
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.masks import Label, read_label
+from glasseg.storage import Bucket, Folder, Root, open_source, unsafe_reason
 
-_LABEL_MAP_VALUES: Final = np.array([0, 64, 128, 255])
-_JPEG: Final = b"\xff\xd8"
-"""What every JPEG begins with."""
+__all__ = ["INDEX", "KINDS", "Backdrop", "Found", "Label", "Pair", "Problem", "find", "read_label"]
 
-
-@dataclass(frozen=True)
-class Label:
-    """What a mask file says: three H×W bool arrays that exclude each other; where all are false is background.
-
-    `material`: visible material of the glasses. `opening`: see-through, background as well. `ignored`: not scored.
-    """
-
-    material: np.ndarray
-    opening: np.ndarray
-    ignored: np.ndarray
+INDEX: Final = "index.csv"
+"""A list of this name in a folder says what is in it."""
+KINDS: Final = {
+    "product": "product",
+    "cutout": "cutout",
+    "scene": "scene",
+    "catalog photo": "scene",
+    "real": "scene",
+    "": "scene",
+    "background": "background",
+}
+"""The words that a list may use for a kind, and what they mean; photos of other kinds are left out."""
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One labelled photo.
+    """One labelled photo; `photo` and `mask` are keys below the root `root`, a folder or s3://.
 
-    `kind`: product (on pure white, laid on scenes), cutout (RGBA, no mask) or scene (used as it is). `group`: photos of
-    one product share it. `split`: train, validation or any other word, which no training looks at.
+    `kind`: product (on pure white, laid on backdrops), cutout (RGBA, no mask) or scene (used as it is). `group`: photos
+    of one product share it; the photo's own key when nobody named one. `split`: train, validation, "" when not decided,
+    or any other word, which no training looks at.
     """
 
-    photo: Path
-    mask: Path | None
+    root: str
+    photo: str
+    mask: str | None
     kind: str
     group: str
     split: str
 
 
-def read_label(data: bytes) -> Label:
-    """Read the bytes of a mask file.
+@dataclass(frozen=True)
+class Backdrop:
+    """A picture without glasses; `source` is where a list says that it comes from."""
 
-    A lossless mask whose values all lie in {0, 64, 128, 255} is a label map (255 material, 128 opening, 64 not
-    scored); in any other one a value above 127 is material. Raises ValueError when the bytes are no picture.
-    """
-    mask = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) if data else None
-    if mask is None:
-        raise ValueError("not a picture")
-    lossless = not data.startswith(_JPEG)
-    if lossless and np.isin(np.unique(mask), _LABEL_MAP_VALUES).all():
-        return Label(mask == 255, mask == 128, mask == 64)
-    nothing = np.zeros(mask.shape, bool)
-    return Label(mask > 127, nothing, nothing)
-
-
-_COLUMNS: Final = ("file", "kind", "product_group", "split")
-_KINDS: Final = {"product": "product", "cutout": "cutout", "catalog photo": "scene", "scene": "scene", "real": "scene"}
+    root: str
+    photo: str
+    split: str
+    source: str = ""
 
 
 @dataclass(frozen=True)
-class Index:
-    """What a data folder's `index.csv` lists: labelled pairs, and backgrounds without glasses as (path, split)."""
+class Problem:
+    """A labelled photo that can't be used."""
 
-    pairs: list[Pair]
-    backgrounds: list[tuple[Path, str]]
+    name: str
+    reason: str
 
 
-def read_index(folder: Path) -> Index:
-    """Read `folder/index.csv` with the columns file, kind, product_group and split.
+@dataclass(frozen=True)
+class Found:
+    """All that training or judging may use, and what it can't."""
 
-    Kinds: product, cutout, `catalog photo`, `real` or scene (a photo used with its own background), background; other
-    rows are left out, and so are photos without a mask. Raises GlassegError when the index is missing, lacks a column,
-    lists a photo that is not there, or lists none that has a mask.
+    pairs: list[Pair] = field(default_factory=list)
+    backdrops: list[Backdrop] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def find(
+    uri: str, *, cutouts: str | None = None, backgrounds: str | None = None, endpoint_url: str | None = None
+) -> Found:
+    """The labelled photos of a folder, an S3 prefix or a list; a list is read, of all other files only the names.
+
+    A folder is told by its `INDEX`, by images/ with masks/ (masks/SUB/NAME.png of images/SUB/NAME.jpg), or by the masks
+    beside its photos (NAME_mask.png or .jpg, also in a sibling folder FOLDER_masks). A list has a column image (or
+    file) and perhaps mask, kind, group (or product_group), split and source; names in it are relative to its folder.
+    Every photo below `cutouts` is a cutout, every one below `backgrounds` a backdrop.
+
+    Pairs of a list keep its order, those of a tree are sorted by key. Raises GlassegError when there is nothing, or a
+    place or the list can't be used.
     """
-    path = folder / "index.csv"
-    if not path.is_file():
-        raise GlassegError(f"no index.csv in {folder}: it must list {', '.join(_COLUMNS)}")
-    pairs, backgrounds = [], []
-    for row in _rows(path):
-        photo, kind = folder / row["file"], _KINDS.get(row["kind"])
-        if kind is None and row["kind"] != "background":
-            continue
-        if not photo.is_file():
-            raise GlassegError(f"{path} lists {row['file']}, which is not there")
-        if kind is None:
-            backgrounds.append((photo, row["split"]))
-            continue
-        mask = None if kind == "cutout" else _mask_of(photo)
-        if mask is not None or kind == "cutout":
-            pairs.append(Pair(photo, mask, kind, row["product_group"] or row["file"], row["split"]))
-    if not pairs:
-        raise GlassegError(f"{path} lists no photo that has a mask")
-    return Index(pairs, backgrounds)
+    extra_cutouts, extra_backgrounds = (_photos(extra, endpoint_url) for extra in (cutouts, backgrounds))
+    root, names = open_source(uri, endpoint_url=endpoint_url)
+    if names is not None and not photolist.is_list(names[0]):
+        raise GlassegError(f"{uri} is neither a folder nor a list of labelled photos (csv, xlsx or parquet)")
+    if names is not None or root.exists(INDEX):
+        found = _from_list(root, names[0] if names else INDEX)
+    else:
+        found = _from_tree(root, {place.uri_of(key) for place, key in [*extra_cutouts, *extra_backgrounds]})
+    found.pairs.extend(Pair(place.uri, key, None, "cutout", key, "") for place, key in extra_cutouts)
+    found.backdrops.extend(Backdrop(place.uri, key, "") for place, key in extra_backgrounds)
+    if not found.pairs:
+        first = f" ({found.problems[0].name} {found.problems[0].reason})" if found.problems else ""
+        raise GlassegError(
+            f"no labelled photos in {uri}{first}: the mask of NAME.jpg is NAME_mask.png beside it, masks/NAME.png when "
+            "it is in images/, or named by a list, whose names are relative to its folder"
+        )
+    return found
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a csv file that has `_COLUMNS`; utf-8, also with the mark that Excel puts in front."""
+def _photos(uri: str | None, endpoint_url: str | None) -> list[tuple[Root, str]]:
+    """Root and key of every photo below `uri`, sorted. Raises GlassegError when there is none."""
+    if uri is None:
+        return []
+    root, names = open_source(uri, endpoint_url=endpoint_url)
+    keys = sorted(filter(is_photo, names or (entry.key for entry in root.list())))
+    if not keys:
+        raise GlassegError(f"no photos in {uri}: is it the right place?")
+    return [(root, key) for key in keys]
+
+
+class _Listing:
+    """The files of a root, or of the part of it whose keys start with `prefix`, listed once."""
+
+    def __init__(self, root: Root, prefix: str = "") -> None:
+        self.root = root
+        self.keys = {entry.key for entry in root.list(prefix)}
+        self._above, self._name = _above(root)
+        self.masks = masks.by_stem(self.keys | self._sibling())
+
+    def _sibling(self) -> set[str]:
+        """The files of FOLDER_masks beside the root FOLDER, as "../FOLDER_masks/…"."""
+        if self._name:
+            with suppress(GlassegError, PhotoError):  # who may not look outside the root has nothing there
+                return {f"../{entry.key}" for entry in self._above.list(f"{self._name}_masks/")}
+        return set()
+
+    def mask_of(self, photo: str) -> str | None:
+        """The mask beside a photo."""
+        return masks.beside(photo, self.masks, self._name)
+
+    def pair(self, photo: str, mask: str | None, *, kind: str = "scene", group: str = "", split: str = "") -> Pair:
+        """The pair of two keys; with a mask outside the root, its root is the one above."""
+        root = self.root
+        if mask and mask.startswith("../"):
+            root, photo, mask = self._above, f"{self._name}/{photo}", mask.removeprefix("../")
+        return Pair(root.uri, photo, mask, kind, group or photo, split)
+
+
+def _above(root: Root) -> tuple[Root, str]:
+    """The root one up, and the name of `root` in it, "" when `root` is a bucket or the disk."""
+    if isinstance(root, Folder):
+        return Folder(root.path.parent), root.path.name
+    above, _, name = root.prefix.rpartition("/")
+    return Bucket(root.bucket, above, root.endpoint_url), name
+
+
+def _from_tree(root: Root, taken: Collection[str]) -> Found:
+    """The photos of a tree, by their names; `taken`: uris of those that are something else."""
+    files = _Listing(root)
+    if not files.keys:
+        raise GlassegError(f"there is nothing in {root.uri}: is it the right place?")
+    photos = [key for key in sorted(files.keys) if is_photo(key) and root.uri_of(key) not in taken]
+    if any(key.startswith("images/") for key in photos) and any(key.startswith("masks/") for key in files.keys):
+        found = {key: masks.apart(key, files.masks) for key in photos if key.startswith("images/")}
+    else:
+        found = {key: files.mask_of(key) for key in photos if not masks.is_mask(key)}
+    return Found(
+        pairs=[files.pair(photo, mask) for photo, mask in found.items() if mask],
+        problems=[Problem(photo, "has no mask") for photo, mask in found.items() if not mask],
+    )
+
+
+def _from_list(root: Root, index: str) -> Found:
+    """What the list `index` of the root names. Raises GlassegError when it can't be used, or names a photo twice."""
+    where = root.uri_of(index)
     try:
-        with path.open(newline="", encoding="utf-8-sig") as lines:
-            reader = csv.DictReader(lines, restval="")
-            missing = [name for name in _COLUMNS if name not in (reader.fieldnames or ())]
-            rows = [] if missing else list(reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise GlassegError(f"{path} is no csv file in utf-8: {error}") from error
-    if missing:
-        raise GlassegError(f"{path} has no column {', '.join(missing)}")
-    return rows
+        rows = photolist.read(where, root.read(index)[0])
+    except PhotoError as error:
+        raise GlassegError(f"can't read the list {where}: {error}") from error
+    if rows and not {"image", "file"} & rows[0].keys():
+        raise GlassegError(f"{where} has no column image: it must name the photos, and a column mask their masks")
+    wanted = [row for row in rows if row.get("kind", "").lower() in KINDS]
+    if rows and not wanted:
+        raise GlassegError(f"{where} has no photo of a known kind: use {', '.join(filter(None, KINDS))}")
+    root, way = _common_root(root, [name for row in wanted for name in (_image(row), row.get("mask", ""))])
+    photos = [_key(way, _image(row)) for row in wanted]
+    named = [_key(way, row.get("mask", "")) for row in wanted]
+    files = _Listing(root, _common_folder([*photos, *named]))
+    found, seen = Found(), set[str]()
+    for row, photo, mask in zip(wanted, photos, named, strict=True):
+        if photo and photo in seen:
+            raise GlassegError(f"{where} names {_image(row)} twice: a photo has one row")
+        seen.add(photo)
+        match _thing(files, row, photo, mask):
+            case Pair() as pair:
+                found.pairs.append(pair)
+            case Backdrop() as backdrop:
+                found.backdrops.append(backdrop)
+            case str() as reason:
+                found.problems.append(Problem(_image(row) or where, reason))
+    return found
 
 
-def find_pairs(folder: Path) -> list[Pair]:
-    """All photos of a folder tree that have a mask (`NAME_mask.png` or `NAME_mask.jpg`), sorted by path."""
-    files = sorted(p for p in folder.rglob("*") if is_photo(p.relative_to(folder).as_posix()) and p.is_file())
-    photos = [p for p in files if not p.stem.endswith("_mask")]
-    return [Pair(p, mask, "scene", p.name, "") for p in photos if (mask := _mask_of(p)) is not None]
+def _thing(files: _Listing, row: dict[str, str], photo: str, named: str) -> Pair | Backdrop | str | None:
+    """What a row is, or why it can't be used; None for a photo without a mask that no training looks at.
+
+    `photo` and `named`: the keys of its photo and of the mask that it names, "" for none.
+    """
+    kind, split = KINDS[row.get("kind", "").lower()], row.get("split", "").lower()
+    group = row.get("group") or row.get("product_group") or ""
+    if photo not in files.keys:
+        return "is not there" if photo else "has a row without an image"
+    if kind == "background":
+        return Backdrop(files.root.uri, photo, split, row.get("source", ""))
+    if kind != "cutout" and named and named not in files.keys:
+        return f"has no mask: {row['mask']} is not there"
+    mask = None if kind == "cutout" else named or files.mask_of(photo)
+    if mask or kind == "cutout":
+        return files.pair(photo, mask, kind=kind, group=group, split=split)
+    left_out = "kind" in row and "mask" not in row and split not in {"", "train", "validation"}
+    return None if left_out else "has no mask"
 
 
-def _mask_of(photo: Path) -> Path | None:
-    """`NAME_mask.png` or `NAME_mask.jpg` beside the photo, or in a sibling folder called `<folder>_masks`."""
-    beside = photo.absolute().parent  # absolute: "." has no name that a sibling's could be made of
-    for folder in (photo.parent, beside.parent / f"{beside.name}_masks"):
-        for suffix in (".png", ".jpg"):
-            mask = folder / f"{photo.stem}_mask{suffix}"
-            if mask.is_file():
-                return mask
-    return None
+def _image(row: dict[str, str]) -> str:
+    return row.get("image") or row.get("file") or ""
+
+
+def _key(way: str, name: str) -> str:
+    """The key of what a list calls `name`, perhaps with a Windows separator; `way` leads from the root to the list."""
+    return posixpath.normpath(way + name.replace("\\", "/")) if name else ""
+
+
+def _common_root(root: Root, names: Iterable[str]) -> tuple[Root, str]:
+    """The root that holds all names of a list in `root`, some of which may lead up ("../"), and the way back down."""
+    way = ""
+    for _ in range(max((_key("", name).split("/").count("..") for name in names), default=0)):
+        above, name = _above(root)
+        if name:  # a name that leads out of the bucket or disk is not there
+            root, way = above, f"{name}/{way}"
+    return root, way
+
+
+def _common_folder(keys: Iterable[str]) -> str:
+    """The folder that all keys lie in, without "/" at its end: so FOLDER_masks counts, should only photos be named."""
+    return posixpath.commonprefix([key for key in keys if not unsafe_reason(key)]).rpartition("/")[0]

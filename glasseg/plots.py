@@ -28,14 +28,19 @@ _PAIR_WIDTH = 2 * THUMB[1] + _GAP
 
 
 def contact_sheet(
-    pairs: Iterable[Pair], columns: int = 3, *, limit: int = LIMIT, total: int | None = None
+    pairs: Iterable[Pair],
+    columns: int = 3,
+    *,
+    limit: int = LIMIT,
+    total: int | None = None,
+    heads: tuple[str, str] = ("before", "after"),
 ) -> np.ndarray:
     """Draw pairs of before | after with their captions in rows of `columns`: H×W×3 uint8 RGB.
 
     Of a caption the first line is set as the name, further ones smaller; what is too long is cut in the middle. No more
     than `limit` pairs are taken from `pairs`, which may make them one by one: pictures are shrunk as they come, so a
     sheet of large photos needs little memory. With `total`, how many there are in all, the sheet says when some are
-    left out. Raises ValueError when there is no pair or no column.
+    left out. `heads` stand over the two pictures of a pair. Raises ValueError when there is no pair or no column.
     """
     cells = [(_shrink(before), _shrink(after), caption.split("\n")) for before, after, caption in islice(pairs, limit)]
     if not cells or columns < 1:
@@ -50,13 +55,60 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for column in range(columns):
         x = _MARGIN + column * (_PAIR_WIDTH + _MARGIN)
-        _text(draw, (x, _MARGIN // 2), "before", _WORD_SIZE, _GREY)
-        _text(draw, (x + THUMB[1] + _GAP, _MARGIN // 2), "after", _WORD_SIZE, _GREY)
+        for i, word in enumerate(heads):
+            _text(draw, (x + i * (THUMB[1] + _GAP), _MARGIN // 2), word, _WORD_SIZE, _GREY)
         for y, row in enumerate(rows):
             if column < len(row):
                 _draw_pair(sheet, draw, (x, head + y * step), row[column])
     if left_out:
         _text(draw, (_MARGIN, head + len(rows) * step - 8), f"{len(cells)} of {total} shown", _WORD_SIZE, _GREY)
+    return np.array(sheet)
+
+
+PANES: Final = ("photo", "truth", "prediction: missed red, surplus blue", "on white")
+"""What a panel shows, from left to right."""
+_MISSED, _SURPLUS = (214, 39, 40), (31, 119, 255)
+
+
+def panel(image: np.ndarray, material: np.ndarray, alpha: np.ndarray, whitened: np.ndarray) -> np.ndarray:
+    """A judged photo in `PANES`, each as large as a thumb: h×w×3 uint8 RGB.
+
+    `image` and `whitened` are H×W×3 uint8, `material` H×W bool, `alpha` H×W uint8.
+    """
+    pale = cv2.addWeighted(image, 0.35, np.full_like(image, 255), 0.65, 0)
+    found, ink = alpha >= 128, np.array(_INK, np.uint8)
+    truth = np.where(material[..., None], ink, pale)
+    prediction = np.where(found[..., None], ink, pale)
+    prediction[material & ~found], prediction[found & ~material] = _MISSED, _SURPLUS
+    page = Image.new("RGB", (len(PANES) * (THUMB[1] + _GAP) - _GAP, THUMB[0]), _PAGE)
+    draw = ImageDraw.Draw(page)
+    for i, pane in enumerate((image, truth, prediction, whitened)):
+        _draw_thumb(page, draw, (i * (THUMB[1] + _GAP), 0), _shrink(pane))
+    return np.array(page)
+
+
+def judged_sheet(panels: Sequence[tuple[np.ndarray, str]], title: str, columns: int = 2) -> np.ndarray:
+    """A sheet of panels with their captions, in rows of `columns`: H×W×3 uint8 RGB.
+
+    Raises ValueError when there is no panel.
+    """
+    if not panels:
+        raise ValueError("a sheet needs a panel to show")
+    columns = min(columns, len(panels))
+    height, width = panels[0][0].shape[:2]
+    step, head = height + _LEADING + _MARGIN, 2 * _MARGIN + 2 * _LEADING
+    rows = -(-len(panels) // columns)
+    sheet = Image.new("RGB", (columns * (width + 2 * _MARGIN), head + rows * step), _PAGE)
+    draw = ImageDraw.Draw(sheet)
+    draw.text((_MARGIN, _MARGIN), title, _INK, _font(_NAME_SIZE + 4))
+    for number, (picture, caption) in enumerate(panels):
+        row, column = divmod(number, columns)
+        x, y = _MARGIN + column * (width + 2 * _MARGIN), head + row * step
+        if row == 0:
+            for i, word in enumerate(PANES):
+                draw.text((x + i * (THUMB[1] + _GAP), head - _LEADING), word, _GREY, _font(_WORD_SIZE - 2))
+        sheet.paste(Image.fromarray(picture), (x, y))
+        _text(draw, (x, y + height + 4), caption, _NAME_SIZE, _INK)
     return np.array(sheet)
 
 

@@ -34,8 +34,7 @@ class Segmenter:
         import keras  # noqa: PLC0415
         import tensorflow as tf  # noqa: PLC0415
 
-        _limit_threads(tf, threads)
-        on_gpu = _choose_gpus(tf, gpu)
+        on_gpu = prepare_tensorflow(threads, gpu)
         before = keras.mixed_precision.dtype_policy()
         keras.mixed_precision.set_dtype_policy(compute_policy(on_gpu))
         try:
@@ -112,6 +111,14 @@ def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
 def _widened(start: float, stop: float, scale: float, length: int) -> slice:
     """The photo's whole pixels, of `length`, that model pixels [start, stop) touch."""
     return slice(math.floor(max(start, 0) * scale), min(length, math.ceil(stop * scale)))
+
+
+def prepare_tensorflow(threads: int, gpu: bool) -> bool:
+    """Fix TensorFlow's threads, and its GPUs if `gpu`; whether one will be used. RuntimeError when it is too late."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    _limit_threads(tf, threads)
+    return _choose_gpus(tf, gpu)
 
 
 def _choose_gpus(tf: Any, gpu: bool) -> bool:

@@ -1,66 +1,145 @@
-"""`glasseg evaluate`: how well a model's masks fit labelled photos, at full size and with the product's alpha."""
+"""`glasseg evaluate`: how well a model's masks fit labelled photos, at full size and with the product's own alpha."""
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+import math
+from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, fields
-from pathlib import Path
-from typing import Any
+from pathlib import PurePosixPath
+from typing import Any, Final
 
 import click
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from glasseg import images, matte, modelfolder
+from glasseg import charts, images, metrics, modelcard, modelfolder, pairs, plots
+from glasseg.conditions import BINS
+from glasseg.config import EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.metrics import PhotoScore, score
-from glasseg.pairs import Label, find_pairs, read_index, read_label
-from glasseg.segmenter import BATCH, Segmenter
-from jobs.engine import available_cpus
+from glasseg.metrics import PhotoScore
+from glasseg.storage import Root, check_writable, open_root
+from glasseg.trials import KINDS
+from jobs.engine import available_cpus, engine
+from jobs.judge import BATCH_ROWS, SCORES, Judged, Task, judge
+from jobs.report import progress, say
+from jobs.scoretable import table
 
-COMPOSITE_SIDE = 768
-COMPOSITE_SEED = 1000
+SCORES_NAME: Final = "scores.parquet"
+NAMED: Final = 20
+METRICS: Final = tuple(one.name for one in fields(PhotoScore))
+LOWER_IS_BETTER: Final = "alpha_error"
+BROKEN_DOWN: Final = ("strict_iou", "openings_left_out", "boundary_f")
 
 
-def evaluate(model: str, data: Path, composites: int, as_json: bool) -> None:
-    """Print the scores of `model` on the labelled photos below `data`, or on composites of its validation split.
+def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) -> None:
+    """Print the scores of `model` on the labelled photos of `data`, or on test pictures of its validation split.
 
-    Raises GlassegError when there is nothing to score or a photo and its mask differ in size.
+    Raises GlassegError when there is nothing to judge, too much can't be used, or a place can't be used.
     """
-    segmenter = Segmenter(modelfolder.load(model), available_cpus())
-    scores = {}
-    photos = _composites(data, composites) if composites else _photos(data)
-    for names, pictures, labels in _groups(photos):
-        for name, probability, label in zip(names, segmenter.probabilities(pictures), labels, strict=True):
-            alpha = matte.to_alpha(probability, segmenter.spec.threshold, segmenter.spec.ramp)
-            scores[name] = score(alpha, label)
-    if not scores:
-        raise GlassegError(f"no photo with a mask in {data}: the mask of NAME.jpg is NAME_mask.png beside it")
-    summary = {field.name: _summary(scores, field.name) for field in fields(PhotoScore)}
-    if as_json:
-        photos_json = {name: asdict(one) for name, one in scores.items()}
-        found = {"model": segmenter.spec.model_id, "summary": summary, "photos": photos_json}
-        click.echo(json.dumps(_null_for_nan(found), indent=1, allow_nan=False))
-        return
-    click.echo(f"{segmenter.spec.model_id} on {len(scores)} photos of {data}")
-    click.echo(f"{'':<20}{'mean':>8}{'median':>8}{'worst':>8}  worst photo")
-    for name, row in summary.items():
-        click.echo(f"{name:<20}{row['mean']:>8.3f}{row['median']:>8.3f}{row['worst']:>8.3f}  {row['worst_photo']}")
+    folder = modelfolder.load(model, endpoint_url=config.endpoint_url)
+    if config.record and model == modelfolder.PACKAGED:
+        raise GlassegError("--record writes into the model's folder: give that folder instead of packaged")
+    out = _out(config)
+    found = pairs.find(data, endpoint_url=config.endpoint_url)
+    numbers = [] if config.composites else _numbers(data, found, config.split)
+    cpus = max(available_cpus(), (config.workers or 1) * config.cpus_per_worker)
+    with engine(config.address, cpus=cpus, verbose=config.verbose):
+        import ray
+
+        room = int(ray.cluster_resources().get("CPU", 1) // config.cpus_per_worker)
+        task = Task(
+            found=pairs.Found(found.pairs, found.backdrops, [] if config.composites else found.problems),
+            kinds=KINDS if config.composites else (),
+            endpoint_url=config.endpoint_url,
+            cpus=config.cpus_per_worker,
+            gpus=config.gpus_per_worker,
+        )
+        total = len(numbers) + config.composites
+        workers = config.workers or max(1, min(room, math.ceil(total / BATCH_ROWS)))
+        with nullcontext() if total < BATCH_ROWS else progress(total) as bar:
+            judged = judge(
+                folder, task, pairs=numbers, trials=config.composites, workers=workers, shown=config.worst, progress=bar
+            )
+    refuse_bad(judged, config.max_bad)
+    if not judged.rows:
+        raise GlassegError(f"nothing in {data} could be judged")
+    name = PurePosixPath(data.rstrip("/")).name
+    found_out = {"model": folder.spec.model_id, "data": name, "command": _command(name, config), **summary(judged)}
+    if out:
+        write(out, judged, found_out, folder.spec.threshold)
+    if config.record:
+        record(model, found_out, config.endpoint_url)
+    click.echo(json.dumps(_json(found_out, judged), indent=1, allow_nan=False) if as_json else table(found_out))
 
 
-def _null_for_nan(found: Any) -> Any:
-    """`found` with None for every nan, which JSON does not know."""
-    if isinstance(found, dict):
-        return {name: _null_for_nan(value) for name, value in found.items()}
-    return None if isinstance(found, float) and np.isnan(found) else found
+def _out(config: EvaluateConfig) -> Root | None:
+    """Where the files go. Raises GlassegError when it holds scores already, or can't be written to."""
+    if not config.out:
+        return None
+    out = open_root(config.out, endpoint_url=config.endpoint_url)
+    if out.exists(SCORES_NAME) and not config.overwrite:
+        raise GlassegError(f"{out.uri} already holds scores: choose another place, or add --overwrite")
+    check_writable(out)
+    return out
 
 
-def _summary(scores: dict[str, PhotoScore], name: str) -> dict[str, Any]:
+def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
+    """Which pairs are judged as they are. Raises GlassegError for none."""
+    numbers = [
+        number
+        for number, pair in enumerate(found.pairs)
+        if pair.kind == "scene" and (split is None or pair.split == split)
+    ]
+    if not numbers:
+        where = f"of the split {split} " if split else ""
+        raise GlassegError(
+            f"no labelled photo {where}with a background of its own in {data}; products and cutouts are judged "
+            "by --composites N"
+        )
+    return numbers
+
+
+def refuse_bad(judged: Judged, max_bad: int) -> None:
+    """Name what could not be judged. Raises GlassegError when that is more than `max_bad`."""
+    for problem in judged.problems[:NAMED]:
+        say(f"  skipped {problem.name}: {problem.reason}")
+    if len(judged.problems) > NAMED:
+        say(f"  … and {len(judged.problems) - NAMED} more")
+    if len(judged.problems) > max_bad:
+        raise GlassegError(
+            f"{len(judged.problems)} photos can't be judged, more than --max-bad {max_bad}: mend them, or raise it"
+        )
+
+
+def _command(name: str, config: EvaluateConfig) -> str:
+    options = [f"--composites {config.composites}"] if config.composites else []
+    options += [f"--split {config.split}"] if config.split else []
+    return " ".join(["glasseg evaluate MODEL", name, *options])
+
+
+def summary(judged: Judged) -> dict[str, Any]:
+    """Everything about the set that is one number, by name; nan where there is none."""
+    curve = metrics.precision_recall(judged.histogram)
+    return {
+        "photos": len(judged.rows),
+        "skipped": len(judged.problems),
+        "summary": {name: _spread(judged.rows, name) for name in METRICS},
+        "share_95": float(np.mean([row["strict_iou"] >= 0.95 for row in judged.rows])),
+        "set": {**asdict(metrics.set_score(judged.counts)), "average_precision": curve.average_precision},
+        "breakdown": breakdown(judged.rows),
+    }
+
+
+def _spread(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     """Mean, median and worst of one score over the photos that have it."""
-    values = {photo: getattr(one, name) for photo, one in scores.items() if not np.isnan(getattr(one, name))}
+    values = {row["name"]: row[name] for row in rows if row[name] is not None}
     if not values:
-        return {"mean": float("nan"), "median": float("nan"), "worst": float("nan"), "worst_photo": ""}
-    worst = (max if name == "alpha_error" else min)(values, key=lambda photo: values[photo])
+        return {"mean": math.nan, "median": math.nan, "worst": math.nan, "worst_photo": ""}
+    worst = (max if name == LOWER_IS_BETTER else min)(values, key=lambda photo: float(values[photo]))
     found = np.array(list(values.values()))
     return {
         "mean": float(found.mean()),
@@ -70,41 +149,65 @@ def _summary(scores: dict[str, PhotoScore], name: str) -> dict[str, Any]:
     }
 
 
-def _photos(data: Path) -> Iterator[tuple[str, np.ndarray, Label]]:
-    """Name, H×W×3 uint8 photo and label of every labelled photo below `data`."""
-    for pair in find_pairs(data):
-        assert pair.mask is not None
-        try:
-            photo = images.decode(pair.photo.read_bytes(), max_pixels=10**9)
-            label = read_label(pair.mask.read_bytes())
-        except (PhotoError, ValueError, OSError) as error:
-            raise GlassegError(f"{pair.photo} with its mask can't be scored: {error}") from error
-        if photo.shape[:2] != label.material.shape:
-            raise GlassegError(f"{pair.photo} and {pair.mask.name} differ in size")
-        yield str(pair.photo.relative_to(data)), photo, label
+def breakdown(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """By condition and class, in their order: how many photos, the means of `BROKEN_DOWN` and the share at .95."""
+    kinds = {row["kind"] for row in rows}
+    classes: dict[str, list[str]] = {"kind": [kind for kind in KINDS if kind in kinds]} if kinds & set(KINDS) else {}
+    classes |= {name: [word for _, word in bins] for name, bins in BINS.items()}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for condition, words in classes.items():
+        column = "kind" if condition == "kind" else f"{condition}_class"
+        groups = {word: [row for row in rows if row[column] == word] for word in words}
+        found[condition] = {
+            word: {
+                "n": len(some),
+                **{name: _spread(some, name)["mean"] for name in BROKEN_DOWN},
+                "share_95": float(np.mean([row["strict_iou"] >= 0.95 for row in some])),
+            }
+            for word, some in groups.items()
+            if some
+        }
+    return found
 
 
-def _composites(data: Path, count: int) -> Iterator[tuple[str, np.ndarray, Label]]:
-    """A fixed set of composites of the validation split: half on studio sweeps, half on photos."""
-    from glasseg.backdrops import KINDS
-    from glasseg.composites import composite
-    from glasseg.stock import load_stock
+def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) -> None:
+    """Write scores, summary and pictures. Raises GlassegError when one can't be written."""
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(judged.rows, schema=SCORES), sink)
+    files = {
+        "summary.json": json.dumps(_without_nan(found), indent=1, allow_nan=False).encode(),
+        "worst.png": images.encode(plots.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
+        "random.png": images.encode(plots.judged_sheet(judged.random, "A random choice"), "png", 100),
+        "precision-recall.png": charts.precision_recall_chart(metrics.precision_recall(judged.histogram), threshold),
+        SCORES_NAME: sink.getvalue(),
+    }
+    try:
+        for name, data in files.items():
+            out.write(name, data)
+    except PhotoError as error:
+        raise GlassegError(f"can't write to {out.uri}: {error}") from error
 
-    stock = load_stock(read_index(data), "validation")
-    for number in range(count):
-        kind = KINDS[number % len(KINDS)]
-        sample = composite(stock, np.random.default_rng([COMPOSITE_SEED, number]), COMPOSITE_SIDE, kind)
-        nothing = np.zeros(sample.coverage.shape, bool)
-        yield f"{kind}-{number:03}", sample.image, Label(sample.coverage >= 128, nothing, sample.weight == 0)
+
+def record(model: str, found: dict[str, Any], endpoint_url: str | None) -> None:
+    """Note an evaluation in the model's json, in place of an earlier one by the same command, and renew its card."""
+    spec = modelfolder.load(model, endpoint_url=endpoint_url).spec
+    entry = {key: found[key] for key in ("command", "photos", "summary", "share_95", "set", "breakdown")}
+    entry = _without_nan({"name": found["data"], **entry})
+    tests = [test for test in spec.training.get("tests", []) if test["command"] != found["command"]]
+    training = {**spec.training, "tests": [*tests, entry]}
+    modelcard.renew(model, training, endpoint_url=endpoint_url)
 
 
-def _groups(photos: Iterator[tuple[str, np.ndarray, Label]]) -> Iterator[tuple[Any, Any, Any]]:
-    """The photos in groups of one network call, as (names, pictures, labels)."""
-    group: list[tuple[str, np.ndarray, Label]] = []
-    for photo in photos:
-        group.append(photo)
-        if len(group) == BATCH:
-            yield tuple(zip(*group, strict=True))
-            group = []
-    if group:
-        yield tuple(zip(*group, strict=True))
+def _json(found: dict[str, Any], judged: Judged) -> dict[str, Any]:
+    problems = [asdict(problem) for problem in judged.problems]
+    result: dict[str, Any] = _without_nan({**found, "problems": problems, "photos_judged": judged.rows})
+    return result
+
+
+def _without_nan(found: Any) -> Any:
+    """`found` with None for every nan, which JSON does not know."""
+    if isinstance(found, dict):
+        return {name: _without_nan(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [_without_nan(value) for value in found]
+    return None if isinstance(found, float) and math.isnan(found) else found

@@ -1,279 +1,298 @@
-"""`glasseg train`: a Ray Train job that fits the U-Net on composites and labelled photos."""
+"""`glasseg train`: labelled photos in, a model folder with its metrics and pictures out, by Ray Train."""
 
 from __future__ import annotations
 
 import json
-import math
-import time
+import platform
+import shutil
+from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict
-from functools import partial
-from itertools import count
-from pathlib import Path
-from tempfile import TemporaryDirectory
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from pathlib import PurePosixPath
 from threading import Event, Thread
-from typing import Any
+from typing import Any, Final
 
-from glasseg.config import TrainConfig
-from glasseg.errors import GlassegError
-from jobs.engine import engine
+from glasseg import modelfolder, pairs, splits
+from glasseg.config import TrainConfig, TrainJob
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.modelfolder import ModelFolder
+from glasseg.pairs import Found
+from glasseg.samples import Samples
+from glasseg.storage import Bucket, Folder, Root, check_writable, open_root
+from jobs import datacheck, modelpage
+from jobs.engine import available_cpus, engine
+from jobs.fit import Course, fit
 from jobs.report import say
 
-LOG = "log.jsonl"
-"""One line per validation, in the model folder."""
+UNFINISHED: Final = "_training/"
+"""Below OUT, what an unfinished run needs to go on. It is gone when the model is done."""
+RUN: Final = UNFINISHED + "run.json"
+MAX_FAILURES: Final = 8
+"""Times that a run starts again from its last checkpoint after losing a worker."""
 
 
-def train(
-    data: Path,
-    out: Path,
-    config: TrainConfig,
-    *,
-    start_from: str | None = None,
-    overwrite: bool = False,
-    verbose: bool = False,
-) -> None:
-    """Fit `config.preset` on the labelled photos of `data` (see `pairs.read_index`) and write a model folder to `out`.
+@dataclass(frozen=True)
+class Data:
+    """What a run learns from; `fingerprint` changes with the content of any file."""
 
-    `start_from` is a model folder whose weights are the start. Raises GlassegError for unusable data or a used `out`.
+    found: Found
+    fingerprint: str
+
+
+def train(data: str, out: str, config: TrainConfig, job: TrainJob) -> None:
+    """Fit a network on the labelled photos of `data` and write a model folder to `out`, each a folder or s3://.
+
+    Goes on where an unfinished run of the same recipe and data stopped. Raises GlassegError for unusable data, an OUT
+    that is finished or another run's, or a recipe that does not fit.
     """
-    from glasseg import modelfolder, pairs
+    root = open_root(out, endpoint_url=job.endpoint_url)
+    _refuse_finished(root, overwrite=job.overwrite)
+    start = _start(config, job)
+    if config.batch % job.workers:
+        raise GlassegError(f"a batch of {config.batch} can't be shared evenly by {job.workers} workers")
+    found = find(data, job)
+    check_writable(root)
+    cpus = job.cpus_per_worker or (1 if job.address else max(1, available_cpus() // job.workers))
+    say(f"Training {config.preset} on {data}, into {root.uri}")
+    with engine(job.address, cpus=job.workers * (cpus + job.loader_cpus) + 1, verbose=job.verbose):
+        checked = _checked(found, config, job)
+        about = _about(data, checked, config, start)
+        _begin_or_resume(root, about, overwrite=job.overwrite)
+        root.write(modelpage.SPLIT, splits.as_csv(checked.found))
+        _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
+        modelpage.finish(root, checked.found, config, job, cpus)
+    _clear(root)
+    say(f"Model: {root.uri}")
 
-    if (out / modelfolder.SPEC_NAME).exists() and not overwrite:
-        raise GlassegError(f"{out} already holds a model: choose another folder, or add --overwrite")
-    index = pairs.read_index(data)
-    for split in ("train", "validation"):
-        if not any(p.split == split and p.kind != "scene" for p in index.pairs):
-            raise GlassegError(f"{data / 'index.csv'} lists no product or cutout with split {split}")
-    if start_from:
-        modelfolder.load(start_from)
+
+def find(data: str, job: TrainJob) -> Found:
+    """The labelled photos, cutouts and backgrounds of a run, split as far as the data says; nothing is read yet."""
+    found = pairs.find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, endpoint_url=job.endpoint_url)
+    if not job.val:
+        return found
+    other = pairs.find(job.val, endpoint_url=job.endpoint_url)
+    return Found(
+        [replace(p, split=split) for split, part in (("train", found), ("validation", other)) for p in part.pairs],
+        [*found.backdrops, *other.backdrops],
+        [*found.problems, *other.problems],
+    )
+
+
+def _checked(found: Found, config: TrainConfig, job: TrainJob) -> Data:
+    """What can be used, split; says how much that is."""
+    usable, fingerprint = datacheck.check(found, job.max_bad, endpoint_url=job.endpoint_url)
+    usable = splits.assign(usable, share=config.validation_share, seed=config.seed)
+    for split, kinds in _photos(usable).items():
+        say(f"  {split}: " + ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in kinds.items()))
+    return Data(usable, fingerprint)
+
+
+def _photos(found: Found) -> dict[str, dict[str, int]]:
+    """Photos by split and kind."""
+    counts = Counter((p.split, p.kind) for p in found.pairs if p.split in splits.SPLITS)
+    return {s: {kind: n for (split, kind), n in sorted(counts.items()) if split == s} for s in splits.SPLITS}
+
+
+def _start(config: TrainConfig, job: TrainJob) -> ModelFolder | None:
+    """The model to start from, of the same preset."""
+    if not job.start_from:
+        return None
+    start = modelfolder.load(job.start_from, endpoint_url=job.endpoint_url)
+    if start.spec.preset != config.preset:
+        raise GlassegError(
+            f"--start-from {job.start_from} is a {start.spec.preset} network, which can't start a {config.preset} one"
+        )
+    return start
+
+
+def _about(data: str, checked: Data, config: TrainConfig, start: ModelFolder | None) -> dict[str, Any]:
+    """What `model.json` records besides the results; no path of this machine."""
+    found = checked.found
+    packages = ("glasseg", "tensorflow", "keras", "ray", "numpy", "opencv-python-headless")
+    return {
+        "recipe": asdict(config),
+        "started_from": start.spec.model_id if start else None,
+        "data": {
+            "name": PurePosixPath(data.rstrip("/")).name,
+            "fingerprint": checked.fingerprint,
+            "photos": _photos(found),
+            "backgrounds": dict(Counter(b.split for b in found.backdrops)),
+            "skipped": len(found.problems),
+        },
+        "split": {"seed": config.seed, "share": config.validation_share, "how": "stable hash of the group"},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+    }
+
+
+def _refuse_finished(root: Root, *, overwrite: bool) -> None:
+    """Raises GlassegError when OUT holds a model that is done."""
+    if root.exists(modelfolder.SPEC_NAME) and not root.exists(RUN) and not overwrite:
+        raise GlassegError(f"{root.uri} already holds a finished model: choose another place, or add --overwrite")
+
+
+def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> None:
+    """Note what this run is, or see that OUT's unfinished one is the same. Raises GlassegError when it is not."""
+    mine = {"fingerprint": about["data"]["fingerprint"], "from": about["started_from"], **about["recipe"]}
+    theirs = None if overwrite else _noted(root)
+    if theirs is not None:
+        other = sorted(name for name in mine if mine[name] != theirs.get(name))
+        if "fingerprint" in other:
+            raise GlassegError(f"{root.uri} holds an unfinished run on other data: choose another OUT, or --overwrite")
+        if other:
+            name = other[0]
+            raise GlassegError(
+                f"{root.uri} holds an unfinished run with {name} {theirs.get(name)}, not {mine[name]}: "
+                f"go on with that, or start anew with --overwrite"
+            )
+        say("  going on with the unfinished run in it")
+        return
+    _clear(root)
+    root.delete(modelfolder.SPEC_NAME)
+    root.write(RUN, json.dumps(mine, indent=2).encode())
+
+
+def _noted(root: Root) -> dict[str, Any] | None:
+    if not root.exists(RUN):
+        return None
     try:
-        out.mkdir(parents=True, exist_ok=True)
-        (out / LOG).unlink(missing_ok=True)
-    except OSError as error:
-        raise GlassegError(f"can't write to {out}: {error.strerror}") from error
-    say(f"Training {config.preset} on {data} for {config.minutes:g} minutes, into {out}")
-    settings = {"data": str(data.resolve()), "out": str(out.resolve()), "start_from": start_from, **asdict(config)}
-    with (
-        engine("local", cpus=config.cpus + 1, verbose=verbose),
-        _followed(out / LOG),
-    ):  # one CPU for Ray Train's controller
-        _run(settings, config.cpus)
+        noted = json.loads(root.read(RUN)[0])
+    except (PhotoError, ValueError) as error:
+        raise GlassegError(f"{root.uri_of(RUN)} can't be read: {error}; start anew with --overwrite") from error
+    return dict(noted)
 
 
-def _run(settings: dict[str, Any], cpus: int) -> None:
-    """One Ray Train run of `fit`, with one worker; what Ray keeps about it goes with the block.
+def _clear(root: Root) -> None:
+    """Delete what only an unfinished run needs."""
+    if isinstance(root, Folder):
+        shutil.rmtree(root.path / UNFINISHED, ignore_errors=True)
+        for emptied in ("_glasseg/tmp", "_glasseg"):  # left by whole-or-not writes
+            with suppress(OSError):
+                (root.path / emptied).rmdir()
+        return
+    for entry in list(root.list(UNFINISHED)):
+        root.delete(entry.key)
 
-    Raises the GlassegError that the worker raised.
-    """
-    from ray.train import RunConfig, ScalingConfig
+
+def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course: Any) -> None:
+    """One Ray Train run of `fit`; `course`: the rest of its `Course`. Raises the GlassegError that a worker raised."""
+    from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.tensorflow import TensorflowTrainer
-    from ray.train.v2.api.exceptions import WorkerGroupError
+    from ray.train.v2.api.exceptions import TrainingFailedError
 
-    with TemporaryDirectory() as records:
+    samples = Samples(found, config)
+    filesystem, place = _ray_storage(root)
+    with _board() as board:
+        settings = Course(
+            found=found,
+            config=config,
+            out=root.uri,
+            samples=samples.training,
+            validation=samples.validation,
+            gpus=job.gpus_per_worker,
+            loader_cpus=job.loader_cpus,
+            endpoint_url=job.endpoint_url,
+            board=board,
+            **course,
+        )
         trainer = TensorflowTrainer(
             fit,
-            train_loop_config=settings,
-            scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": cpus}),
-            run_config=RunConfig(name="train", storage_path=records),
+            train_loop_config={"course": settings},
+            scaling_config=ScalingConfig(
+                num_workers=job.workers,
+                use_gpu=job.gpus_per_worker > 0,
+                resources_per_worker={
+                    "CPU": settings.cpus,
+                    **({"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}),
+                },
+            ),
+            run_config=RunConfig(
+                name="ray",
+                storage_path=place,
+                storage_filesystem=filesystem,
+                failure_config=FailureConfig(max_failures=MAX_FAILURES),
+                checkpoint_config=CheckpointConfig(num_to_keep=1),
+            ),
         )
         try:
             trainer.fit()
-        except WorkerGroupError as error:
-            for cause in error.worker_failures.values():
-                told = getattr(cause, "cause", cause)
-                if isinstance(told, GlassegError):
-                    raise told from error
-            raise
+        except TrainingFailedError as error:
+            raise _told(error) from error
+
+
+def _told(error: Any) -> Exception:
+    """The GlassegError that a worker raised, else the failure itself."""
+    for cause in getattr(error, "worker_failures", {}).values():
+        told = getattr(cause, "cause", cause)
+        if isinstance(told, GlassegError):
+            return told
+    failure: Exception = error
+    return failure
+
+
+def _ray_storage(root: Root) -> tuple[Any, str]:
+    """The filesystem (None: Ray's own choice) and the path below which Ray Train keeps its checkpoints."""
+    if not isinstance(root, Bucket):
+        return None, str(root.path / UNFINISHED)
+    import os
+
+    import boto3
+    from pyarrow.fs import S3FileSystem
+
+    session = boto3.session.Session()
+    credentials = session.get_credentials()
+    if credentials is None:
+        raise GlassegError(f"no credentials for {root.uri}: set AWS_ACCESS_KEY_ID or a profile")
+    key = credentials.get_frozen_credentials()
+    endpoint = root.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
+    scheme, _, host = (endpoint or "").partition("://")
+    filesystem = S3FileSystem(
+        access_key=key.access_key,
+        secret_key=key.secret_key,
+        session_token=key.token,
+        region=session.region_name,
+        **({"endpoint_override": host.rstrip("/"), "scheme": scheme} if endpoint else {}),
+    )
+    return filesystem, f"{root.bucket}/{root.prefix}/{UNFINISHED}".replace("//", "/").rstrip("/")
 
 
 @contextmanager
-def _followed(log: Path) -> Iterator[None]:
-    """Show the lines of `log` on the screen as the worker writes them."""
+def _board() -> Iterator[Any]:
+    """An actor that takes lines from the workers, wherever they run, and shows them here."""
+    import ray
+
+    board = ray.remote(num_cpus=0)(_Board).remote()
     ended = Event()
 
     def follow() -> None:
         shown = 0
         while True:
-            last = ended.wait(1)  # before reading, so that the last lines are read too
-            lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-            for line in lines[shown:]:
-                say("  " + ", ".join(f"{name} {value}" for name, value in json.loads(line).items()))
-            shown = len(lines)
+            last = ended.wait(1)  # before asking, so that the last lines are shown too
+            lines = ray.get(board.since.remote(shown))
+            for line in lines:
+                say(f"  {line}")
+            shown += len(lines)
             if last:
                 return
 
     follower = Thread(target=follow)
     follower.start()
     try:
-        yield
+        yield board
     finally:
         ended.set()
         follower.join()
 
 
-def fit(settings: dict[str, Any]) -> None:
-    """The loop of one Ray Train worker: train until the minutes are over, keep the best averaged weights in `out`."""
-    import cv2
-    import keras
-    import ray.train
+class _Board:
+    """Lines in the order in which they came."""
 
-    from glasseg import modelfolder, pairs, stock, unet
+    def __init__(self) -> None:
+        self._lines: list[str] = []
 
-    data, out, start_from = Path(settings.pop("data")), Path(settings.pop("out")), settings.pop("start_from")
-    config = TrainConfig(**settings)
-    cv2.setNumThreads(1)
-    keras.mixed_precision.set_global_policy("mixed_bfloat16")
-    keras.utils.set_random_seed(config.seed)
-    network, averaged = unet.build(config.preset), unet.build(config.preset)
-    if start_from:
-        network.set_weights(modelfolder.load(start_from).network().get_weights())
-    averaged.set_weights(network.get_weights())
-    optimizer = keras.optimizers.AdamW(config.learning_rate, weight_decay=config.weight_decay, global_clipnorm=5.0)
-    step = _step(network, averaged, optimizer, config.averaging)
+    def say(self, line: str) -> None:
+        self._lines.append(line)
 
-    index, side = pairs.read_index(data), network.input_shape[1]
-    material = stock.load_stock(index, "train", config.drawn)
-    batches = _batches(material, config, side)
-    validation = validation_set(stock.load_stock(index, "validation"), config.validation_photos, side)
-    about = {**asdict(config), "data": data.name, "trained_on": _counts(material), "started_from": bool(start_from)}
-    best, began, validated, losses = -1.0, time.monotonic(), time.monotonic(), []
-    for number, batch in zip(count(1), batches, strict=False):
-        elapsed = (time.monotonic() - began) / 60 / config.minutes
-        optimizer.learning_rate.assign(_learning_rate(config, number, elapsed))
-        losses.append(float(step(*batch)))
-        if elapsed < 1 and time.monotonic() - validated < config.validate_minutes * 60:
-            continue
-        progress = {"step": number, "photos": number * config.batch, "minutes": round(elapsed * config.minutes, 1)}
-        row = {**progress, "loss": round(sum(losses) / len(losses), 4), **_validate(averaged, validation)}
-        if row["iou"] > best:
-            best = row["iou"]
-            modelfolder.save(
-                out, averaged, resize="letterbox", looks=1, mirror=True,
-                threshold=row["threshold"], ramp=row["ramp"], training={**about, **row},
-            )  # fmt: skip
-        with (out / LOG).open("a", encoding="utf-8") as log:
-            print(json.dumps(row), file=log)
-        ray.train.report(row)
-        losses, validated = [], time.monotonic()
-        if elapsed >= 1:
-            return
-
-
-def _learning_rate(config: TrainConfig, number: int, elapsed: float) -> float:
-    """Up in the first steps, then down along a cosine of the time that has elapsed (0 to 1), never quite to 0."""
-    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, elapsed)))
-    return config.learning_rate * min(1.0, number / config.warmup_steps) * max(0.005, cosine)
-
-
-def _counts(material: Any) -> dict[str, int]:
-    """How many things of each kind training pictures are made of."""
-    return {
-        "products_and_cutouts": sum(len(layers) for layers in material.layers),
-        "labelled_photos": len(material.scenes),
-        "drawn_photos": len(material.drawn),
-        "backgrounds": len(material.backgrounds),
-    }
-
-
-def _validate(network: Any, validation: Any) -> dict[str, float]:
-    """Threshold and ramp that suit the network best, and its mean IoU with them."""
-    probability = predict(network, validation.image)
-    threshold, ramp = fit_alpha(probability, validation.coverage)
-    iou = mean_iou(probability >= threshold, validation.coverage)
-    return {"iou": round(iou, 4), "threshold": threshold, "ramp": ramp}
-
-
-def _step(network: Any, averaged: Any, optimizer: Any, momentum: float) -> Any:
-    """One compiled training step: (image, coverage, weight) → loss; moves the averaged weights as well."""
-    import tensorflow as tf
-
-    from glasseg.losses import bce_dice
-
-    optimizer.build(network.trainable_variables)
-    done = tf.Variable(0.0)
-
-    @tf.function
-    def step(image: Any, coverage: Any, weight: Any) -> Any:
-        coverage, weight = (tf.cast(v, tf.float32)[..., None] / 255 for v in (coverage, weight))
-        with tf.GradientTape() as tape:
-            loss = tf.reduce_mean(bce_dice(coverage, network(tf.cast(image, tf.float32), training=True), weight))
-        gradients = tape.gradient(loss, network.trainable_variables)
-        optimizer.apply_gradients(zip(gradients, network.trainable_variables, strict=True))
-        done.assign_add(1.0)
-        share = tf.maximum(1.0 - momentum, 1.0 / done)  # young averages forget the start quickly
-        for mean, value in zip(averaged.variables, network.variables, strict=True):
-            if mean.dtype.startswith("float"):
-                mean.assign(mean + share * (value - mean))
-        return loss
-
-    return step
-
-
-def _batches(stock: Any, config: TrainConfig, side: int) -> Iterator[tuple[Any, Any, Any]]:
-    """Endless training batches, made a few ahead by threads; picture i of a seed is always the same."""
-    import numpy as np
-
-    from glasseg.composites import make_sample
-
-    def make(number: int) -> tuple[Any, Any, Any]:
-        first = number * config.batch
-        samples = [
-            make_sample(stock, np.random.default_rng([config.seed, first + i]), side) for i in range(config.batch)
-        ]
-        return tuple(np.stack([getattr(s, name) for s in samples]) for name in ("image", "coverage", "weight"))  # type: ignore[return-value]
-
-    with ThreadPoolExecutor(config.cpus) as pool:
-        ahead = [pool.submit(make, i) for i in range(config.cpus * 2)]
-        for number in count(len(ahead)):
-            yield ahead.pop(0).result()
-            ahead.append(pool.submit(make, number))
-
-
-def validation_set(stock: Any, photos: int, side: int) -> Any:
-    """A fixed set of composites as one stacked Sample: the same pictures in every run."""
-    import numpy as np
-
-    from glasseg.backdrops import KINDS
-    from glasseg.composites import Sample, composite
-
-    samples = [composite(stock, np.random.default_rng([1, i]), side, KINDS[i % len(KINDS)]) for i in range(photos)]
-    return Sample(*(np.stack([getattr(s, name) for s in samples]) for name in ("image", "coverage", "weight")))
-
-
-def predict(network: Any, images: Any, batch: int = 16) -> Any:
-    """Probabilities N×s×s float32 of N×s×s×3 uint8 pictures, the mean over each and its mirror image."""
-    import numpy as np
-    import tensorflow as tf
-
-    run = tf.function(partial(network, training=False))
-    both = [
-        [run(tf.cast(view[i : i + batch], tf.float32)).numpy()[..., 0] for i in range(0, len(images), batch)]
-        for view in (images, images[:, :, ::-1])
-    ]
-    straight, mirrored = (np.concatenate(parts) for parts in both)
-    return (straight + mirrored[:, :, ::-1]) / 2
-
-
-def mean_iou(found: Any, coverage: Any) -> float:
-    """Mean over photos of the strict IoU of N×s×s bool against N×s×s uint8 coverage."""
-    import numpy as np
-
-    truth = coverage >= 128
-    both = np.count_nonzero(found & truth, axis=(1, 2))
-    either = np.count_nonzero(found | truth, axis=(1, 2))
-    return float(np.mean(np.where(either > 0, both / np.maximum(either, 1), 1.0)))
-
-
-def fit_alpha(probability: Any, coverage: Any) -> tuple[float, float]:
-    """Threshold with the best mean IoU, then the ramp with the least mean absolute error of alpha."""
-    import numpy as np
-
-    threshold = max((mean_iou(probability >= t, coverage), t) for t in (0.35, 0.4, 0.45, 0.5, 0.55, 0.6))[1]
-    truth = coverage.astype(np.float32) / 255
-
-    def error(ramp: float) -> float:
-        return float(np.abs(np.clip((probability - threshold) / ramp + 0.5, 0, 1) - truth).mean())
-
-    return threshold, min((0.3, 0.4, 0.5, 0.6, 0.7, 0.8), key=error)
+    def since(self, number: int) -> list[str]:
+        return self._lines[number:]

@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("glasseg", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("glasseg")
 
 BUCKET = "photos"
 SECOND_BUCKET = "white"

@@ -38,8 +38,8 @@ def test_help_loads_nothing_heavy() -> None:
         (["whiten", "/no/such/folder", "/tmp/out"], "/no/such/folder does not exist"),
         (["whiten", "{tmp}/in", "{tmp}/out", "--model", "{tmp}"], "no model in"),
         (["whiten", "{tmp}/in", "{tmp}/out", "--summary-json", "{tmp}/no/x.json"], "can't be written"),
-        (["train", "{tmp}/in", "{tmp}/out"], "no index.csv in"),
-        (["evaluate", "packaged", "{tmp}/in"], "no photo with a mask"),
+        (["train", "{tmp}/in", "{tmp}/out"], "no labelled photos in"),
+        (["evaluate", "packaged", "{tmp}/in"], "no labelled photos in"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], words: str, tmp_path: Path) -> None:

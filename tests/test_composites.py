@@ -1,18 +1,15 @@
-"""Training pictures: reproducible, the truth says what shows, and backdrops hold no surprises."""
+"""Composites: reproducible, the truth says what shows, and backdrops hold no surprises."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
 from glasseg import backdrops, composites
-from glasseg.composites import Sample, composite, make_sample
+from glasseg.composites import Sample, composite
 from glasseg.drawing import draw_photo
-from glasseg.pairs import read_index
-from glasseg.stock import Layer, Stock, load_stock
+from glasseg.layers import Layer
 
 SIDE = 128
 GREEN = (20, 200, 30)
@@ -30,33 +27,24 @@ class Plain(np.random.Generator):
 
 
 @pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Stock:
-    """Two drawn products on white, a drawn scene, a background of noise and one drawn photo, through files."""
-    folder, rows = tmp_path_factory.mktemp("data"), ["file,kind,product_group,split"]
-    for number, kind in enumerate(["product", "product", "scene"]):
-        drawn = draw_photo(np.random.default_rng(number), (150, 200))
-        share = drawn.coverage[..., None]
-        image = drawn.image if kind == "scene" else np.rint(drawn.image * share + 255 * (1 - share)).astype(np.uint8)
-        label = np.where(drawn.coverage > 0.5, 255, 0).astype(np.uint8)
-        if kind == "scene":
-            label[:20] = 64
-        cv2.imwrite(str(folder / f"{number}.png"), image[..., ::-1])
-        cv2.imwrite(str(folder / f"{number}_mask.png"), label)
-        rows.append(f"{number}.png,{kind},,train")
-    noise = np.random.default_rng(9).integers(0, 256, (90, 120, 3), dtype=np.uint8)
-    cv2.imwrite(str(folder / "bg.png"), noise)
-    (folder / "index.csv").write_text("\n".join([*rows, "bg.png,background,,train"]))
-    return load_stock(read_index(Path(folder)), "train", drawn=1)
+def drawn() -> Layer:
+    """A drawn product on white."""
+    photo = draw_photo(np.random.default_rng(0), (150, 200), scene="white")
+    coverage = np.rint(photo.coverage * 255).astype(np.uint8)
+    return Layer(photo.image, coverage, np.zeros_like(coverage), coverage)
 
 
 @pytest.fixture(scope="module")
-def red_on_green() -> Stock:
-    """A red ring as the only product, plain green as the only background."""
+def noise() -> list[np.ndarray]:
+    return [np.random.default_rng(9).integers(0, 256, (90, 120, 3), dtype=np.uint8)]
+
+
+@pytest.fixture(scope="module")
+def red_ring() -> Layer:
     coverage = np.zeros((120, 200), np.uint8)
     cv2.ellipse(coverage, (100, 60), (80, 45), 0, 0, 360, 255, 18)
     photo = np.where(coverage[..., None] > 0, np.uint8(RED), np.uint8(255))
-    layer = Layer(photo, coverage, np.zeros_like(coverage))
-    return Stock([[layer]], [], [np.full((80, 80, 3), GREEN, np.uint8)], [])
+    return Layer(photo, coverage, np.zeros_like(coverage), np.zeros_like(coverage))
 
 
 def check(sample: Sample, side: int) -> None:
@@ -70,23 +58,23 @@ def same(a: Sample, b: Sample) -> bool:
     return all(np.array_equal(one, other) for one, other in pairs)
 
 
-def test_a_seed_gives_one_picture_and_another_seed_another(stock: Stock) -> None:
-    pictures = [make_sample(stock, np.random.default_rng([1, i]), SIDE) for i in range(40)]
+def test_a_seed_gives_one_picture_and_another_seed_another(drawn: Layer, noise: list[np.ndarray]) -> None:
+    pictures = [composite(drawn, noise, np.random.default_rng([1, i]), SIDE) for i in range(30)]
     for i, picture in enumerate(pictures):
         check(picture, SIDE)
-        assert same(picture, make_sample(stock, np.random.default_rng([1, i]), SIDE))
-    assert len({picture.image.tobytes() for picture in pictures}) == 40
-    assert any((picture.weight == 0).any() for picture in pictures)  # letterbox bands, and the scene's label 64
+        assert same(picture, composite(drawn, noise, np.random.default_rng([1, i]), SIDE))
+    assert len({picture.image.tobytes() for picture in pictures}) == 30
+    assert any((picture.weight == 0).any() for picture in pictures)  # letterbox bands
 
 
-def test_almost_every_picture_shows_glasses(stock: Stock) -> None:
-    covered = [composite(stock, np.random.default_rng(i), SIDE).coverage.mean() / 255 for i in range(30)]
+def test_almost_every_picture_shows_glasses(drawn: Layer, noise: list[np.ndarray]) -> None:
+    covered = [composite(drawn, noise, np.random.default_rng(i), SIDE).coverage.mean() / 255 for i in range(30)]
     assert sum(0.005 < share < 0.6 for share in covered) >= 28
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(red_on_green: Stock, seed: int) -> None:
-    sample = composite(red_on_green, Plain(seed), SIDE, "photo")
+def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(red_ring: Layer, seed: int) -> None:
+    sample = composite(red_ring, [np.full((80, 80, 3), GREEN, np.uint8)], Plain(seed), SIDE, "photo")
     check(sample, SIDE)
     inside, outside = sample.image[sample.coverage == 255], sample.image[sample.coverage == 0]
     assert len(inside) > 50 and len(outside) > 50
@@ -96,15 +84,14 @@ def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_an_edge_pixel_mixes_product_and_backdrop_by_its_coverage(red_on_green: Stock, seed: int) -> None:
-    layer = red_on_green.layers[0][0]
+def test_an_edge_pixel_mixes_product_and_backdrop_by_its_coverage(seed: int) -> None:
     coverage = np.random.default_rng(seed).integers(0, 256, (40, 40), dtype=np.uint8)
     share = coverage[..., None] / 255
     photo = np.rint(share * np.array(RED) + 255 * (1 - share)).astype(np.uint8)
     backdrop = np.full((40, 40, 3), GREEN, np.uint8)
     merged = composites._merged(photo, coverage, np.zeros_like(coverage), backdrop, Plain(seed))
     assert np.abs(merged - (share * np.array(RED) + (1 - share) * np.array(GREEN))).max() <= 1.6
-    assert layer.photo.dtype == merged.dtype
+    assert merged.dtype == np.uint8
 
 
 def test_through_a_tinted_lens_the_backdrop_darkens_the_product() -> None:

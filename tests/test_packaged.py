@@ -36,5 +36,5 @@ def test_packaged_model_finds_drawn_glasses(segmenter: Segmenter) -> None:
 
 def test_packaged_model_says_what_it_was_trained_on(segmenter: Segmenter) -> None:
     training = segmenter.spec.training
-    assert training["photos"] > 10_000
+    assert training["history"]["photos_seen"] > 10_000
     assert training["data"]

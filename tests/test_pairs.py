@@ -1,17 +1,23 @@
-"""Labels and the lists of labelled photos, as users hand them in."""
+"""Labels and labelled photos, as users hand them in: trees of files and lists, on a disk and on S3."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from conftest import S3Server
 
 from glasseg.errors import GlassegError
-from glasseg.pairs import find_pairs, read_index, read_label
-
-HEADER = "file,kind,product_group,split\n"
+from glasseg.pairs import Pair, Problem, find, read_label
+from glasseg.storage import Root, open_root
 
 
 def encoded(mask: np.ndarray, suffix: str = ".png") -> bytes:
@@ -20,18 +26,14 @@ def encoded(mask: np.ndarray, suffix: str = ".png") -> bytes:
     return data.tobytes()
 
 
-def picture(path: Path, value: int = 200) -> Path:
-    """A small grey picture at `path`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(encoded(np.full((6, 8, 3), value, np.uint8), path.suffix))
-    return path
-
-
-def data_folder(folder: Path, rows: list[str], files: list[str], header: str = HEADER) -> Path:
-    for name in files:
-        picture((folder / name).resolve())
-    (folder / "index.csv").write_text(header + "".join(row + "\n" for row in rows), encoding="utf-8")
-    return folder
+def place(uri: str, *names: str, **texts: str) -> str:
+    """Files without meaning at a place; finding pairs reads names only. `texts`: lists, by their stem."""
+    root = open_root(uri)
+    for name in names:
+        root.write(name, b"x")
+    for stem, text in texts.items():
+        root.write(f"{stem}.csv", text.encode())
+    return uri
 
 
 def test_a_label_map_tells_material_openings_and_what_is_not_scored() -> None:
@@ -70,85 +72,268 @@ def test_bytes_that_are_no_mask_are_refused(data: bytes) -> None:
         read_label(data)
 
 
-@pytest.mark.parametrize("mask", ["a_mask.png", "a_mask.jpg", "../in_masks/a_mask.png", "../in_masks/a_mask.jpg"])
-def test_a_mask_is_found_beside_the_photo_and_in_the_sibling_folder(tmp_path: Path, mask: str) -> None:
-    photo, expected = picture(tmp_path / "in" / "a.jpg"), (tmp_path / "in" / mask)
-    (tmp_path / "in_masks").mkdir()
-    picture(expected)
-    [pair] = find_pairs(tmp_path)
-    assert pair.photo == photo and pair.mask is not None and pair.mask.samefile(expected)
+def test_masks_lie_beside_their_photos(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "a b.jpg", "a b_mask.png", "sub/c.PNG", "sub/c_mask.jpg", "d.jpg", "notes.txt")
+    found = find(uri)
+    assert [(p.photo, p.mask, p.kind, p.split) for p in found.pairs] == [
+        ("a b.jpg", "a b_mask.png", "scene", ""),
+        ("sub/c.PNG", "sub/c_mask.jpg", "scene", ""),
+    ]
+    assert found.problems == [Problem("d.jpg", "has no mask")]
+    assert all(open_root(p.root).exists(p.photo) and open_root(p.root).exists(p.mask or "") for p in found.pairs)
 
 
-def test_a_lossless_mask_comes_before_a_jpeg(tmp_path: Path) -> None:
-    picture(tmp_path / "a.jpg"), picture(tmp_path / "a_mask.jpg"), picture(tmp_path / "a_mask.png")
-    assert [pair.mask for pair in find_pairs(tmp_path)] == [tmp_path / "a_mask.png"]
+def test_masks_may_lie_in_a_tree_of_their_own(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "images/a.jpg", "images/x/b.png", "masks/a.png", "masks/x/b_mask.jpg", "images/c.jpg")
+    found = find(uri)
+    assert [(p.photo, p.mask) for p in found.pairs] == [
+        ("images/a.jpg", "masks/a.png"),
+        ("images/x/b.png", "masks/x/b_mask.jpg"),
+    ]
+    assert found.problems == [Problem("images/c.jpg", "has no mask")]
 
 
-def test_pairs_of_a_tree_are_photos_that_have_masks(tmp_path: Path) -> None:
-    for name in ("b/x.JPG", "b/x_mask.png", "a.png", "a_mask.png", "alone.jpg", "._a.jpg", "._a_mask.png"):
-        picture(tmp_path / name)
-    (tmp_path / "a.txt").write_text("a note on a.png")
-    assert [pair.photo.relative_to(tmp_path).as_posix() for pair in find_pairs(tmp_path)] == ["a.png", "b/x.JPG"]
+@pytest.mark.parametrize("inside", ["", "shop/"])
+@pytest.mark.parametrize("suffix", ["png", "JPG", "jpeg"])
+def test_masks_may_lie_in_a_sibling_folder(inside: str, suffix: str, new_uri: Callable[[], str]) -> None:
+    """Of the folder that is given, or of one below it."""
+    mask = f"shop_masks/a_mask.{suffix}"
+    uri = place(new_uri(), "shop/a.jpg", mask, "shop_masks/deeper/b_mask.png", "shopping_masks/a_mask.png")
+    [pair] = find(f"{uri}/{'' if inside else 'shop'}").pairs
+    assert pair == Pair(open_root(uri).uri, "shop/a.jpg", mask, "scene", "shop/a.jpg", "")
+
+
+def test_a_list_finds_masks_in_a_sibling_folder_too(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "in/a.jpg", "in_masks/a_mask.png", "in/x/b.jpg", "in/x_masks/b_mask.png")
+    place(f"{uri}/in", index="image\na.jpg\nx/b.jpg\n")
+    assert [(p.root, p.photo, p.mask) for p in find(f"{uri}/in").pairs] == [
+        (open_root(uri).uri, "in/a.jpg", "in_masks/a_mask.png"),
+        (open_root(f"{uri}/in").uri, "x/b.jpg", "x_masks/b_mask.png"),
+    ]
 
 
 def test_the_working_folder_is_a_folder_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    photos = data_folder(tmp_path / "in", ["a.jpg,product,,train"], ["a.jpg", "../in_masks/a_mask.png"])
-    monkeypatch.chdir(photos)
-    assert [pair.photo for pair in find_pairs(Path())] == [Path("a.jpg")]
-    assert [pair.photo for pair in read_index(Path()).pairs] == [Path("a.jpg")]
+    place(str(tmp_path), "in/a.jpg", "in_masks/a_mask.png")
+    monkeypatch.chdir(tmp_path / "in")
+    assert [p.photo for p in find(".").pairs] == ["in/a.jpg"]
 
 
-def test_an_index_gives_pairs_and_backgrounds_with_their_splits(tmp_path: Path) -> None:
-    rows = [
-        "p/a.jpg,product,aviator,train",
-        "p/b.jpg,product,,validation",
-        "c.png,cutout,,train",
-        "s.jpg,catalog photo,,look",
-        "bg.jpg,background,,validation",
-        "no-mask.jpg,product,,train",
-        "elsewhere.gif,something else,,train",
+def test_the_top_of_a_bucket_has_nothing_beside_it(s3: S3Server) -> None:
+    uri = "s3://only-pairs"
+    s3.client().create_bucket(Bucket="only-pairs")
+    place(uri, "pairs/a.jpg", "pairs_masks/a_mask.png", list="image\npairs/a.jpg\n")
+    assert [p.photo for p in find(uri).pairs] == ["pairs/a.jpg"]
+    assert [p.photo for p in find(f"{uri}/list.csv").pairs] == ["pairs/a.jpg"]
+
+
+def test_a_lossless_mask_comes_before_a_jpeg_and_one_beside_the_photo_before_all(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "x/a.jpg", "x/a_mask.jpg", "x/a_mask.png", "x/b.jpg", "x/b_mask.jpg", "x_masks/b_mask.png")
+    assert [p.mask for p in find(uri).pairs] == ["x/a_mask.png", "x/b_mask.jpg"]
+
+
+def test_what_is_no_photo_is_left_alone(new_uri: Callable[[], str]) -> None:
+    ours, others = ("_glasseg/masks/z.png", "x/_glasseg/report/z.jpg"), ("notes.txt", "._a.jpg", "._a_mask.png")
+    found = find(place(new_uri(), "a.jpg", "a_mask.png", "lonely_mask.png", *ours, *others))
+    assert [p.photo for p in found.pairs] == ["a.jpg"] and found.problems == []
+
+
+def test_files_outside_images_and_masks_are_no_photos_of_theirs(new_uri: Callable[[], str]) -> None:
+    found = find(place(new_uri(), "images/a.jpg", "masks/a.png", "overview.jpg", "old/b.jpg", "old/b_mask.png"))
+    assert [p.photo for p in found.pairs] == ["images/a.jpg"] and found.problems == []
+
+
+LIST = (
+    "image,mask,group,split,kind,source\n"
+    "a.jpg,m/1.png,g1,train,product,\n"
+    "b.jpg,,g2,validation,cutout,\n"
+    "c.jpg,m/3.png,,,,\n"
+    "bg.jpg,,,train,background,somewhere\n"
+    "z.jpg,,,train,poster,\n"
+)
+NAMES = ("a.jpg", "b.jpg", "c.jpg", "bg.jpg", "z.jpg", "m/1.png", "m/3.png")
+
+
+def test_a_list_says_what_is_what(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), *NAMES, index=LIST)
+    found = find(uri)
+    assert [(p.photo, p.mask, p.kind, p.group, p.split) for p in found.pairs] == [
+        ("a.jpg", "m/1.png", "product", "g1", "train"),
+        ("b.jpg", None, "cutout", "g2", "validation"),
+        ("c.jpg", "m/3.png", "scene", "c.jpg", ""),
     ]
-    photos = ["p/a.jpg", "p/b.jpg", "c.png", "s.jpg", "bg.jpg", "no-mask.jpg"]
-    masks = ["p/a_mask.png", "p/b_mask.jpg", "s_mask.png", "c_mask.png"]
-    index = read_index(data_folder(tmp_path, rows, photos + masks))
-    assert [(pair.photo.name, pair.kind, pair.group, pair.split) for pair in index.pairs] == [
-        ("a.jpg", "product", "aviator", "train"),
-        ("b.jpg", "product", "p/b.jpg", "validation"),
-        ("c.png", "cutout", "c.png", "train"),
-        ("s.jpg", "scene", "s.jpg", "look"),
+    [backdrop] = found.backdrops
+    assert (backdrop.photo, backdrop.split, backdrop.source) == ("bg.jpg", "train", "somewhere")
+    assert found.problems == []
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
+def test_a_list_of_any_kind_may_be_given_itself(suffix: str, new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "p/a.jpg", "p/a_mask.png")
+    rows = [("file", "product_group"), ("p/a.jpg", 7)]
+    if suffix == "csv":
+        data = b"file,product_group\np/a.jpg,7\n"
+    elif suffix == "xlsx":
+        book = openpyxl.Workbook()
+        for row in rows:
+            book.active.append(row)
+        sink = io.BytesIO()
+        book.save(sink)
+        data = sink.getvalue()
+    else:
+        sink = io.BytesIO()
+        pq.write_table(pa.table({"file": ["p/a.jpg"], "product_group": [7]}), sink)
+        data = sink.getvalue()
+    open_root(uri).write(f"mine.{suffix}", data)
+    [pair] = find(f"{uri}/mine.{suffix}").pairs
+    assert (pair.photo, pair.mask, pair.group) == ("p/a.jpg", "p/a_mask.png", "7")
+
+
+def test_names_in_a_list_may_lead_up_and_be_written_as_on_windows(new_uri: Callable[[], str]) -> None:
+    text = "image,mask\n../photos/a.jpg,../m/a.png\n..\\photos\\b.jpg,\n./c.jpg,../m/a.png\n"
+    uri = place(new_uri(), "photos/a.jpg", "photos/b.jpg", "photos_masks/b_mask.png", "m/a.png", "lists/c.jpg")
+    place(f"{uri}/lists", mine=text)
+    found = find(f"{uri}/lists/mine.csv")
+    assert {p.root for p in found.pairs} == {open_root(uri).uri} and not found.problems
+    assert [(p.photo, p.mask, p.group) for p in found.pairs] == [
+        ("photos/a.jpg", "m/a.png", "photos/a.jpg"),
+        ("photos/b.jpg", "photos_masks/b_mask.png", "photos/b.jpg"),
+        ("lists/c.jpg", "m/a.png", "lists/c.jpg"),
     ]
-    assert [pair.mask and pair.mask.name for pair in index.pairs] == ["a_mask.png", "b_mask.jpg", None, "s_mask.png"]
-    assert index.backgrounds == [(tmp_path / "bg.jpg", "validation")]
 
 
-def test_an_index_saved_by_excel_is_read(tmp_path: Path) -> None:
-    folder = data_folder(tmp_path, ["a.jpg,product,,train"], ["a.jpg", "a_mask.png"], "\ufeff" + HEADER)
-    assert len(read_index(folder).pairs) == 1
+@pytest.mark.parametrize(
+    "name", ["/etc/a.jpg", "../" * 40 + "a.jpg", "s3://b/a.jpg", "a\x01.jpg", "é.jpg", "C:\\a.jpg"]
+)
+def test_a_name_that_leads_nowhere_is_a_problem(name: str, new_uri: Callable[[], str]) -> None:
+    found = find(place(new_uri(), "a.jpg", "a_mask.png", index=f"image\na.jpg\n{name}\n"))
+    assert found.problems == [Problem(name, "is not there")]
+    assert [open_root(p.root).uri_of(p.photo).rpartition("/")[2] for p in found.pairs] == ["a.jpg"]
 
 
-@pytest.mark.parametrize("kind", ["product", "cutout", "background"])
-def test_an_index_that_lists_a_missing_photo_is_refused_naming_it(tmp_path: Path, kind: str) -> None:
-    rows = ["a.jpg,product,,train", f"lost.jpg,{kind},,train"]
-    with pytest.raises(GlassegError, match=r"lost\.jpg"):
-        read_index(data_folder(tmp_path, rows, ["a.jpg", "a_mask.png", "lost_mask.png"]))
+def test_columns_kinds_and_splits_are_read_in_any_case(new_uri: Callable[[], str]) -> None:
+    text = "Image,Kind,Split,Product_Group\na.jpg,Product,Train,G\nb.jpg,Background,Validation,\n"
+    found = find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", index=text))
+    assert [(p.kind, p.split, p.group) for p in found.pairs] == [("product", "train", "G")]
+    assert [b.split for b in found.backdrops] == ["validation"]
 
 
-def test_a_folder_without_index_is_refused_naming_it(tmp_path: Path) -> None:
-    with pytest.raises(GlassegError, match=rf"no index\.csv in {tmp_path}"):
-        read_index(tmp_path)
+def test_a_row_without_an_image_is_a_problem(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "a.jpg", "a_mask.png", index="image,group\na.jpg,\n,total: 2\n,x\n")
+    assert find(uri).problems == [Problem(open_root(uri).uri_of("index.csv"), "has a row without an image")] * 2
 
 
-def test_an_index_without_a_column_is_refused_naming_it(tmp_path: Path) -> None:
-    with pytest.raises(GlassegError, match="no column kind, split"):
-        read_index(data_folder(tmp_path, ["a.jpg,x"], ["a.jpg"], "file,product_group\n"))
+def test_files_are_looked_up_in_one_listing(new_uri: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And only in the part of the root that the list is about: a bucket may hold millions of other objects."""
+    photos = [f"train/p/{i}.jpg" for i in range(12)]
+    uri = place(new_uri(), *photos, "train/p_masks/0_mask.png", index="image\n" + "\n".join(photos))
+    kind, asked = type(open_root(uri)), list[str]()
+
+    def listing(root: Root, prefix: str = "", *, wrapped: Any = kind.list) -> Any:
+        asked.append(f"list {prefix}")
+        return wrapped(root, prefix)
+
+    def exists(root: Root, key: str, *, wrapped: Any = kind.exists) -> Any:
+        asked.append(f"exists {key}")
+        return wrapped(root, key)
+
+    monkeypatch.setattr(kind, "list", listing)
+    monkeypatch.setattr(kind, "exists", exists)
+    assert len(find(uri).pairs) == 1
+    beside = uri.rpartition("/")[2]
+    assert asked == ["exists index.csv", "list train/p", f"list {beside}_masks/"]
 
 
-def test_an_index_of_photos_without_masks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GlassegError, match="no photo that has a mask"):
-        read_index(data_folder(tmp_path, ["a.jpg,product,,train"], ["a.jpg"]))
+def test_what_a_list_names_and_is_not_there_is_a_problem(new_uri: Callable[[], str]) -> None:
+    text = "image,mask\na.jpg,gone.png\nb.jpg,m.png\nc.jpg,m.png\n"
+    found = find(place(new_uri(), "a.jpg", "c.jpg", "m.png", index=text))
+    assert [p.photo for p in found.pairs] == ["c.jpg"]
+    assert found.problems == [Problem("a.jpg", "has no mask: gone.png is not there"), Problem("b.jpg", "is not there")]
 
 
-def test_an_index_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "index.csv").write_bytes(HEADER.encode("utf-16"))
-    with pytest.raises(GlassegError, match=r"index\.csv is no csv"):
-        read_index(tmp_path)
+def test_photos_that_no_training_looks_at_need_no_mask(new_uri: Callable[[], str]) -> None:
+    text = "file,kind,split\na.jpg,real,test\nb.jpg,catalog photo,look\nc.jpg,scene,train\n"
+    found = find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", "c.jpg", index=text))
+    assert [(p.photo, p.kind) for p in found.pairs] == [("a.jpg", "scene")]
+    assert found.problems == [Problem("c.jpg", "has no mask")]
+
+
+def test_cutouts_and_backgrounds_come_from_places_of_their_own(new_uri: Callable[[], str]) -> None:
+    uri, cutouts, backgrounds = (new_uri() for _ in range(3))
+    place(uri, "a.jpg", "a_mask.png")
+    place(cutouts, "x/c.png")
+    place(backgrounds, "b.jpg", "notes.txt")
+    found = find(uri, cutouts=cutouts, backgrounds=backgrounds)
+    assert [(p.kind, p.photo, p.mask) for p in found.pairs] == [
+        ("scene", "a.jpg", "a_mask.png"),
+        ("cutout", "x/c.png", None),
+    ]
+    assert [(b.photo, b.root) for b in found.backdrops] == [("b.jpg", open_root(backgrounds).uri)]
+
+
+def test_backgrounds_within_the_data_are_no_photos_without_masks(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "a.jpg", "a_mask.png", "backgrounds/b.jpg", "cutouts/c.png")
+    found = find(uri, cutouts=f"{uri}/cutouts", backgrounds=f"{uri}/backgrounds")
+    assert found.problems == [] and len(found.pairs) == 2 and len(found.backdrops) == 1
+
+
+def test_one_cutout_may_be_given_itself(new_uri: Callable[[], str]) -> None:
+    uri, other = place(new_uri(), "a.jpg", "a_mask.png"), place(new_uri(), "c.png", "d.png")
+    assert [p.photo for p in find(uri, cutouts=f"{other}/c.png").pairs] == ["a.jpg", "c.png"]
+
+
+@pytest.mark.parametrize(
+    ("names", "texts", "words"),
+    [
+        ([], {}, "there is nothing in"),
+        (["readme.txt"], {}, "no labelled photos in"),
+        (["a.jpg"], {"index": "image,mask\n"}, "no labelled photos in"),
+        (["a.jpg"], {"index": "image,kind\na.jpg,poster\n"}, "has no photo of a known kind: use product, cutout"),
+        (["a.jpg"], {"index": "image\n/data/a.jpg\n"}, "a.jpg is not there.*relative to its folder"),
+        (["a.jpg", "a_mask.png"], {"index": "image\na.jpg\n./a.jpg\n"}, "names ./a.jpg twice"),
+        (["a.jpg"], {}, "no labelled photos in .*a.jpg has no mask.*NAME_mask.png"),
+        ([], {"index": "photo,mask\na.jpg,b.png\n"}, "has no column image"),
+        (["a.jpg", "a_mask.png"], {"index": "image\na.jpg\na.jpg\n"}, "names a.jpg twice"),
+        ([], {"index": ""}, "has no header"),
+    ],
+)
+def test_what_can_not_be_used_is_one_line(
+    names: list[str], texts: dict[str, str], words: str, new_uri: Callable[[], str]
+) -> None:
+    with pytest.raises(GlassegError, match=words) as caught:
+        find(place(new_uri(), *names, **texts))
+    assert "\n" not in str(caught.value)
+
+
+def test_places_that_are_not_there_are_one_line(tmp_path: Path) -> None:
+    place(str(tmp_path), "a.jpg", "a_mask.png", "note.txt")
+    with pytest.raises(GlassegError, match="does not exist"):
+        find(str(tmp_path / "no"))
+    with pytest.raises(GlassegError, match="neither a folder nor a list"):
+        find(str(tmp_path / "note.txt"))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GlassegError, match="no photos in"):
+        find(str(tmp_path), backgrounds=str(tmp_path / "empty"))
+
+
+def test_a_list_that_is_not_there_or_broken_is_one_line(new_uri: Callable[[], str]) -> None:
+    uri = place(new_uri(), "a.jpg", "a_mask.png")
+    with pytest.raises(GlassegError, match=r"does not exist|there is nothing in .*list\.xlsx"):
+        find(f"{uri}/list.xlsx")
+    open_root(uri).write("list.xlsx", b"PK\x03\x04 half a workbook")
+    with pytest.raises(GlassegError, match=r"list\.xlsx is no workbook"):
+        find(f"{uri}/list.xlsx")
+
+
+def test_a_photo_in_colour_is_no_mask() -> None:
+    photo = np.random.default_rng(1).integers(0, 256, (20, 20, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match="colour photo"):
+        read_label(encoded(photo))
+    grey = np.full((200, 200, 3), 200, np.uint8)
+    grey[:10, :10] = (0, 0, 255)  # a scribble
+    assert read_label(encoded(grey, ".jpg")).material.mean() > 0.99
+
+
+def test_a_grey_mask_saved_as_a_poor_jpeg_is_no_colour_photo() -> None:
+    mask = np.kron(np.random.default_rng(1).integers(0, 2, (25, 25)), np.ones((8, 8))).astype(np.uint8) * 255
+    data = cv2.imencode(".jpg", cv2.merge([mask] * 3), [cv2.IMWRITE_JPEG_QUALITY, 30])[1].tobytes()
+    assert (read_label(data).material == (mask > 0)).mean() > 0.99

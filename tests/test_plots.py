@@ -104,3 +104,24 @@ def test_importing_it_loads_nothing_heavy() -> None:
     code = f"import sys, glasseg.plots; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert shown.stdout.strip() == "[]"
+
+
+def test_a_panel_shows_what_was_missed_and_what_is_surplus() -> None:
+    image, material = np.full((90, 120, 3), 200, np.uint8), np.zeros((90, 120), bool)
+    material[20:60, 20:60] = True
+    alpha = np.zeros((90, 120), np.uint8)
+    alpha[20:60, 40:80] = 255
+    panel = plots.panel(image, material, alpha, np.full_like(image, 255))
+    height, width = plots.THUMB
+    assert panel.shape[0] == height and panel.shape[1] > 4 * width
+    third = panel[:, 2 * width : 3 * width + 16].astype(int)
+    assert ((third - plots._MISSED).__abs__().max(axis=2) < 30).sum() > 500
+    assert ((third - plots._SURPLUS).__abs__().max(axis=2) < 30).sum() > 500
+
+
+def test_a_judged_sheet_holds_all_its_panels() -> None:
+    panel = np.full((plots.THUMB[0], 4 * plots.THUMB[1] + 24, 3), 10, np.uint8)
+    sheet = plots.judged_sheet([(panel, f"a {i}.jpg") for i in range(5)], "Worst")
+    assert (sheet == 10).all(axis=2).sum() >= 5 * panel.shape[0] * panel.shape[1]
+    with pytest.raises(ValueError):
+        plots.judged_sheet([], "Worst")

@@ -1,66 +1,289 @@
-"""`glasseg train` on a tiny drawn data set, through a real Ray Train worker."""
+"""`glasseg train` on tiny drawn data, through real Ray Train workers, killed and started again, on a disk and on S3."""
 
 from __future__ import annotations
 
-import csv
+import io
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
+import uuid
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from glasseg import modelfolder
 from glasseg.drawing import draw_photo
+from glasseg.storage import open_root
 
-SIDE = 160
+SIZE = (160, 200)
+QUICK = ["--batch", "4", "--validation-share", "0.3"]
+FILES = {
+    "MODEL_CARD.md",
+    "curves.png",
+    "history.parquet",
+    "model.json",
+    "model.weights.h5",
+    "precision-recall.png",
+    "random.png",
+    "split.csv",
+    "worst.png",
+}
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Eight drawn cutouts and four plain backgrounds, half of them for validation, with their index."""
-    folder = tmp_path_factory.mktemp("data")
-    rows = []
-    for number in range(8):
-        photo = draw_photo(np.random.default_rng(number), (SIDE, SIDE), scene="white")
-        alpha = np.rint(photo.coverage * 255).astype(np.uint8)
-        cv2.imwrite(str(folder / f"c{number}.png"), np.dstack([photo.image[..., ::-1], alpha]))
-        rows.append((f"c{number}.png", "cutout", f"g{number}", "validation" if number % 2 else "train"))
-    for number in range(4):
-        cv2.imwrite(str(folder / f"b{number}.jpg"), np.full((SIDE, SIDE, 3), 40 * number + 40, np.uint8))
-        rows.append((f"b{number}.jpg", "background", "", "validation" if number % 2 else "train"))
-    with (folder / "index.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("file", "kind", "product_group", "split"), *rows])
+    """Fourteen drawn photos with their masks, one of them with an empty mask and one without any."""
+    folder = tmp_path_factory.mktemp("labelled")
+    for number in range(14):
+        photo = draw_photo(np.random.default_rng(number), SIZE)
+        cv2.imwrite(str(folder / f"a {number}.jpg"), photo.image[..., ::-1])
+        cv2.imwrite(str(folder / f"a {number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
+    cv2.imwrite(str(folder / "a 3_mask.png"), np.zeros(SIZE, np.uint8))
+    (folder / "a 5_mask.png").unlink()
     return folder
+
+
+def command(data: object, out: object, *options: str) -> list[str]:
+    return [sys.executable, "-m", "jobs.cli", "train", str(data), str(out), *QUICK, *options]
+
+
+def train(data: object, out: object, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(data, out, *options), capture_output=True, text=True, check=False, timeout=280)
+
+
+def history(uri: object) -> list[dict[str, Any]]:
+    return list(pq.read_table(io.BytesIO(open_root(str(uri)).read("history.parquet")[0])).to_pylist())
+
+
+@pytest.fixture(scope="module")
+def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Three epochs of the classic recipe."""
+    out = tmp_path_factory.mktemp("out") / "model"
+    return out, train(data, out, "--preset", "baseline", "--epochs", "3")
+
+
+def test_a_model_folder_with_its_metrics_and_pictures_comes_out(trained: tuple[Path, Any]) -> None:
+    out, done = trained
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in out.iterdir()} == FILES
+    spec = modelfolder.load(str(out)).spec
+    assert spec.preset == "baseline" and spec.resize == "stretch" and spec.looks == 1 and not spec.mirror
+    assert spec.training["recipe"]["epochs"] == 3 and spec.training["data"]["photos"]["train"]["scene"] > 6
+    for name in ("curves.png", "precision-recall.png", "worst.png", "random.png"):
+        assert cv2.imread(str(out / name)).shape[0] > 300
+    assert spec.model_id in (out / "MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+def test_the_loss_falls_and_every_epoch_is_in_the_history(trained: tuple[Path, Any]) -> None:
+    rows = history(trained[0])
+    assert [row["epoch"] for row in rows] == [1, 2, 3]
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    shares = ("accuracy", "precision", "recall", "f1", "iou", "photo_iou", "boundary_f", "share_95")
+    assert all(0 <= row[f"val_{name}"] <= 1 for row in rows for name in shares)
+    assert all(row["photos"] == rows[0]["photos"] > 6 and row["photos_per_second"] > 0 for row in rows)
+
+
+def test_photos_that_can_not_be_used_are_named_and_skipped(trained: tuple[Path, Any]) -> None:
+    out, done = trained
+    assert "skipped a 3.jpg: the mask is empty" in done.stderr and "skipped a 5.jpg: has no mask" in done.stderr
+    assert modelfolder.load(str(out)).spec.training["data"]["skipped"] == 2
+    lines = (out / "split.csv").read_text().splitlines()
+    assert len(lines) == 1 + 12 and {line.rsplit(",", 1)[1] for line in lines[1:]} == {"train", "validation"}
+
+
+def test_people_see_epochs_and_no_noise(trained: tuple[Path, Any]) -> None:
+    done = trained[1]
+    assert done.stderr.count("  epoch ") == 3 and "photos/s" in done.stderr
+    assert "(pid=" not in done.stderr and done.stdout == ""
+
+
+def test_a_finished_model_is_refused_in_one_line(data: Path, trained: tuple[Path, Any]) -> None:
+    done = train(data, trained[0])
+    assert done.returncode == 1 and "already holds a finished model" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--workers", "3"], "can't be shared evenly by 3 workers"),
+        (["--start-from", "packaged", "--preset", "baseline"], "can't start a baseline one"),
+        (["--max-bad", "1"], "2 photos can't be used (first a 5.jpg: has no mask), more than --max-bad 1"),
+        (["--cutouts", "{tmp}/nothing"], "does not exist"),
+    ],
+)
+def test_what_can_not_work_is_one_line(data: Path, tmp_path: Path, options: list[str], words: str) -> None:
+    done = train(data, tmp_path / "out", *(option.format(tmp=tmp_path) for option in options))
+    assert done.returncode == 1, done.stderr
+    assert words in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "out/model.json").exists()
+
+
+def test_data_without_pairs_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(b"x")
+    done = train(tmp_path / "in", tmp_path / "out")
+    assert done.returncode == 1 and "no labelled photos in" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_unfinished_run_on_other_data_or_with_another_recipe_is_not_gone_on_with(tmp_path: Path) -> None:
+    from glasseg.errors import GlassegError
+    from jobs.train import _begin_or_resume
+
+    root = open_root(str(tmp_path))
+    about = {"data": {"fingerprint": "aa"}, "started_from": None, "recipe": {"batch": 4, "seed": 1}}
+    _begin_or_resume(root, about, overwrite=False)
+    _begin_or_resume(root, about, overwrite=False)  # the same goes on
+    with pytest.raises(GlassegError, match="with batch 4, not 8"):
+        _begin_or_resume(root, {**about, "recipe": {"batch": 8, "seed": 1}}, overwrite=False)
+    with pytest.raises(GlassegError, match="other data"):
+        _begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=False)
+    _begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=True)
+
+
+def test_patience_ends_a_run_and_the_best_epoch_counts() -> None:
+    from glasseg.config import TrainConfig
+    from jobs.fit import Progress
+
+    config = TrainConfig(epochs=9, patience=2, monitor="loss")
+    progress = Progress()
+    better = []
+    for loss in (1.0, 0.5, 0.7, 0.6):
+        assert not progress.ended(config)
+        better.append(progress.take({"val_loss": loss, "val_photo_iou": 0.0}, config))
+    assert better == [True, True, False, False] and progress.ended(config)
+    by_iou = Progress()
+    assert [by_iou.take({"val_photo_iou": iou}, TrainConfig()) for iou in (0.2, 0.1, 0.3)] == [True, False, True]
+
+
+def descendants(pid: int) -> dict[int, str]:
+    """The command lines of all processes below `pid`."""
+    found: dict[int, str] = {}
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(entry.name))
+    below, todo = {}, [pid]
+    while todo:
+        for child in children.get(todo.pop(), []):
+            below[child] = found[child]
+            todo.append(child)
+    return below
+
+
+def wait_for(run: subprocess.Popen[str], log: Path, words: str, seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while words not in log.read_text():
+        assert run.poll() is None, log.read_text()
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.2)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_training_writes_a_model_that_learned_something(data: Path, tmp_path: Path) -> None:
-    out = tmp_path / "model"
-    settings = "minutes=1.2, validate_minutes=0.5, batch=4, validation_photos=8, drawn=2, warmup_steps=5"
-    code = (
-        "from pathlib import Path; from glasseg.config import TrainConfig; from jobs.train import train; "
-        f"train(Path({str(data)!r}), Path({str(out)!r}), TrainConfig({settings}))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=500)
-    assert done.returncode == 0, done.stderr
-    assert "(pid=" not in done.stderr
-    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert len(log) >= 2
-    assert log[-1]["loss"] < log[0]["loss"]
-    model = modelfolder.load(str(out))
-    assert model.spec.preset == "compact"
-    assert model.spec.training["iou"] == max(row["iou"] for row in log)
-    assert {path.name for path in out.iterdir()} == {"log.jsonl", "model.json", "model.weights.h5"}
+def test_a_worker_killed_in_mid_epoch_costs_at_most_that_epoch(data: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "model", tmp_path / "log"
+    workers = ("--workers", "2", "--cpus-per-worker", "1", "--loader-cpus", "1")
+    with log.open("w") as file:
+        run = subprocess.Popen(
+            command(data, out, "--preset", "baseline", "--epochs", "3", *workers), stderr=file, text=True
+        )
+        wait_for(run, log, "epoch 1/3")
+        pids = [pid for pid, line in descendants(run.pid).items() if "RayTrainWorker" in line]
+        assert len(pids) == 2
+        os.kill(pids[1], signal.SIGKILL)
+        assert run.wait(timeout=400) == 0, log.read_text()
+    assert [row["epoch"] for row in history(out)] == [1, 2, 3]
+    assert log.read_text().count("  epoch ") <= 4  # one epoch was done twice at most
+    assert {path.name for path in out.iterdir()} == FILES
 
 
 @pytest.mark.slow
-def test_a_used_folder_is_refused(data: Path, tmp_path: Path) -> None:
-    (tmp_path / "model.json").write_text("{}")
-    command = [sys.executable, "-m", "jobs.cli", "train", str(data), str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
-    assert done.returncode == 1
-    assert "already holds a model" in done.stderr
+@pytest.mark.timeout(600)
+def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "model", tmp_path / "log"
+    options = ("--preset", "baseline", "--epochs", "3")
+    with log.open("w") as file:
+        run = subprocess.Popen(command(data, out, *options), stderr=file, text=True)
+        wait_for(run, log, "epoch 1/3")
+        below = descendants(run.pid)
+        run.kill()
+        run.wait()
+    first = history(out)
+    assert len(first) < 3
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/cmdline").exists() for pid, line in below.items() if "RayTrainWorker" in line):
+        assert time.monotonic() < deadline, "its workers live on"
+        time.sleep(0.5)
+    again = train(data, out, *options)
+    assert again.returncode == 0, again.stderr
+    assert "going on with the unfinished run" in again.stderr and "epoch 1/3" not in again.stderr
+    rows = history(out)
+    assert [row["epoch"] for row in rows] == [1, 2, 3] and rows[: len(first)] == first
+    assert {path.name for path in out.iterdir()} == FILES
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
+    prefix = f"s3://{s3.bucket}/{uuid.uuid4().hex}"
+    source, out = open_root(f"{prefix}/labelled"), open_root(f"{prefix}/model")
+    for path in data.iterdir():
+        source.write(path.name, path.read_bytes())
+    done = train(source.uri, out.uri, "--preset", "baseline", "--epochs", "2")
+    assert done.returncode == 0, done.stderr
+    assert {entry.key for entry in out.list()} == FILES
+    assert modelfolder.load(out.uri).spec.training["data"]["name"] == "labelled"
+    assert train(source.uri, out.uri).returncode == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_our_own_recipe_learns_and_starts_from_a_model(data: Path, tmp_path: Path) -> None:
+    backgrounds = tmp_path / "backgrounds"
+    backgrounds.mkdir()
+    for number in range(20):
+        cv2.imwrite(str(backgrounds / f"b{number}.jpg"), np.full((120, 160, 3), 12 * number, np.uint8))
+    cutouts = tmp_path / "cutouts"
+    cutouts.mkdir()
+    for number in range(12):
+        photo = draw_photo(np.random.default_rng(100 + number), SIZE, scene="white")
+        alpha = np.rint(photo.coverage * 255).astype(np.uint8)
+        cv2.imwrite(str(cutouts / f"c{number}.png"), np.dstack([photo.image[..., ::-1], alpha]))
+    options = ["--cutouts", str(cutouts), "--backgrounds", str(backgrounds), "--scene-repeats", "1", "--drawn", "4"]
+    done = train(data, tmp_path / "one", *options, "--epochs", "3", "--learning-rate", "0.003")
+    assert done.returncode == 0, done.stderr
+    rows = history(tmp_path / "one")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    again = train(data, tmp_path / "two", *options, "--epochs", "1", "--start-from", str(tmp_path / "one"))
+    assert again.returncode == 0, again.stderr
+    spec = json.loads((tmp_path / "two/model.json").read_text())
+    assert spec["training"]["started_from"].startswith("compact-")
+    assert history(tmp_path / "two")[0]["loss"] < rows[0]["loss"]
+
+
+def test_a_preview_is_drawn_without_training(data: Path, tmp_path: Path) -> None:
+    done = train(
+        data, tmp_path / "out", "--preview", str(tmp_path / "pairs.png"), "--preset", "baseline", "--max-bad", "2"
+    )
+    assert done.returncode == 1 and "can't make a preview" in done.stderr  # the empty mask
+    (data / "a 3_mask.png").rename(tmp_path / "a 3_mask.png")
+    try:
+        done = train(data, tmp_path / "out", "--preview", str(tmp_path / "pairs.png"), "--preset", "baseline")
+        assert done.returncode == 0, done.stderr
+        assert cv2.imread(str(tmp_path / "pairs.png")).shape[1] > 1000
+        assert not (tmp_path / "out").exists()
+    finally:
+        (tmp_path / "a 3_mask.png").rename(data / "a 3_mask.png")

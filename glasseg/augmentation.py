@@ -1,0 +1,84 @@
+"""Labelled photos turned, moved and relit: photo, coverage and weight under one affine warp, then light."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from glasseg.layers import Scene
+
+
+def to_square(scene: Scene, side: int, resize: str, matrix: np.ndarray | None = None) -> Scene:
+    """The scene as the network sees it, side×side pixels, by one warp with nearest fill.
+
+    `resize`: letterbox or stretch. `matrix`, 3×3, moves the square's pixels further, see `affine`.
+    """
+    height, width = scene.coverage.shape
+    fit = np.array([side / width, side / height])
+    if resize == "letterbox":
+        fit[:] = fit.min()
+    left, top = (side - fit * [width, height]) / 2
+    # pixel centres: x' + 0.5 = fit (x + 0.5) + left
+    into = np.array([[fit[0], 0, left + (fit[0] - 1) / 2], [0, fit[1], top + (fit[1] - 1) / 2], [0, 0, 1]])
+    into = into if matrix is None else matrix @ into
+    shrink = min(1.0, float(np.sqrt(abs(np.linalg.det(into[:2, :2])))))
+    parts = [scene.photo, scene.coverage, scene.weight]
+    if shrink < 0.7:  # a warp looks at few pixels only: average large photos down before
+        small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+        parts = [cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in parts]
+        back = np.diag([width / small[0], height / small[1], 1.0])
+        back[:2, 2] = (back.diagonal()[:2] - 1) / 2
+        into = into @ back
+    photo, coverage, weight = (
+        cv2.warpAffine(part, into[:2], (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        for part in parts
+    )
+    return Scene(photo, coverage, np.where(weight > 250, 255, 0).astype(np.uint8))
+
+
+def affine(
+    rng: np.random.Generator, side: int, *, rotation: float, shift: float, shear: float, zoom: float, flip: bool
+) -> np.ndarray:
+    """A random 3×3 matrix of the pixels of a side×side square, about its centre.
+
+    Each is even over its range: `rotation` ± degrees, `shift` ± of the side, `shear` ± as a slope, `zoom` 1 ± along
+    each axis; `flip` left to right every second time.
+    """
+    turn = np.deg2rad(rng.uniform(-rotation, rotation))
+    scale = rng.uniform(1 - zoom, 1 + zoom, 2) * [rng.choice([-1, 1]) if flip else 1, 1]
+    linear = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    linear = linear @ [[1, rng.uniform(-shear, shear)], [0, 1]] @ np.diag(scale)
+    centre = np.full(2, (side - 1) / 2)
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = centre - linear @ centre + rng.uniform(-shift, shift, 2) * side
+    return matrix
+
+
+def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Camera and studio: gain, gamma and colour cast, then softness, noise and JPEG; side×side×3 uint8 RGB."""
+    if rng.random() < 0.8:
+        levels = np.arange(256, dtype=np.float32)[:, None] / 255
+        cast = rng.uniform(0.93, 1.07, 3) if rng.random() < 0.5 else np.ones(3)
+        curve = levels ** rng.uniform(0.75, 1.35) * rng.uniform(0.8, 1.15) * cast + rng.uniform(-0.03, 0.03)
+        image = cv2.LUT(image, np.clip(curve * 255, 0, 255).astype(np.uint8)[None])
+    image = _softened(image, rng)
+    if rng.random() < 0.3:
+        noise = np.empty(image.shape, np.int16)
+        cv2.setRNGSeed(int(rng.integers(2**31)))
+        cv2.randn(noise, 0, float(rng.uniform(1, 9)))
+        image = cv2.add(image, noise, dtype=cv2.CV_8U)
+    if rng.random() < 0.4:
+        data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])[1]
+        image = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))
+    return image
+
+
+def _softened(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Every fourth picture from fewer pixels, every fifth out of focus."""
+    height, width = image.shape[:2]
+    if rng.random() < 0.25:
+        factor = rng.uniform(0.3, 0.9)
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        return cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC)
+    return cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 1.5)) if rng.random() < 0.25 else image

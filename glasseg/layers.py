@@ -1,0 +1,137 @@
+"""What training pictures are made of, one file at a time: glasses cut out of photos on white, and labelled photos."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from glasseg import images
+from glasseg.pairs import Label, read_label
+
+MAX_PIXELS: Final = 100_000_000
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Glasses on white, cropped to them with a margin: `photo` h×w×3 uint8 RGB, the others h×w uint8 (0–255).
+
+    `coverage`: material. `opening`: see-through parts. `lens`: large tinted parts, through which a scene may shine.
+    """
+
+    photo: np.ndarray
+    coverage: np.ndarray
+    opening: np.ndarray
+    lens: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A labelled photo with its own background: `photo` h×w×3 uint8 RGB, `coverage` and `weight` h×w uint8 (0–255).
+
+    Weight 0 is not scored.
+    """
+
+    photo: np.ndarray
+    coverage: np.ndarray
+    weight: np.ndarray
+
+
+def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
+    """A labelled photo from the bytes of photo and mask, its longest side at most `side` pixels.
+
+    Raises PhotoError when the photo and ValueError when the mask can't be used: unreadable, of another size, empty.
+    """
+    image, label = _labelled(photo, mask)
+    material, weight = _bytes(label.material), _bytes(~label.ignored)
+    return Scene(shrunk(image, side), shrunk(material, side), shrunk(weight, side))
+
+
+def read_product(photo: bytes, mask: bytes, side: int | None = None) -> Layer:
+    """Glasses of a photo on pure white and its mask; raises as `read_scene` does."""
+    image, label = _labelled(photo, mask)
+    return _layer(image, _soften(image, _bytes(label.material)), _bytes(label.opening), side)
+
+
+def read_cutout(picture: bytes, side: int | None = None) -> Layer:
+    """Glasses of an 8-bit picture with an alpha channel; raises ValueError when it is none, or shows nothing."""
+    bgra = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED) if picture else None
+    if bgra is None:
+        raise ValueError("not a picture")
+    if bgra.dtype != np.uint8 or bgra.ndim != 3 or bgra.shape[2] != 4:
+        raise ValueError("not a cutout: a cutout is an 8-bit picture with an alpha channel")
+    rgba = cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA)
+    if not (rgba[..., 3] > 127).any():
+        raise ValueError("a cutout that shows nothing")
+    alpha = rgba[..., 3:].astype(np.float32) / 255
+    photo = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
+    coverage = np.ascontiguousarray(rgba[..., 3])
+    return _layer(photo, coverage, np.zeros_like(coverage), side)
+
+
+def read_backdrop(photo: bytes, side: int | None = None) -> np.ndarray:
+    """A photo without glasses: h×w×3 uint8 RGB. Raises PhotoError when it can't be decoded."""
+    return shrunk(images.decode(photo, max_pixels=MAX_PIXELS), side)
+
+
+def shrunk(picture: np.ndarray, side: int | None) -> np.ndarray:
+    """The picture with its longest side at most `side` pixels; None leaves it as it is."""
+    factor = (side or np.inf) / max(picture.shape[:2])
+    if factor >= 1:
+        return picture
+    return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+
+
+def _labelled(photo: bytes, mask: bytes) -> tuple[np.ndarray, Label]:
+    image, label = images.decode(photo, max_pixels=MAX_PIXELS), read_label(mask)
+    if image.shape[:2] != label.material.shape:
+        (h, w), (mask_h, mask_w) = image.shape[:2], label.material.shape
+        raise ValueError(f"the mask is {mask_w}×{mask_h} pixels, the photo {w}×{h}")
+    if not label.material.any():
+        raise ValueError("the mask is empty: no pixel is glasses")
+    return image, label
+
+
+def _bytes(mask: np.ndarray) -> np.ndarray:
+    return mask.astype(np.uint8) * 255
+
+
+def _soften(photo: np.ndarray, material: np.ndarray) -> np.ndarray:
+    """Soft coverage of a hard mask on a white photo: a rim pixel counts by its darkness beside the darkest near it.
+
+    `photo` h×w×3 uint8, `material` h×w uint8, 0 or 255; returns h×w uint8.
+    A thresholded mask counts half-white rim pixels whole; laid on dark, they would teach the network a white halo.
+    """
+    red, green, blue = cv2.split(photo)
+    lightness = cv2.min(cv2.min(red, green), blue)  # ten times as fast as numpy over the last axis
+    rim = cv2.dilate(material, np.ones((3, 3), np.uint8)) > cv2.erode(material, np.ones((5, 5), np.uint8))
+    darkest = cv2.erode(lightness, np.ones((5, 5), np.uint8))
+    share = (255.0 - lightness[rim]) / np.maximum(255.0 - darkest[rim], 24.0)
+    soft = material.copy()
+    soft[rim] = np.rint(np.clip(share, 0, 1) * 255)
+    return soft
+
+
+def _layer(photo: np.ndarray, coverage: np.ndarray, opening: np.ndarray, side: int | None) -> Layer:
+    """The layer cut to its glasses with a margin; `photo` h×w×3 uint8 on white, the others h×w uint8."""
+    x, y, w, h = cv2.boundingRect((coverage > 16).astype(np.uint8))
+    margin = max(4, h // 10)
+    rows, columns = slice(max(0, y - margin), y + h + margin), slice(max(0, x - margin), x + w + margin)
+    photo, coverage, opening = (
+        np.ascontiguousarray(shrunk(part[rows, columns], side)) for part in (photo, coverage, opening)
+    )
+    return Layer(photo, coverage, opening, _lens(coverage))
+
+
+def _lens(coverage: np.ndarray) -> np.ndarray:
+    """What stays of a coverage, h×w uint8, after a wide opening: no frame or temple, mostly tinted lenses; soft.
+
+    At a quarter of the size: a wide opening takes longer than all the rest of reading a photo.
+    """
+    height, width = coverage.shape
+    small = cv2.resize(coverage, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)
+    side = max(3, height // 24)
+    opened = cv2.morphologyEx(small, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)))
+    return cv2.GaussianBlur(cv2.resize(opened, (width, height), interpolation=cv2.INTER_LINEAR), (0, 0), 2)

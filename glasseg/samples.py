@@ -1,0 +1,122 @@
+"""The pictures of a training run by number: labelled photos turned and relit, glasses laid on backdrops, drawings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final
+
+import numpy as np
+
+from glasseg import augmentation, layers
+from glasseg.backdrops import KINDS
+from glasseg.composites import Sample, composite
+from glasseg.config import INPUT_SIDE, TrainConfig
+from glasseg.drawing import draw_photo
+from glasseg.layers import Layer, Scene
+from glasseg.pairs import Backdrop, Found, Pair
+from glasseg.storage import Root, open_root
+
+SIDE: Final = 640
+"""Longest side in pixels at which photos are held in memory; more than any training picture shows of them."""
+HELD: Final = 2048
+"""Photos, and as many backdrops, that one process holds: about 1 MB each."""
+
+
+class Photos:
+    """Reads labelled photos and backdrops, and holds the last `HELD` of each. Threads may share it."""
+
+    def __init__(self, endpoint_url: str | None = None) -> None:
+        self._root = lru_cache(maxsize=None)(lambda uri: open_root(uri, endpoint_url=endpoint_url))
+        self.labelled = lru_cache(maxsize=HELD)(self._labelled)
+        self.backdrop = lru_cache(maxsize=HELD)(self._backdrop)
+        self.drawn = lru_cache(maxsize=HELD)(_drawn)
+
+    def _labelled(self, pair: Pair) -> Layer | Scene:
+        root: Root = self._root(pair.root)
+        photo = root.read(pair.photo)[0]
+        if pair.mask is None:
+            return layers.read_cutout(photo, SIDE)
+        read = layers.read_product if pair.kind == "product" else layers.read_scene
+        return read(photo, root.read(pair.mask)[0], SIDE)
+
+    def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
+        return layers.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
+
+
+class _Backdrops(Sequence[np.ndarray]):
+    """The backdrops of one split, read when they are asked for."""
+
+    def __init__(self, photos: Photos, found: Sequence[Backdrop]) -> None:
+        self._photos, self._found = photos, found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._photos.backdrop(self._found[number])
+
+
+class Samples:
+    """Every picture of a run, made when asked for: the same number of the same epoch is the same picture anywhere.
+
+    An epoch has `training` pictures: each product and cutout once, on a new backdrop every time, each labelled photo
+    `scene_repeats` times, and `drawn` drawn ones. The `validation` pictures are the same in every epoch, unturned.
+    """
+
+    def __init__(self, found: Found, config: TrainConfig, endpoint_url: str | None = None) -> None:
+        self._config, self._side = config, INPUT_SIDE[config.preset]
+        self._photos = Photos(endpoint_url)
+        self._pairs = {split: [p for p in found.pairs if p.split == split] for split in ("train", "validation")}
+        self._backdrops = {
+            split: _Backdrops(self._photos, [b for b in found.backdrops if b.split == split]) for split in self._pairs
+        }
+        self._shown = [p for p in self._pairs["train"] for _ in range(config.scene_repeats if p.kind == "scene" else 1)]
+
+    @property
+    def training(self) -> int:
+        """Training pictures in an epoch."""
+        return len(self._shown) + self._config.drawn
+
+    @property
+    def validation(self) -> int:
+        """Validation pictures."""
+        return len(self._pairs["validation"])
+
+    def train(self, epoch: int, index: int) -> Sample:
+        """Training picture `index` of `epoch`; both seed what is done to it."""
+        rng = np.random.default_rng([self._config.seed, epoch, index])
+        if index >= len(self._shown):
+            return self._turned(self._photos.drawn(index - len(self._shown)), rng)
+        thing = self._photos.labelled(self._shown[index])
+        if isinstance(thing, Scene):
+            return self._turned(thing, rng)
+        return composite(thing, self._backdrops["train"], rng, self._side)
+
+    def validate(self, index: int) -> Sample:
+        """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that never changes."""
+        thing = self._photos.labelled(self._pairs["validation"][index])
+        if isinstance(thing, Scene):
+            return _sample(augmentation.to_square(thing, self._side, self._config.resize))
+        rng = np.random.default_rng([1, index])
+        return composite(thing, self._backdrops["validation"], rng, self._side, KINDS[index % len(KINDS)])
+
+    def _turned(self, scene: Scene, rng: np.random.Generator) -> Sample:
+        c = self._config
+        matrix = augmentation.affine(
+            rng, self._side, rotation=c.rotation, shift=c.shift, shear=c.shear, zoom=c.zoom, flip=c.flip
+        )
+        turned = augmentation.to_square(scene, self._side, c.resize, matrix)
+        return _sample(replace(turned, photo=augmentation.relight(turned.photo, rng)) if c.light else turned)
+
+
+def _sample(scene: Scene) -> Sample:
+    return Sample(scene.photo, scene.coverage, scene.weight)
+
+
+def _drawn(number: int) -> Scene:
+    rng = np.random.default_rng([number, 0xD0])
+    photo = draw_photo(rng, (round(SIDE * rng.uniform(0.6, 1.0)), SIDE))
+    coverage = np.rint(photo.coverage * 255).astype(np.uint8)
+    return Scene(photo.image, coverage, np.full_like(coverage, 255))

@@ -1,0 +1,89 @@
+"""Which labelled photos are trained on and which validate: by group, stable, told by a seed."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from glasseg.errors import GlassegError
+from glasseg.keys import printable
+from glasseg.pairs import Found, Pair
+
+SPLITS: Final = ("train", "validation")
+COLUMNS: Final = ("image", "mask", "kind", "group", "source", "split")
+"""Of the list that `as_csv` makes."""
+
+_Product = tuple[str, ...]
+
+
+def assign(found: Found, *, share: float, seed: int) -> Found:
+    """`found` with every undecided split decided: about a `share` (0 to 1) of the groups validates.
+
+    A group goes where its decided photos are, otherwise by its hash, so that a photo stays on its side when others come
+    or go; backdrops go by their keys. Raises GlassegError when a group stands on both sides, or a side is empty.
+    """
+    decided = _decided(found.pairs)
+    pairs = [replace(p, split=p.split or decided.get(_product(p)) or _side(p.group, share, seed)) for p in found.pairs]
+    backdrops = [replace(b, split=b.split or _side(b.photo, share, seed)) for b in found.backdrops]
+    empty = next((split for split in SPLITS if not any(p.split == split for p in pairs)), None)
+    if empty:
+        raise GlassegError(
+            f"no photo for the split {empty} among {_counted(pairs)}: label more, change --validation-share or --seed, "
+            "or give others by --val"
+        )
+    return replace(found, pairs=pairs, backdrops=backdrops)
+
+
+def as_csv(found: Found) -> bytes:
+    """All pairs and backdrops as a list with `COLUMNS`, sorted; names are relative to the root of each.
+
+    Laid into the root, the list says the same again to `pairs.find`.
+    """
+    rows = [(p.photo, p.mask or "", p.kind, p.group, "", p.split) for p in found.pairs]
+    rows += [(b.photo, "", "background", "", b.source, b.split) for b in found.backdrops]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows([printable(value) for value in row] for row in sorted(rows))
+    return text.getvalue().encode()
+
+
+def _product(pair: Pair) -> _Product:
+    """What tells its product from all others; photos without a group of theirs may share a key in two roots."""
+    return (pair.root, pair.photo) if pair.group == pair.photo else (pair.group,)
+
+
+def _side(name: str, share: float, seed: int) -> str:
+    digest = hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
+    return "validation" if int.from_bytes(digest[:8], "big") < share * 2**64 else "train"
+
+
+def _decided(pairs: Iterable[Pair]) -> Mapping[_Product, str]:
+    """The split of every product of which a photo has one; what is trained on or validates comes before other words.
+
+    Raises GlassegError when photos of one product are trained on and validate.
+    """
+    photos: dict[_Product, dict[str, str]] = defaultdict(dict)
+    for pair in pairs:
+        if pair.split:
+            photos[_product(pair)].setdefault(pair.split, pair.photo)
+    for product, by_split in photos.items():
+        if set(SPLITS) <= by_split.keys():
+            raise GlassegError(
+                f"the group {product[-1]} is in train ({by_split['train']}) and in validation "
+                f"({by_split['validation']}): photos of one product must be on one side"
+            )
+    return {
+        product: min(by_split, key=lambda split: (split not in SPLITS, split)) for product, by_split in photos.items()
+    }
+
+
+def _counted(pairs: list[Pair]) -> str:
+    """How many photos there are, in groups and in splits, in words."""
+    splits = ", ".join(f"{n} {split}" for split, n in sorted(Counter(p.split for p in pairs).items()))
+    return f"{len(pairs)} labelled photos in {len({_product(p) for p in pairs})} groups ({splits})"

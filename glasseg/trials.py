@@ -1,0 +1,136 @@
+"""Seeded test pictures: validation products on validation backdrops, at the size at which they were photographed.
+
+A third each lies on a studio sweep, on a texture such as a table top, and in a natural scene. The same number is the
+same picture wherever the data is the same.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from glasseg import backdrops, layers
+from glasseg.errors import GlassegError
+from glasseg.layers import Layer
+from glasseg.pairs import Backdrop, Found, Label, Pair
+from glasseg.storage import open_root
+
+KINDS: Final = ("studio", "table", "natural")
+NATURAL: Final = "BIDS/BSDS500"
+"""The source of natural scenes in a list of backgrounds; those of other sources are textures."""
+SEED: Final = 7
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One test picture: `image` H×W×3 uint8 RGB and its label of the same size."""
+
+    name: str
+    kind: str
+    image: np.ndarray
+    label: Label
+
+
+class Trials:
+    """Makes test pictures by number from the validation split of `found`.
+
+    Raises GlassegError when it has no product or cutout, or no backdrop of a kind.
+    """
+
+    def __init__(self, found: Found, endpoint_url: str | None = None, kinds: tuple[str, ...] = KINDS) -> None:
+        groups: dict[str, list[Pair]] = defaultdict(list)
+        for pair in found.pairs:
+            if pair.split == "validation" and pair.kind in {"product", "cutout"}:
+                groups[pair.group].append(pair)
+        self._groups = [groups[name] for name in sorted(groups)]
+        scenes = [b for b in found.backdrops if b.split == "validation"]
+        self._backdrops = {
+            "table": [b for b in scenes if b.source != NATURAL],
+            "natural": [b for b in scenes if b.source == NATURAL],
+        }
+        self._kinds, self._endpoint_url = kinds, endpoint_url
+        if not self._groups:
+            raise GlassegError("no product or cutout of the split validation to make test pictures of")
+        for kind in set(kinds) & set(self._backdrops):
+            if not self._backdrops[kind]:
+                raise GlassegError(f"no background of the split validation for {kind} test pictures")
+
+    def make(self, number: int) -> Trial:
+        """Test picture `number`; raises PhotoError or ValueError when one of its files can't be used."""
+        rng = np.random.default_rng([SEED, number])
+        kind = self._kinds[number % len(self._kinds)]
+        group = self._groups[rng.integers(len(self._groups))]
+        layer = self._layer(group[rng.integers(len(group))])
+        photo, coverage, opening = _placed(layer, rng)
+        size = coverage.shape
+        backdrop = self._backdrop(kind, size, rng).astype(np.float32) * (1 - _shadow(coverage, rng))
+        alpha = coverage[..., None].astype(np.float32) / 255
+        image = _lit(photo - (1 - alpha) * (255 - backdrop), rng)
+        material = coverage >= 128
+        label = Label(material, (opening >= 128) & ~material, np.zeros(size, bool))
+        return Trial(f"{kind}-{number:04}", kind, image, label)
+
+    def _layer(self, pair: Pair) -> Layer:
+        root = open_root(pair.root, endpoint_url=self._endpoint_url)
+        photo = root.read(pair.photo)[0]
+        return layers.read_product(photo, root.read(pair.mask)[0]) if pair.mask else layers.read_cutout(photo)
+
+    def _backdrop(self, kind: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+        """A backdrop of that size, H×W×3 uint8."""
+        if kind == "studio":
+            return backdrops.studio(rng, max(size))[: size[0], : size[1]]
+        scenes = self._backdrops[kind]
+        scene: Backdrop = scenes[rng.integers(len(scenes))]
+        data = open_root(scene.root, endpoint_url=self._endpoint_url).read(scene.photo)[0]
+        return _cropped(layers.read_backdrop(data), size, rng)
+
+
+def _placed(layer: Layer, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The layer, never enlarged, on a white canvas that it fills by 40 to 92 %; turned a little, now and then more."""
+    height, width = layer.coverage.shape
+    share, aspect = rng.uniform(0.4, 0.92), rng.choice([1, 4 / 3, 1.5])
+    across = max(width / share, height / share * aspect)
+    size = (round(across), round(across / aspect))
+    angle = rng.normal(0, 5) if rng.random() < 0.7 else rng.uniform(-30, 30)
+    cosine, sine = abs(np.cos(np.deg2rad(angle))), abs(np.sin(np.deg2rad(angle)))
+    turned = np.array([width * cosine + height * sine, width * sine + height * cosine])
+    scale = min(1.0, *(0.96 * np.array(size) / turned))
+    middle = np.array([width, height]) / 2
+    matrix = cv2.getRotationMatrix2D((float(middle[0]), float(middle[1])), angle, float(scale))
+    room = (np.array(size) - turned * scale) / 2
+    matrix[:, 2] += np.array(size) / 2 - middle + room * rng.uniform(-0.8, 0.8, 2)
+    photo = cv2.warpAffine(layer.photo, matrix, size, flags=cv2.INTER_CUBIC, borderValue=(255, 255, 255))
+    coverage, opening = (cv2.warpAffine(part, matrix, size) for part in (layer.coverage, layer.opening))
+    return photo, coverage, opening
+
+
+def _cropped(scene: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """A part of the scene, H×W×3 uint8, enlarged or shrunk to fill the size."""
+    height, width = size
+    factor = max(width / scene.shape[1], height / scene.shape[0]) * rng.uniform(1, 1.4)
+    filled = (max(width, round(scene.shape[1] * factor)), max(height, round(scene.shape[0] * factor)))
+    scene = cv2.resize(scene, filled, interpolation=cv2.INTER_CUBIC if factor > 1 else cv2.INTER_AREA)
+    y, x = (int(rng.integers(0, have - want + 1)) for have, want in zip(scene.shape[:2], size, strict=True))
+    return scene[y : y + height, x : x + width]
+
+
+def _shadow(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """A soft cast shadow, H×W×1 float32 in [0, 0.5]: mostly below the glasses."""
+    height, width = coverage.shape
+    side = max(height, width)
+    dx, dy = rng.normal(0, 0.02, 2) * side + [0, 0.02 * side]
+    moved = cv2.warpAffine(coverage, np.array([[1.0, 0, dx], [0, 1, dy]]), (width, height))
+    blurred = cv2.GaussianBlur(moved, (0, 0), rng.uniform(0.004, 0.03) * side)
+    return blurred[..., None].astype(np.float32) * np.float32(rng.uniform(0, 0.5) / 255)
+
+
+def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture, H×W×3 float, under another light, with a camera's noise and JPEG; uint8."""
+    image = image * rng.uniform(0.75, 1.1) * rng.uniform(0.96, 1.04, 3) + rng.normal(0, rng.uniform(0, 4), image.shape)
+    bgr = np.clip(image, 0, 255).astype(np.uint8)[..., ::-1]
+    data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))])[1]
+    return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

@@ -1,0 +1,92 @@
+"""Every labelled photo is read once before training: what can't be used is named, and what can is fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Any, Final
+
+from glasseg import layers
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.pairs import Backdrop, Found, Pair, Problem
+from glasseg.storage import open_root
+from jobs.report import say
+
+BATCH_ROWS: Final = 64
+THREADS: Final = 4
+NAMED: Final = 20
+"""Problems that are shown; all of them count."""
+
+
+def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, str]:
+    """What of `found` can be used, and twelve hex digits that tell the same data by its content. Ray must be connected.
+
+    Says what is skipped. Raises GlassegError when that is more than `max_bad`, or everything.
+    """
+    items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
+    looks = _looked_at(items, endpoint_url)
+    bad = {i: Problem(items[i].photo, look["problem"]) for i, look in looks.items() if look["problem"]}
+    problems = [*found.problems, *bad.values()]
+    for problem in problems[:NAMED]:
+        say(f"  skipped {problem.name}: {problem.reason}")
+    if len(problems) > NAMED:
+        say(f"  … and {len(problems) - NAMED} more")
+    if len(problems) > max_bad:
+        first = problems[0]
+        raise GlassegError(
+            f"{len(problems)} photos can't be used (first {first.name}: {first.reason}), "
+            f"more than --max-bad {max_bad}: mend them, or raise it"
+        )
+    n = len(found.pairs)
+    pairs = [pair for i, pair in enumerate(found.pairs) if i not in bad]
+    backdrops = [one for i, one in enumerate(found.backdrops, n) if i not in bad]
+    contents = sorted(f"{items[i].photo} {look['digest']}" for i, look in looks.items() if i not in bad)
+    fingerprint = hashlib.sha256("\n".join(contents).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+    return replace(found, pairs=pairs, backdrops=backdrops, problems=problems), fingerprint
+
+
+def _looked_at(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[int, dict[str, Any]]:
+    """Digest and problem ("" for none) of every pair and backdrop, by its number; read in parallel by Ray Data."""
+    import ray.data
+
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    rows = [
+        {"number": i, "root": one.root, "photo": one.photo, "mask": getattr(one, "mask", None) or "", "kind": kind}
+        for i, one in enumerate(items)
+        for kind in [getattr(one, "kind", "backdrop")]
+    ]
+    looks = ray.data.from_items(rows).map_batches(partial(_look, endpoint_url=endpoint_url), batch_size=BATCH_ROWS)
+    batches = looks.iter_batches(batch_size=None, batch_format="pyarrow")
+    return {look["number"]: look for look in chain.from_iterable(batch.to_pylist() for batch in batches)}
+
+
+def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any]]:
+    """A task of Ray Data: read and decode some photos with their masks."""
+
+    def one(row: dict[str, Any]) -> tuple[str, str]:
+        root = open_root(row["root"], endpoint_url=endpoint_url)
+        try:
+            files = [root.read(row[name])[0] for name in ("photo", "mask") if row[name]]
+            _read(row["kind"], files)
+        except (PhotoError, ValueError) as error:
+            return "", str(error)
+        return hashlib.sha256(b"".join(files)).hexdigest(), ""
+
+    rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+    with ThreadPoolExecutor(THREADS) as pool:
+        looks = list(pool.map(one, rows))
+    digests, problems = zip(*looks, strict=True)
+    return {"number": batch["number"], "digest": list(digests), "problem": list(problems)}
+
+
+def _read(kind: str, files: list[bytes]) -> None:
+    readers: dict[str, Any] = {
+        "backdrop": layers.read_backdrop,
+        "cutout": layers.read_cutout,
+        "product": layers.read_product,
+        "scene": layers.read_scene,
+    }
+    readers[kind](*files)

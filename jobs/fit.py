@@ -1,0 +1,223 @@
+"""The loop of one Ray Train worker: epochs of steps, validation, checkpoints, and the best model so far."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from glasseg import alphafit, metrics, modelfolder
+from glasseg.config import TrainConfig
+from glasseg.epochs import Epochs
+from glasseg.modelfolder import ModelFolder
+from glasseg.pairs import Found, Label
+from glasseg.storage import open_root
+
+HISTORY = "history.parquet"
+"""One row per epoch, in the model folder."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """What every training worker must know."""
+
+    found: Found
+    config: TrainConfig
+    out: str
+    about: dict[str, Any]
+    """What is recorded in `model.json` besides the results."""
+    start: ModelFolder | None
+    samples: int
+    validation: int
+    cpus: int
+    gpus: int
+    loader_cpus: int
+    endpoint_url: str | None
+    board: Any
+    """Ray actor that shows lines to people."""
+
+
+@dataclass
+class Progress:
+    """How far a run has come; travels with the checkpoint."""
+
+    epoch: int = 0
+    best: float | None = None
+    waited: int = 0
+    """Epochs since the best one."""
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, row: dict[str, Any], config: TrainConfig) -> bool:
+        """Add an epoch's row; whether it is the best so far."""
+        value = row["val_loss"] if config.monitor == "loss" else -row[f"val_{config.monitor}"]
+        better = self.best is None or value < self.best
+        self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
+        self.epoch += 1
+        self.history.append({**row, "best": better})
+        return better
+
+    def ended(self, config: TrainConfig) -> bool:
+        """Whether the last epoch is done, or patience is at its end."""
+        return self.epoch >= config.epochs or (config.patience > 0 and self.waited >= config.patience)
+
+
+def fit(settings: dict[str, Any]) -> None:
+    """Run `settings["course"]` from the last checkpoint, if there is one, to its end."""
+    import ray.train
+
+    from jobs.learner import Learner
+    from jobs.loader import Load, stream
+
+    course: Course = settings["course"]
+    context, config = ray.train.get_context(), course.config
+    worker, workers = context.get_world_rank(), context.get_world_size()
+    epochs = Epochs(course.samples, course.validation, config.batch, workers, config.seed)
+    learner = Learner(
+        config, workers=workers, steps=epochs.training_steps * config.epochs, threads=course.cpus, gpu=course.gpus > 0
+    )
+    progress = _begin(learner, course)
+    if progress.ended(config):
+        return
+    load = Load(course.found, config, epochs, worker, min(course.loader_cpus, 4), course.endpoint_url)
+    first, last = progress.epoch * epochs.steps, config.epochs * epochs.steps
+    tally = _Tally()
+    for step, batch in stream(load, first=first, last=last, cpus=course.loader_cpus):
+        if not step.validation:
+            tally.training += learner.train(*batch)
+            tally.trained = time.monotonic()
+            continue
+        tally.judge(*learner.predict(*batch), *batch[1:])
+        if not step.last:
+            continue
+        row = _row(progress.epoch + 1, tally, learner.total(tally.validation()))
+        better = progress.take(row, config)
+        _report(learner, progress, course, better=better, chief=worker == 0)
+        if progress.ended(config):
+            return
+        tally = _Tally()
+
+
+class _Tally:
+    """What one epoch adds up, on one worker; its training part is everybody's already."""
+
+    def __init__(self) -> None:
+        self.training = np.zeros(6)
+        self.began = self.trained = time.monotonic()
+        self._totals, self._counts = np.zeros(6), np.zeros(len(metrics.COUNTS))
+        self._alpha = np.zeros(alphafit.COUNTS)
+
+    def judge(
+        self,
+        probability: np.ndarray,
+        totals: np.ndarray,
+        coverage: np.ndarray,
+        weight: np.ndarray,
+        real: np.ndarray,
+    ) -> None:
+        self._totals += totals
+        for p, c, w in zip(probability[real], coverage[real], weight[real], strict=True):
+            self._counts += metrics.count(p >= 128, Label(c >= 128, np.zeros(c.shape, bool), w == 0))
+            self._alpha += alphafit.tally(p, c, w)
+
+    def validation(self) -> np.ndarray:
+        return np.concatenate([self._totals, self._counts, self._alpha])
+
+
+def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
+    """One epoch's row of the history; pixels are found at a probability of one half."""
+    loss, photos, both, found, truth, scored = (float(value) for value in tally.training)
+    totals, counts, alpha = np.split(validation, [6, 6 + len(metrics.COUNTS)])
+    threshold, ramp = alphafit.choose(alpha)
+    judged = {f"val_{name}": float(value) for name, value in asdict(metrics.set_score(counts)).items()}
+    return {
+        "epoch": epoch,
+        "loss": loss / photos,
+        "accuracy": 1 - (found + truth - 2 * both) / max(scored, 1),
+        "precision": both / found if found else 0.0,
+        "recall": both / truth if truth else 0.0,
+        "f1": 2 * both / (found + truth) if found + truth else 0.0,
+        "iou": both / (found + truth - both) if found + truth else 0.0,
+        "val_loss": float(totals[0] / totals[1]),
+        **judged,
+        "threshold": threshold,
+        "ramp": ramp,
+        "photos": int(photos),
+        "photos_per_second": photos / (tally.trained - tally.began),
+        "seconds": time.monotonic() - tally.began,
+    }
+
+
+def _begin(learner: Any, course: Course) -> Progress:
+    """From the last checkpoint, else from the model to start from, else from nothing."""
+    import ray.train
+
+    checkpoint = ray.train.get_checkpoint()
+    if checkpoint is None:
+        if course.start:
+            learner.start_from(course.start.network())
+        return Progress()
+    with checkpoint.as_directory() as folder:
+        with np.load(Path(folder) / "state.npz", allow_pickle=False) as state:
+            learner.restore(dict(state))
+        return Progress(**json.loads((Path(folder) / "progress.json").read_text()))
+
+
+def _report(learner: Any, progress: Progress, course: Course, *, better: bool, chief: bool) -> None:
+    """Hand the epoch to Ray Train; the chief worker adds the checkpoint, and keeps the model when it is the best."""
+    import ray.train
+
+    row = progress.history[-1]
+    if not chief:
+        ray.train.report(row)
+        return
+    if better:
+        _keep(learner, progress, course)
+    open_root(course.out, endpoint_url=course.endpoint_url).write(HISTORY, history_table(progress.history))
+    with tempfile.TemporaryDirectory() as folder:
+        np.savez(Path(folder) / "state.npz", **learner.state())
+        (Path(folder) / "progress.json").write_text(json.dumps(asdict(progress)))
+        ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
+    course.board.say.remote(_line(row, course.config))
+
+
+def _keep(learner: Any, progress: Progress, course: Course) -> None:
+    """Write the averaged network as the model folder's."""
+    row, config = progress.history[-1], course.config
+    with tempfile.TemporaryDirectory() as folder:
+        modelfolder.save(
+            Path(folder),
+            learner.averaged,
+            resize=config.resize,
+            looks=config.looks,
+            mirror=config.mirror,
+            threshold=row["threshold"],
+            ramp=row["ramp"],
+            training={**course.about, "history": {"epochs": progress.epoch, "best_epoch": row["epoch"]}},
+        )
+        modelfolder.publish(Path(folder), course.out, endpoint_url=course.endpoint_url)
+
+
+def history_table(history: list[dict[str, Any]]) -> bytes:
+    """The history as a parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(history), sink)
+    return sink.getvalue()
+
+
+def _line(row: dict[str, Any], config: TrainConfig) -> str:
+    """One epoch for people."""
+    width = len(str(config.epochs))
+    shown = ("precision", "recall", "f1", "iou", "photo_iou", "boundary_f", "share_95")
+    scores = "  ".join(f"{name} {row[f'val_{name}']:.3f}" for name in shown)
+    return (
+        f"epoch {row['epoch']:>{width}}/{config.epochs}  loss {row['loss']:.4f}  validation: loss {row['val_loss']:.4f}"
+        f"  {scores}{' *' if row['best'] else ''}  {row['photos_per_second']:.1f} photos/s"
+    )

@@ -1,0 +1,240 @@
+"""Masks judged against labels, through Ray Data: rows of what to judge in, rows of scores out."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import warnings
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from glasseg import conditions, images, matte, metrics, plots, whitening
+from glasseg.errors import PhotoError
+from glasseg.layers import MAX_PIXELS
+from glasseg.metrics import PhotoScore
+from glasseg.modelfolder import ModelFolder
+from glasseg.pairs import Found, Label, Pair, Problem, read_label
+from glasseg.storage import open_root
+from glasseg.trials import Trials
+
+BATCH_ROWS: Final = 16
+THREADS_PER_CPU: Final = 3
+LOST_BATCHES: Final = 3
+"""Times that a batch is tried again after losing its worker."""
+
+SCORES: Final = pa.schema(
+    [
+        pa.field("name", pa.string(), nullable=False),
+        pa.field("kind", pa.string(), nullable=False),
+        pa.field("width", pa.int32(), nullable=False),
+        pa.field("height", pa.int32(), nullable=False),
+        *(pa.field(one.name, pa.float64()) for one in fields(PhotoScore)),
+        *(pa.field(one.name, pa.float64()) for one in fields(conditions.Conditions)),
+        *(pa.field(f"{name}_class", pa.string()) for name in conditions.BINS),
+    ]
+)
+"""One row per judged photo; a score that a photo does not have is null."""
+
+_ROWS: Final = pa.schema(
+    [
+        *(column.with_nullable(True) for column in SCORES),
+        pa.field("problem", pa.string()),
+        pa.field("counts", pa.list_(pa.float64())),
+        pa.field("histogram", pa.list_(pa.int64())),
+        pa.field("panel", pa.binary()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every judging worker must know; `trials`: what test pictures are made of, and of which kinds."""
+
+    found: Found
+    kinds: tuple[str, ...]
+    endpoint_url: str | None
+    cpus: int
+    gpus: float
+
+
+@dataclass
+class Judged:
+    """What came out: rows of `SCORES` sorted by name, sums over all photos, and panels of some as (panel, caption)."""
+
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    counts: np.ndarray = field(default_factory=lambda: np.zeros(len(metrics.COUNTS)))
+    histogram: np.ndarray = field(default_factory=lambda: np.zeros((2, metrics.LEVELS), np.int64))
+    problems: list[Problem] = field(default_factory=list)
+    worst: list[tuple[np.ndarray, str]] = field(default_factory=list)
+    random: list[tuple[np.ndarray, str]] = field(default_factory=list)
+
+
+class Judge:
+    """Holds the model. Called by Ray Data with a table of `number` and `trial`, returns one of `_ROWS`."""
+
+    def __init__(self, task: Task, model: ModelFolder) -> None:
+        import cv2
+
+        from glasseg.segmenter import Segmenter
+
+        cv2.setNumThreads(1)  # the pool below is the parallelism
+        self._task = task
+        self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
+        self._pool = ThreadPoolExecutor(THREADS_PER_CPU * task.cpus)
+        self._trials = Trials(task.found, task.endpoint_url, task.kinds) if task.kinds else None
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        opened = list(self._pool.map(self._open, batch.to_pylist()))
+        good = [one for one in opened if not isinstance(one, Problem)]
+        probabilities = self._segmenter.probabilities([image for *_, image, _ in good])
+        rows = list(self._pool.map(self._row, good, probabilities))
+        rows += [{"name": one.name, "problem": one.reason} for one in opened if isinstance(one, Problem)]
+        return pa.Table.from_pylist(rows, schema=_ROWS)
+
+    def _open(self, row: dict[str, Any]) -> tuple[str, str, np.ndarray, Label] | Problem:
+        """Name, kind, picture and label of one row, or why there is none."""
+        if row["trial"]:
+            assert self._trials is not None
+            name = f"trial {row['number']}"
+        else:
+            pair = self._task.found.pairs[row["number"]]
+            name = pair.photo
+        try:
+            if row["trial"] and self._trials:
+                trial = self._trials.make(row["number"])
+                return trial.name, trial.kind, trial.image, trial.label
+            return name, pair.kind, *_labelled(pair, self._task.endpoint_url)
+        except (PhotoError, ValueError) as error:
+            return Problem(name, str(error))
+
+    def _row(self, one: tuple[str, str, np.ndarray, Label], probability: np.ndarray) -> dict[str, Any]:
+        name, kind, image, label = one
+        spec = self._segmenter.spec
+        alpha = matte.to_alpha(probability, spec.threshold, spec.ramp)
+        measured = conditions.conditions(image, label)
+        scores = {
+            key: _null(value) for key, value in {**asdict(metrics.score(alpha, label)), **asdict(measured)}.items()
+        }
+        panel = plots.panel(image, label.material, alpha, whitening.compose(image, alpha))
+        levels = np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
+        return {
+            "name": name,
+            "kind": kind,
+            "height": image.shape[0],
+            "width": image.shape[1],
+            **scores,
+            **{f"{key}_class": value for key, value in conditions.bins(measured).items()},
+            "counts": metrics.count(alpha >= 128, label).tolist(),
+            "histogram": metrics.histogram(levels, label).ravel().tolist(),
+            "panel": images.encode(panel, "jpeg", 85),
+        }
+
+
+def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
+    """Photo and label of a pair; raises PhotoError or ValueError when they can't be judged."""
+    root = open_root(pair.root, endpoint_url=endpoint_url)
+    assert pair.mask is not None
+    image = images.decode(root.read(pair.photo)[0], max_pixels=MAX_PIXELS)
+    label = read_label(root.read(pair.mask)[0])
+    if image.shape[:2] != label.material.shape:
+        (h, w), (mask_h, mask_w) = image.shape[:2], label.material.shape
+        raise ValueError(f"the mask is {mask_w}×{mask_h} pixels, the photo {w}×{h}")
+    if not label.material.any():
+        raise ValueError("the mask is empty: no pixel is glasses")
+    return image, label
+
+
+def _null(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)
+
+
+def judge(
+    model: ModelFolder,
+    task: Task,
+    *,
+    pairs: Sequence[int] = (),
+    trials: int = 0,
+    workers: int,
+    shown: int = 24,
+    progress: Any = None,
+) -> Judged:
+    """Judge `model` on the pairs of `task.found` with these numbers and on `trials` test pictures; Ray is connected.
+
+    `shown` panels are kept of the worst photos by strict IoU, and as many of others, evenly over the names.
+    """
+    todo = [(number, False) for number in pairs] + [(number, True) for number in range(trials)]
+    judged, worst, some = Judged(problems=list(task.found.problems)), _Shown(shown), _Shown(shown)
+    counts: dict[str, list[float]] = {}
+    for row in _stream(model, task, todo, min(workers, math.ceil(len(todo) / BATCH_ROWS))):
+        if progress is not None:
+            progress.update(1)
+        if row["problem"]:
+            judged.problems.append(Problem(row["name"], row["problem"]))
+            continue
+        counts[row["name"]] = row["counts"]
+        judged.histogram += np.array(row["histogram"]).reshape(2, -1)
+        panel = (row["panel"], f"{row['name']}   strict IoU {row['strict_iou']:.3f}")
+        worst.offer(-row["strict_iou"], row["name"], panel)
+        some.offer(_chance(row["name"]), row["name"], panel)
+        judged.rows.append({name: row[name] for name in SCORES.names})
+    judged.rows.sort(key=lambda row: str(row["name"]))
+    for row in judged.rows:  # in one order, whichever worker was first: a float sum depends on it
+        judged.counts += counts[row["name"]]
+    judged.problems.sort(key=lambda problem: problem.name)
+    judged.worst, judged.random = worst.panels(), some.panels()
+    return judged
+
+
+class _Shown:
+    """The panels with the highest rank among all that were offered."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._heap: list[tuple[float, str, tuple[bytes, str]]] = []
+
+    def offer(self, rank: float, name: str, panel: tuple[bytes, str]) -> None:
+        (heapq.heappushpop if len(self._heap) >= self._limit else heapq.heappush)(self._heap, (rank, name, panel))
+
+    def panels(self) -> list[tuple[np.ndarray, str]]:
+        ranked = sorted(self._heap, reverse=True)
+        return [(images.decode(data, max_pixels=MAX_PIXELS), caption) for *_, (data, caption) in ranked]
+
+
+def _chance(name: str) -> float:
+    """A number that a name has for ever, evenly spread over names."""
+    import hashlib
+
+    return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big") / 2**48
+
+
+def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], workers: int) -> Iterator[dict[str, Any]]:
+    """Rows of `_ROWS` as they are done."""
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+    from ray.util.annotations import RayDeprecationWarning
+
+    if not todo:
+        return
+    DataContext.get_current().enable_progress_bars = False
+    table = pa.table({"number": [number for number, _ in todo], "trial": [trial for _, trial in todo]})
+    tables = [table.slice(i, BATCH_ROWS) for i in range(0, len(table), BATCH_ROWS)]
+    with warnings.catch_warnings():
+        # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        rows = ray.data.from_arrow(tables).map_batches(
+            Judge,
+            fn_constructor_args=(task, model),
+            batch_format="pyarrow",
+            batch_size=BATCH_ROWS,
+            compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),
+            num_cpus=task.cpus,
+            num_gpus=task.gpus,
+            ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": LOST_BATCHES},
+        )
+    for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from batch.to_pylist()

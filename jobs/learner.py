@@ -1,0 +1,157 @@
+"""One training worker's network, in step with the other workers': steps, averaged weights, predictions, state.
+
+Data-parallel by tf.distribute: every worker holds the whole network and sees its share of each global batch.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from glasseg import losses, unet
+from glasseg.config import TrainConfig
+from glasseg.segmenter import compute_policy, prepare_tensorflow
+
+TOTALS: Final = ("loss", "photos", "both", "found", "truth", "scored")
+"""What `train` and `losses_of` add up: losses, photos, and pixels that are found and true, found, true, scored."""
+
+_LOSSES: Final = {"bce": losses.binary_cross_entropy, "bce_dice": losses.bce_dice}
+
+
+class Learner:
+    """The network of one worker. Make it before anything else uses TensorFlow in the process.
+
+    `steps`: training steps of the whole run, for the learning rate; `threads` and `gpu` as for a `Segmenter`.
+    """
+
+    def __init__(self, config: TrainConfig, *, workers: int, steps: int, threads: int, gpu: bool) -> None:
+        on_gpu = prepare_tensorflow(threads, gpu)
+        mixed = config.precision == "mixed" and compute_policy(on_gpu) != "float32"
+        keras.mixed_precision.set_global_policy("mixed_bfloat16" if mixed else "float32")
+        keras.utils.set_random_seed(config.seed)  # all workers begin with the same weights
+        self._config, self._loss = config, _LOSSES[config.loss]
+        self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        with self._strategy.scope():
+            self._network = unet.build(config.preset, synchronized=workers > 1)
+            self._optimizer = _optimizer(config, steps)
+            self._optimizer.build(self._network.trainable_variables)
+        self.averaged = unet.build(config.preset)
+        self.averaged.set_weights(self._network.get_weights())
+        self._step, self._total = tf.function(self._distributed_step), tf.function(self._distributed_total)
+        self._average, self._judge = tf.function(self._averaging_step), tf.function(self._judging_step)
+
+    def start_from(self, network: keras.Model) -> None:
+        """Begin with the weights of another network of the same preset."""
+        for mine in (self._network, self.averaged):
+            mine.set_weights(network.get_weights())
+
+    def train(self, image: np.ndarray, coverage: np.ndarray, weight: np.ndarray, real: np.ndarray) -> np.ndarray:
+        """One step on this worker's k of the global batch; `TOTALS` over all workers, float64.
+
+        `image` k×s×s×3, `coverage` and `weight` k×s×s uint8, `real` k bool: the others count nowhere.
+        """
+        totals = self._step(image, coverage, weight, real)
+        done = float(_array(self._optimizer.iterations))
+        # young averages forget the start quickly; without averaging the newest weights count alone
+        self._average(tf.constant(max(1 - self._config.averaging, 1 / done), tf.float32))
+        return np.asarray(totals)
+
+    def predict(
+        self, image: np.ndarray, coverage: np.ndarray, weight: np.ndarray, real: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Probabilities of the averaged network as k×s×s uint8 (255 is 1), and this worker's `TOTALS`; as `train`."""
+        probability, totals = self._judge(image, coverage, weight, real)
+        return np.asarray(probability), np.asarray(totals)
+
+    def total(self, vector: np.ndarray) -> np.ndarray:
+        """The sum of every worker's `vector`, float64; all must call it."""
+        return np.asarray(self._total(tf.constant(vector, tf.float64)))
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that training goes on from."""
+        return {f"{name}-{i:04}": _array(v) for name, i, v in self._variables()}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        """Go on from what `state` returned, on any number of workers."""
+        for name, i, variable in self._variables():
+            variable.assign(state[f"{name}-{i:04}"])
+
+    def _variables(self) -> list[tuple[str, int, Any]]:
+        parts = {"network": self._network, "averaged": self.averaged, "optimizer": self._optimizer}
+        return [(name, i, v) for name, part in parts.items() for i, v in enumerate(part.variables)]
+
+    def _distributed_step(self, *batch: Any) -> Any:
+        return self._strategy.run(self._replica_step, args=batch)
+
+    def _replica_step(self, image: Any, coverage: Any, weight: Any, real: Any) -> Any:
+        context = tf.distribute.get_replica_context()
+        coverage, weight, real = _floats(coverage, weight, real)
+        with tf.GradientTape() as tape:
+            probability = self._network(tf.cast(image, tf.float32), training=True)
+            each = self._loss(coverage, probability, weight) * real
+            loss = tf.reduce_sum(each) / self._config.batch  # the global batch: gradients are summed over workers
+        variables = self._network.trainable_variables
+        gradients = tape.gradient(loss, variables)
+        if self._config.clip_norm:
+            # clipped by the norm of the whole gradient, or the number of workers would matter; keras sums once more
+            gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
+            gradients, _ = tf.clip_by_global_norm(gradients, self._config.clip_norm)
+            gradients = [gradient / context.num_replicas_in_sync for gradient in gradients]
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        return context.all_reduce(tf.distribute.ReduceOp.SUM, _totals(each, real, coverage, probability, weight))
+
+    def _distributed_total(self, vector: Any) -> Any:
+        def total(vector: Any) -> Any:
+            here = tf.identity(vector)  # on a device of this replica's, which reducing asks for
+            return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+
+        return self._strategy.run(total, args=(vector,))
+
+    def _averaging_step(self, share: Any) -> None:
+        for mean, value in zip(self.averaged.variables, self._network.variables, strict=True):
+            if mean.dtype.startswith("float"):
+                mean.assign(mean + share * (tf.convert_to_tensor(value.value) - mean))
+
+    def _judging_step(self, image: Any, coverage: Any, weight: Any, real: Any) -> tuple[Any, Any]:
+        coverage, weight, real = _floats(coverage, weight, real)
+        image = tf.cast(image, tf.float32)
+        probability = self.averaged(image, training=False)
+        if self._config.mirror:
+            probability = (probability + self.averaged(image[:, :, ::-1], training=False)[:, :, ::-1]) / 2
+        each = self._loss(coverage, probability, weight) * real
+        levels = tf.cast(tf.round(probability[..., 0] * 255), tf.uint8)
+        return levels, _totals(each, real, coverage, probability, weight)
+
+
+def _array(variable: Any) -> np.ndarray:
+    """A keras variable's value, also one that tf.distribute has wrapped."""
+    return np.asarray(tf.convert_to_tensor(variable.value))
+
+
+def _floats(coverage: Any, weight: Any, real: Any) -> tuple[Any, Any, Any]:
+    """Coverage and weight as k×s×s×1 float32 [0, 1], `real` as k float32; what is not real weighs nothing."""
+    real = tf.cast(real, tf.float32)
+    coverage, weight = (tf.cast(v, tf.float32)[..., None] / 255 for v in (coverage, weight))
+    return coverage, weight * real[:, None, None, None], real
+
+
+def _totals(each: Any, real: Any, coverage: Any, probability: Any, weight: Any) -> Any:
+    scored = weight > 0
+    found, truth = (scored & (value >= 0.5) for value in (probability, coverage))
+    pixels = (tf.math.count_nonzero(mask, dtype=tf.float64) for mask in (found & truth, found, truth, scored))
+    return tf.stack([*(tf.cast(tf.reduce_sum(v), tf.float64) for v in (each, real)), *pixels])
+
+
+def _optimizer(config: TrainConfig, steps: int) -> keras.Optimizer:
+    rate: Any = config.learning_rate
+    if config.schedule == "cosine":
+        warmup = min(config.warmup_steps, steps // 2)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warmup else rate, max(1, steps - warmup), 0.005, warmup_target=rate, warmup_steps=warmup
+        )
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+    return keras.optimizers.Adam(rate)

@@ -1,0 +1,95 @@
+"""The stream of training batches: pictures made by Ray Data actors, a few steps ahead of the network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from glasseg.composites import Sample
+from glasseg.config import TrainConfig
+from glasseg.epochs import Epochs, Step
+from glasseg.pairs import Found
+from glasseg.samples import Samples
+
+THREADS = 4
+"""The most threads of one loading process; they share what it holds in memory."""
+MOST_BLOCKS = 2_000
+"""A stream of more steps than this has several in one block of Ray Data's."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What every loading process must know."""
+
+    found: Found
+    config: TrainConfig
+    epochs: Epochs
+    worker: int
+    threads: int
+    endpoint_url: str | None
+
+
+class Loader:
+    """Makes the pictures of steps. Called by Ray Data with step numbers, returns their pictures, one a row.
+
+    Columns: `image` s×s×3, `coverage` and `weight` s×s uint8, `real` bool and `index` int64.
+    """
+
+    def __init__(self, load: Load) -> None:
+        import cv2
+
+        cv2.setNumThreads(1)  # the pool below is the parallelism
+        self._load = load
+        self._samples = Samples(load.found, load.config, load.endpoint_url)
+        self._pool = ThreadPoolExecutor(load.threads)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        steps = [self._load.epochs.step(int(number), self._load.worker) for number in batch["data"]]
+        wanted = [(step, int(index)) for step in steps for index in step.indices]
+        samples = list(self._pool.map(self._make, wanted))
+        parts = {name: np.stack([getattr(s, name) for s in samples]) for name in ("image", "coverage", "weight")}
+        real, index = (np.concatenate([getattr(step, name) for step in steps]) for name in ("real", "indices"))
+        return {**parts, "real": real, "index": index}
+
+    def _make(self, wanted: tuple[Step, int]) -> Sample:
+        step, index = wanted
+        return self._samples.validate(index) if step.validation else self._samples.train(step.epoch, index)
+
+
+def stream(load: Load, *, first: int, last: int, cpus: int) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
+    """Steps `first` to `last` (exclusive) with this worker's image, coverage, weight and real; Ray must be connected.
+
+    `cpus`: of the actors together.
+    """
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.execution_options.preserve_order = True
+    share = load.epochs.batch // load.epochs.workers
+    numbers = np.arange(first, last)
+    rows = (
+        # blocks that are there already: reading a range would take tasks, and with them CPUs
+        ray.data.from_numpy(np.array_split(numbers, min(len(numbers), MOST_BLOCKS))).map_batches(
+            Loader,
+            fn_constructor_args=(load,),
+            batch_size=1,
+            compute=ActorPoolStrategy(size=math.ceil(cpus / THREADS), max_tasks_in_flight_per_actor=2),
+            num_cpus=min(cpus, THREADS),
+            ray_remote_args_fn=lambda: {"max_restarts": 3, "max_task_retries": 3},
+        )
+    )
+    batches: Iterator[dict[str, Any]] = iter(
+        rows.iter_batches(batch_size=share, batch_format="numpy", prefetch_batches=2)
+    )
+    for number, batch in zip(range(first, last), batches, strict=True):
+        step = load.epochs.step(number, load.worker)
+        if not np.array_equal(step.indices, batch["index"]):
+            raise RuntimeError(f"step {number} came with samples {batch['index']}, not {step.indices}")
+        yield step, (batch["image"], batch["coverage"], batch["weight"], batch["real"])

@@ -1,0 +1,95 @@
+"""The last part of training: the best model judged at full resolution, its pictures, its card."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, Final
+
+import pyarrow.parquet as pq
+
+from glasseg import charts, images, metrics, modelcard, modelfolder, plots
+from glasseg.config import TrainConfig, TrainJob
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.pairs import Found
+from glasseg.storage import Root
+from glasseg.trials import KINDS, NATURAL
+from jobs.evaluate import summary
+from jobs.fit import HISTORY
+from jobs.judge import Judged, Task, judge
+from jobs.report import say
+
+SPLIT: Final = "split.csv"
+TRIALS: Final = 120
+"""The most test pictures that products of the validation split are judged on."""
+WEAK: Final = 4
+"""Classes of photos that a card names as weak, at least so many photos each."""
+
+
+def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: int) -> None:
+    """Judge the model in `root` on the validation split, and write curves, sheets and the card beside it.
+
+    Ray must be connected. Raises GlassegError when the folder can't be written to.
+    """
+    say("  judging the best epoch on the validation photos, at full resolution")
+    model = modelfolder.load(root.uri, endpoint_url=job.endpoint_url)
+    judged = _judged(model, found, job, cpus)
+    try:
+        history = pq.read_table(io.BytesIO(root.read(HISTORY)[0])).to_pylist()
+        for name, data in _pictures(judged, history, config.monitor, model.spec.threshold).items():
+            root.write(name, data)
+    except PhotoError as error:
+        raise GlassegError(f"can't write to {root.uri}: {error}") from error
+    training = {**model.spec.training, "history": _told(history), **_results(judged)}
+    modelcard.renew(root.uri, training, endpoint_url=job.endpoint_url)
+    scores = training["validation"]
+    say(
+        f"  best epoch {training['history']['best_epoch']}, {len(judged.rows)} validation pictures: strict IoU "
+        f"{scores['photo_iou']:.3f}, boundary F {scores['boundary_f']:.3f}, {scores['share_95']:.0%} at .95 or more"
+    )
+
+
+def _judged(model: modelfolder.ModelFolder, found: Found, job: TrainJob, cpus: int) -> Judged:
+    """The validation split judged: photos with their own background as they are, products as test pictures."""
+    validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == "validation"]
+    scenes = [i for i, pair in validation if pair.kind == "scene"]
+    backdrops = [one.source == NATURAL for one in found.backdrops if one.split == "validation"]
+    there = {"studio": True, "table": not all(backdrops), "natural": any(backdrops)}
+    products = len(validation) - len(scenes)
+    kinds = tuple(kind for kind in KINDS if there[kind]) if products else ()
+    task = Task(Found(found.pairs, found.backdrops), kinds, job.endpoint_url, cpus, job.gpus_per_worker)
+    trials = min(TRIALS, len(kinds) * products)
+    return judge(model, task, pairs=scenes, trials=trials, workers=job.workers)
+
+
+def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, threshold: float) -> dict[str, bytes]:
+    curve = metrics.precision_recall(judged.histogram)
+    return {
+        "curves.png": charts.curves(history, monitor),
+        "precision-recall.png": charts.precision_recall_chart(curve, threshold),
+        "worst.png": images.encode(plots.judged_sheet(judged.worst, "Worst validation photos"), "png", 100),
+        "random.png": images.encode(plots.judged_sheet(judged.random, "Validation photos at random"), "png", 100),
+    }
+
+
+def _told(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The history in a few numbers."""
+    return {
+        "epochs": len(history),
+        "best_epoch": max(row["epoch"] for row in history if row["best"]),
+        "seconds": round(sum(row["seconds"] for row in history)),
+        "photos_seen": sum(row["photos"] for row in history),
+    }
+
+
+def _results(judged: Judged) -> dict[str, Any]:
+    """What the card says of the validation photos, and what the model is bad at."""
+    found = summary(judged)
+    classes = [
+        {"condition": condition, "bin": word, "n": row["n"], "strict_iou": row["strict_iou"]}
+        for condition, rows in found["breakdown"].items()
+        for word, row in rows.items()
+        if row["n"] >= WEAK
+    ]
+    mean = found["set"]["photo_iou"]
+    weak = sorted((one for one in classes if one["strict_iou"] < mean), key=lambda one: float(one["strict_iou"]))
+    return {"validation": {**found["set"], "photos": found["photos"]}, "weak_at": weak[:WEAK]}

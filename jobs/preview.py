@@ -1,0 +1,38 @@
+"""`glasseg train --preview`: what the network will be shown, without training."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from glasseg import images, plots, splits
+from glasseg.config import TrainConfig, TrainJob
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.samples import Samples
+from jobs.report import say
+from jobs.train import find
+
+PAIRS: Final = 32
+
+
+def preview(data: str, picture: Path, config: TrainConfig, job: TrainJob) -> None:
+    """Draw `PAIRS` training pictures of the first epoch with their masks as one PNG.
+
+    Raises GlassegError for data that training would refuse, and when one of the pictures can't be used.
+    """
+    found = splits.assign(find(data, job), share=config.validation_share, seed=config.seed)
+    samples = Samples(found, config, job.endpoint_url)
+    chosen = np.random.default_rng(config.seed).permutation(samples.training)[:PAIRS]
+    try:
+        shown = [(index, samples.train(0, int(index))) for index in chosen]
+    except (PhotoError, ValueError) as error:
+        raise GlassegError(f"can't make a preview: {error}") from error
+    pairs = [(s.image, np.repeat(s.coverage[..., None], 3, axis=2), f"sample {index}") for index, s in shown]
+    sheet = plots.contact_sheet(pairs, columns=4, heads=("picture", "mask"))
+    try:
+        picture.write_bytes(images.encode(sheet, "png", 100))
+    except OSError as error:
+        raise GlassegError(f"can't write {picture}: {error.strerror}") from error
+    say(f"{len(pairs)} of {samples.training} training pictures an epoch: {picture}")

@@ -1,0 +1,154 @@
+"""`glasseg evaluate` through real Ray actors: what it prints, writes, skips and refuses."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from glasseg import modelfolder
+from glasseg.drawing import draw_photo
+from glasseg.storage import open_root
+from jobs.cli import cli
+from jobs.judge import SCORES
+
+pytestmark = pytest.mark.usefixtures("ray_session", "tensorflow")
+
+
+def png(picture: np.ndarray) -> bytes:
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def fill(uri: str, photos: int = 5) -> None:
+    """Drawn photos with masks at a place, two more that can't be judged, and products with backgrounds in a list."""
+    root, rows = open_root(uri), ["image,kind,split,source"]
+    for number in range(photos):
+        photo = draw_photo(np.random.default_rng(number), (120, 160))
+        root.write(f"real/a {number}.png", png(photo.image[..., ::-1]))
+        root.write(f"real/a {number}_mask.png", png((photo.coverage > 0.5).astype(np.uint8) * 255))
+        rows.append(f"real/a {number}.png,scene,{'test' if number else 'train'},")
+        white = draw_photo(np.random.default_rng(50 + number), (120, 160), scene="white")
+        root.write(f"p{number}.png", png(white.image[..., ::-1]))
+        root.write(f"p{number}_mask.png", png((white.coverage > 0.5).astype(np.uint8) * 255))
+        rows.append(f"p{number}.png,product,validation,")
+    for name, source in (("table", "mine"), ("natural", "BIDS/BSDS500")):
+        root.write(f"{name}.png", png(np.full((90, 120, 3), 120, np.uint8)))
+        rows.append(f"{name}.png,background,validation,{source}")
+    root.write("index.csv", "\n".join(rows).encode())
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    fill(str(folder))
+    return folder
+
+
+def evaluate(*arguments: object, code: int = 0) -> str:
+    result = CliRunner().invoke(cli, ["evaluate", *map(str, arguments)], catch_exceptions=True)
+    if code == 0:
+        assert result.exception is None, result.exception
+        return result.stdout
+    return str(result.exception)
+
+
+def test_data_and_scores_may_lie_anywhere(new_uri: Callable[[], str], untrained_folder: Path) -> None:
+    source, out = new_uri(), new_uri()
+    fill(source, photos=3)
+    printed = evaluate(untrained_folder, f"{source}/real", "--out", f"{out}/judged")
+    assert "on 3 photos of real" in printed and "strict_iou" in printed and "by brightness" in printed
+    root = open_root(f"{out}/judged")
+    names = {entry.key for entry in root.list()}
+    assert names == {"scores.parquet", "summary.json", "worst.png", "random.png", "precision-recall.png"}
+    assert evaluate(untrained_folder, f"{source}/real", "--out", f"{out}/judged", code=1).count("already holds scores")
+
+
+def test_every_photo_has_a_row_with_its_conditions(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
+    evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")
+    table = pq.read_table(tmp_path / "out/scores.parquet")
+    assert table.schema.equals(SCORES)
+    rows = table.to_pylist()
+    assert [row["name"] for row in rows] == [f"a {i}.png" for i in range(5)]
+    assert all(row["width"] == 160 and row["height"] == 120 and 0 < row["scale"] <= 1 for row in rows)
+    assert all(row["openings_left_out"] is None and row["tilt_class"] for row in rows)
+
+
+def test_json_holds_everything_and_no_nan(data: Path, untrained_folder: Path) -> None:
+    found = json.loads(evaluate(untrained_folder, data / "real", "--json"), parse_constant=pytest.fail)
+    assert found["photos"] == len(found["photos_judged"]) == 5
+    mean = np.mean([row["strict_iou"] for row in found["photos_judged"]])
+    assert found["summary"]["strict_iou"]["mean"] == pytest.approx(mean) == found["set"]["photo_iou"]
+    assert sum(row["n"] for row in found["breakdown"]["tilt"].values()) == 5
+
+
+def test_the_number_of_workers_changes_nothing(data: Path, untrained_folder: Path) -> None:
+    one, two = (
+        json.loads(evaluate(untrained_folder, data, "--composites", 20, "--json", "--workers", workers))
+        for workers in (1, 2)
+    )
+    assert one == two
+    assert (
+        {row["kind"] for row in one["photos_judged"]} == {"studio", "table", "natural"} == set(one["breakdown"]["kind"])
+    )
+
+
+def test_a_split_is_chosen_from_a_list(data: Path, untrained_folder: Path) -> None:
+    assert "on 4 photos" in evaluate(untrained_folder, data, "--split", "test")
+    assert "no labelled photo of the split nothing" in evaluate(untrained_folder, data, "--split", "nothing", code=1)
+
+
+def test_what_can_not_be_judged_is_skipped_and_too_much_of_it_stops(
+    data: Path, untrained_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "some"
+    shutil.copytree(data / "real", folder)
+    (folder / "a 0.png").write_bytes(b"no picture")
+    (folder / "a 1_mask.png").write_bytes(png(np.full((9, 9), 255, np.uint8)))
+    (folder / "a 2_mask.png").unlink()
+    found = json.loads(evaluate(untrained_folder, folder, "--json"))
+    assert found["photos"] == 2 and found["skipped"] == 3
+    reasons = {problem["name"]: problem["reason"] for problem in found["problems"]}
+    assert "decoded" in reasons["a 0.png"] and "9×9" in reasons["a 1.png"] and reasons["a 2.png"] == "has no mask"
+    stopped = evaluate(untrained_folder, folder, "--max-bad", 2, code=1)
+    assert "3 photos can't be judged, more than --max-bad 2" in stopped
+
+
+def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(untrained_folder, model)
+    before = modelfolder.load(str(model)).spec.model_id
+    for _ in range(2):  # the second replaces the first
+        evaluate(model, data / "real", "--record")
+    spec = modelfolder.load(str(model)).spec
+    assert spec.model_id == before
+    [test] = spec.training["tests"]
+    assert test["command"] == "glasseg evaluate MODEL real" and test["photos"] == 5
+    card = (model / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "## Test: real" in card and "strict IoU" in card and str(tmp_path) not in card
+    assert "give that folder" in evaluate("packaged", data / "real", "--record", code=1)
+
+
+def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
+    from glasseg import images, matte
+    from glasseg.metrics import score
+    from glasseg.pairs import read_label
+    from glasseg.segmenter import Segmenter
+
+    evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")
+    row: dict[str, Any] = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()[2]
+    segmenter = Segmenter(modelfolder.load(str(untrained_folder)), 1)
+    image = images.decode((data / "real/a 2.png").read_bytes(), max_pixels=10**8)
+    alpha = matte.to_alpha(segmenter.probabilities([image])[0], segmenter.spec.threshold, segmenter.spec.ramp)
+    expected = score(alpha, read_label((data / "real/a 2_mask.png").read_bytes()))
+    assert row["strict_iou"] == pytest.approx(expected.strict_iou, abs=1e-9)
+    assert row["boundary_f"] == pytest.approx(expected.boundary_f, abs=1e-9)
+    assert math.isnan(expected.openings_left_out) and row["openings_left_out"] is None

@@ -1,0 +1,101 @@
+"""What training pictures are made of: cut out, softened and shrunk; what can't be used says why."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from glasseg import layers
+from glasseg.errors import PhotoError
+
+RED = (200, 30, 40)
+
+
+def png(picture: np.ndarray) -> bytes:
+    """`picture`, grey, RGB or RGBA, as the bytes of a PNG."""
+    codes = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    stored = picture if picture.ndim == 2 else cv2.cvtColor(picture, codes[picture.shape[2]])
+    return cv2.imencode(".png", stored)[1].tobytes()
+
+
+def product(size: tuple[int, int] = (60, 100)) -> tuple[bytes, bytes]:
+    """A red bar on white, in the middle third: photo and mask."""
+    photo, mask = np.full((*size, 3), 255, np.uint8), np.zeros(size, np.uint8)
+    middle = (slice(size[0] // 3, size[0] * 2 // 3), slice(size[1] // 3, size[1] * 2 // 3))
+    photo[middle], mask[middle] = RED, 255
+    return png(photo), png(mask)
+
+
+def test_a_product_is_cropped_to_its_glasses_with_a_margin() -> None:
+    layer = layers.read_product(*product())
+    parts = (layer.coverage, layer.opening, layer.lens)
+    assert layer.photo.shape == (20 + 8, 33 + 8, 3) and {part.shape for part in parts} == {(28, 41)}
+    assert {part.dtype for part in (layer.photo, *parts)} == {np.dtype(np.uint8)}
+    assert (layer.photo[layer.coverage == 255] == RED).all() and (layer.photo[layer.coverage == 0] == 255).all()
+    assert (layer.coverage == 255).sum() == 20 * 33
+
+
+def test_a_large_product_is_shrunk_only_when_asked() -> None:
+    photo, mask = product((1200, 1800))
+    assert layers.read_product(photo, mask, 300).coverage.shape[1] == 300
+    assert layers.read_product(photo, mask).coverage.shape == (400 + 80, 600 + 80)
+
+
+def test_a_half_white_rim_pixel_counts_half() -> None:
+    photo, mask = np.full((40, 60, 3), 255, np.uint8), np.zeros((40, 60), np.uint8)
+    photo[10:30, 10:50], photo[10:30, 50] = 55, 155
+    mask[10:30, 10:51] = 255
+    soft = layers._soften(photo, mask)
+    assert (soft[12:28, 50] == 128).all() and (soft[12:28, 12:49] == 255).all() and (soft[:, 53:] == 0).all()
+
+
+def test_a_cutouts_alpha_is_its_coverage_and_it_lies_on_white() -> None:
+    rgba = np.zeros((40, 60, 4), np.uint8)
+    rgba[10:30, 10:50] = (*RED, 255)
+    rgba[10:30, 50] = (*RED, 128)
+    layer = layers.read_cutout(png(rgba))
+    assert set(np.unique(layer.coverage)) == {0, 128, 255}
+    assert (layer.photo[layer.coverage == 255] == RED).all() and (layer.photo[layer.coverage == 0] == 255).all()
+    assert np.abs(layer.photo[layer.coverage == 128] - (np.array(RED) + 255) / 2).max() < 1
+
+
+def test_a_scene_keeps_its_background_and_what_is_not_scored() -> None:
+    photo, mask = np.random.default_rng(1).integers(0, 256, (30, 40, 3), dtype=np.uint8), np.zeros((30, 40), np.uint8)
+    mask[5:10], mask[10:15], mask[15:20] = 255, 128, 64
+    scene = layers.read_scene(png(photo), png(mask))
+    assert np.array_equal(scene.photo, photo)
+    assert np.array_equal(scene.coverage, np.where(mask == 255, 255, 0))
+    assert np.array_equal(scene.weight, np.where(mask == 64, 0, 255))
+
+
+@pytest.mark.parametrize("read", [layers.read_scene, layers.read_product])
+def test_a_mask_of_another_size_says_both(read: object) -> None:
+    with pytest.raises(ValueError, match="mask is 9×5 pixels, the photo 100×60"):
+        read(product()[0], png(np.full((5, 9), 255, np.uint8)))  # type: ignore[operator]
+
+
+def test_an_empty_mask_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        layers.read_scene(product()[0], png(np.zeros((60, 100), np.uint8)))
+
+
+def test_a_broken_photo_is_a_photo_error_and_a_broken_mask_a_value_error() -> None:
+    photo, mask = product()
+    with pytest.raises(PhotoError):
+        layers.read_scene(b"no picture", mask)
+    with pytest.raises(ValueError, match="not a picture"):
+        layers.read_scene(photo, b"no picture")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "not a picture"),
+        (png(np.zeros((9, 9, 3), np.uint8)), "not a cutout"),
+        (png(np.zeros((9, 9, 4), np.uint8)), "shows nothing"),
+    ],
+)
+def test_what_is_no_cutout_says_why(data: bytes, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        layers.read_cutout(data)

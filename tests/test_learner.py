@@ -1,0 +1,97 @@
+"""The training step: one and two workers given the same global batches end with the same weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import free_ports
+
+from glasseg.config import PRESETS
+from jobs import learner
+
+STEPS = """
+import json, os, sys
+from dataclasses import replace
+import numpy as np
+from glasseg import unet
+from glasseg.config import INPUT_SIDE, PRESETS
+from jobs.learner import Learner
+
+preset, worker, workers, out = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+unet.COMPACT_DOWN = unet.COMPACT_UP = (0, 0, 0, 0)  # the same kinds of layers, fewer of them to compile
+unet.COMPACT_MIDDLE = 1
+config = replace(PRESETS[preset], batch=4, precision="float32", warmup_steps=2, learning_rate=1e-3)
+learner = Learner(config, workers=workers, steps=20, threads=1, gpu=False)
+side, share, rng = INPUT_SIDE[preset], 4 // workers, np.random.default_rng(0)
+mine, seen = slice(worker * share, (worker + 1) * share), []
+for step in range(3):
+    image = rng.integers(0, 255, (4, side, side, 3), dtype=np.uint8)
+    coverage = (image[..., 0] > 128).astype(np.uint8) * 255
+    real = np.array([True, True, True, step < 2])
+    batch = [part[mine] for part in (image, coverage, np.full_like(coverage, 255), real)]
+    seen.append(learner.train(*batch).tolist())
+judged = learner.total(learner.predict(*batch)[1]).tolist()
+np.savez(out, **learner.state())
+print(json.dumps({"training": seen, "validation": judged}))
+"""
+
+
+def run(preset: str, workers: int, folder: Path) -> list[tuple[dict[str, np.ndarray], dict[str, list[float]]]]:
+    """Three steps on the same pictures by some workers: the state and the totals of each."""
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
+    processes = []
+    for worker in range(workers):
+        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": worker}}
+        command = [
+            sys.executable,
+            "-c",
+            STEPS,
+            preset,
+            str(worker),
+            str(workers),
+            str(folder / f"{workers}-{worker}.npz"),
+        ]
+        environment = {"TF_CONFIG": json.dumps(task), "TF_CPP_MIN_LOG_LEVEL": "3", "TF_USE_LEGACY_KERAS": "1"}
+        processes.append(
+            subprocess.Popen(command, env={**os.environ, **environment}, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        )
+    ends = [process.communicate(timeout=500) for process in processes]
+    assert [process.returncode for process in processes] == [0] * workers, ends[0][1].decode()[-3000:]
+    states = [dict(np.load(folder / f"{workers}-{worker}.npz")) for worker in range(workers)]
+    return [(state, json.loads(end[0])) for state, end in zip(states, ends, strict=True)]
+
+
+def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> float:
+    assert a.keys() == b.keys()
+    return max(float(np.abs(a[name].astype(float) - b[name].astype(float)).max()) for name in a)
+
+
+# Sums in another order differ in their last bits, and Adam's first steps divide by them: a weight moves by up to the
+# learning rate, 1e-3, a step. The compact network's batch statistics feed back on top.
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("preset", "tolerance"), [("baseline", 2e-4), ("compact", 2e-3)])
+def test_one_and_two_workers_end_with_the_same_weights(preset: str, tolerance: float, tmp_path: Path) -> None:
+    [(alone, totals)] = run(preset, 1, tmp_path)
+    (first, shared), (second, also) = run(preset, 2, tmp_path)
+    assert difference(first, second) == 0 and shared == also
+    assert difference(alone, first) < tolerance
+    if preset == "compact":  # the optimizer's counters and the moving statistics of the normalisation are in there
+        assert any(name.startswith("optimizer") for name in alone)
+    assert np.array(shared["training"]) == pytest.approx(np.array(totals["training"]), rel=2e-3)
+    assert [row[1] for row in totals["training"]] == [4, 4, 3]  # what only fills up the batch counts nowhere
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_the_learning_rate_rises_and_falls() -> None:
+    rate = learner._optimizer(PRESETS["compact"], 1000)._learning_rate
+    rates = [float(rate(step)) for step in (0, 100, 200, 600, 1000)]
+    assert rates[0] < rates[1] < rates[2] == pytest.approx(2e-3)
+    assert rates[2] > rates[3] > rates[4] == pytest.approx(1e-5, rel=0.01)
+    assert float(learner._optimizer(PRESETS["baseline"], 1000).learning_rate) == pytest.approx(1e-3)

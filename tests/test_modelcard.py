@@ -1,0 +1,71 @@
+"""The model card: what is known is said, what is not is left out, and its tables are tables."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+from glasseg import modelcard, modelfolder
+from glasseg.modelfolder import ModelSpec
+
+SPREAD = {"mean": 0.912345, "median": 0.93, "worst": 0.5, "worst_photo": "a.jpg"}
+TRAINING = {
+    "recipe": {"batch": 16, "loss": "bce|dice"},
+    "data": {
+        "name": "eyewear",
+        "fingerprint": "0123456789ab",
+        "photos": {"train": {"product": 865}, "validation": {"product": 159}},
+        "backgrounds": {"train": 357},
+        "skipped": 2,
+    },
+    "split": {"seed": 42, "share": 0.1, "how": "stable hash of the group"},
+    "history": {"epochs": 60, "best_epoch": 58, "seconds": 6000, "photos_seen": 97000},
+    "validation": {"photos": 120, "photo_iou": 0.91, "share_95": 0.5, "average_precision": 0.97},
+    "weak_at": [{"condition": "kind", "bin": "natural", "n": 40, "strict_iou": 0.8}],
+    "versions": {"python": "3.11", "keras": "3.15"},
+    "tests": [
+        {
+            "name": "real",
+            "command": "glasseg evaluate MODEL real",
+            "photos": 12,
+            "share_95": 0.33,
+            "summary": {"strict_iou": SPREAD, "openings_left_out": {"mean": None, "median": None, "worst": None}},
+            "breakdown": {"tilt": {"level": {"n": 7, "strict_iou": 0.928, "boundary_f": None}}},
+        }
+    ],
+    "notes": ["A paragraph."],
+}
+
+
+def spec(**training: object) -> ModelSpec:
+    return ModelSpec("compact", 512, "letterbox", 2, 0.5, 0.6, "ab" * 32, True, dict(training))
+
+
+def test_everything_that_is_known_is_said() -> None:
+    card = modelcard.card(spec(**TRAINING))
+    words = ("865", "`0123456789ab`", "2 could not be used", "97,000 pictures in 100 minutes", "best epoch is 58")
+    assert all(word in card for word in words)
+    assert "kind natural (0.800, 40 photos)" in card and "| strict IoU | 0.912 | 0.930 | 0.500 |" in card
+    assert "`glasseg evaluate MODEL real`: 12 photos. 33% have" in card and "A paragraph." in card
+    assert "clip((p − 0.5) / 0.6 + 0.5, 0, 1)" in card and "nan" not in card and "None" not in card
+
+
+def test_without_facts_the_card_is_short_and_whole() -> None:
+    card = modelcard.card(spec())
+    assert card.startswith("# Model compact-") and "##" not in card
+
+
+def test_every_table_has_as_many_cells_in_each_line() -> None:
+    lines = modelcard.card(spec(**TRAINING)).splitlines()
+    for above, line in pairwise(lines):
+        if above.startswith("|") and line.startswith("|"):
+            assert above.replace("\\|", "").count("|") == line.replace("\\|", "").count("|"), line
+
+
+def test_a_card_is_renewed_without_touching_the_model(untrained_folder: Path, tmp_path: Path) -> None:
+    for file in untrained_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    before = modelfolder.load(str(tmp_path)).spec.model_id
+    renewed = modelcard.renew(str(tmp_path), {"notes": ["New."]})
+    assert renewed.model_id == before == modelfolder.load(str(tmp_path)).spec.model_id
+    assert "New." in (tmp_path / modelcard.CARD_NAME).read_text(encoding="utf-8")

@@ -1,0 +1,167 @@
+"""Lists of photos as people keep them."""
+
+from __future__ import annotations
+
+import io
+import warnings
+import zipfile
+from typing import Any
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glasseg import photolist
+from glasseg.errors import GlassegError
+
+
+def xlsx(*rows: tuple[Any, ...]) -> bytes:
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    sink = io.BytesIO()
+    book.save(sink)
+    return sink.getvalue()
+
+
+def parquet(**columns: list[Any]) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+@pytest.mark.parametrize(
+    "text", ["image,sku\na b.jpg,12\n,\n", "\ufeffimage;sku\r\na b.jpg;12\r\n", "image\tsku\na b.jpg\t12"]
+)
+def test_csv_of_every_spreadsheet(text: str) -> None:
+    assert photolist.read("L.CSV", text.encode()) == [{"image": "a b.jpg", "sku": "12"}]
+
+
+def test_excel_numbers_are_text_and_formulas_are_not_evaluated() -> None:
+    data = xlsx(
+        ("image", "sku", None, "n"), ("a.jpg", 12.0, "unnamed", "=1+1"), (None, None, None, None), (" b.jpg ", 1.5)
+    )
+    assert photolist.read("l.xlsx", data) == [
+        {"image": "a.jpg", "sku": "12", "n": ""},
+        {"image": "b.jpg", "sku": "1.5", "n": ""},
+    ]
+
+
+def test_parquet() -> None:
+    assert photolist.read("l.parquet", parquet(image=["a.jpg", None], n=[1, 2])) == [
+        {"image": "a.jpg", "n": "1"},
+        {"image": "", "n": "2"},
+    ]
+
+
+def test_a_short_row_is_filled_up() -> None:
+    assert photolist.read("l.csv", b"image,mask,split\na.jpg\n") == [{"image": "a.jpg", "mask": "", "split": ""}]
+
+
+@pytest.mark.parametrize(
+    "data", [b"\n\nImage ,MASK\na.jpg,m.png\n", xlsx((None,), ("Image ", "MASK"), ("a.jpg", "m.png"))]
+)
+def test_the_header_is_the_first_row_that_is_not_empty_in_any_case(data: bytes) -> None:
+    name = "l.csv" if data.startswith(b"\n") else "l.xlsx"
+    assert photolist.read(name, data) == [{"image": "a.jpg", "mask": "m.png"}]
+
+
+def test_commas_quotes_and_lines_within_quotes_are_part_of_a_value() -> None:
+    assert photolist.read("l.csv", b'image,n\n"a, ""b"".jpg","1\n2"\n') == [{"image": 'a, "b".jpg', "n": "1\n2"}]
+
+
+def test_pandas_keeps_an_empty_cell_as_nan() -> None:
+    assert photolist.read("l.parquet", parquet(image=["a", "b"], n=[float("nan"), 7.0])) == [
+        {"image": "a", "n": ""},
+        {"image": "b", "n": "7"},
+    ]
+
+
+def test_only_the_first_sheet_counts() -> None:
+    book = openpyxl.Workbook()
+    book.active.append(("image",))
+    book.active.append(("a.jpg",))
+    book.create_sheet("notes").append(("b.jpg",))
+    sink = io.BytesIO()
+    book.save(sink)
+    assert photolist.read("l.xlsx", sink.getvalue()) == [{"image": "a.jpg"}]
+
+
+def with_sheet(data: bytes, old: bytes, new: bytes) -> bytes:
+    """The workbook with `old` replaced in the XML of its sheet."""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(data)) as before, zipfile.ZipFile(sink, "w") as after:
+        for name in before.namelist():
+            part = before.read(name)
+            if name.endswith("sheet1.xml"):
+                assert old in part
+                part = part.replace(old, new)
+            after.writestr(name, part)
+    return sink.getvalue()
+
+
+def test_a_sheet_is_read_whole_whatever_size_it_claims() -> None:
+    data = with_sheet(
+        xlsx(("image", "n"), ("a.jpg", 1), ("b.jpg", 2)), b'<dimension ref="A1:B3"', b'<dimension ref="A1"'
+    )
+    assert photolist.read("l.xlsx", data) == [{"image": "a.jpg", "n": "1"}, {"image": "b.jpg", "n": "2"}]
+
+
+def test_a_formulas_last_value_counts() -> None:
+    data = with_sheet(xlsx(("image", "n"), ("a.jpg", "=1+1")), b"<f>1+1</f><v />", b"<f>1+1</f><v>2</v>")
+    assert photolist.read("l.xlsx", data) == [{"image": "a.jpg", "n": "2"}]
+
+
+GOOD = {"l.xlsx": xlsx(("image", "n"), ("a.jpg", 1)), "l.parquet": parquet(image=["a.jpg"] * 3, n=[1, 2, 3])}
+
+
+@given(
+    st.sampled_from(sorted(GOOD)),
+    st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
+    st.floats(0, 1),
+)
+def test_a_damaged_list_is_read_or_refused_in_one_line(name: str, hits: list[tuple[float, int]], kept: float) -> None:
+    data = bytearray(GOOD[name])
+    for place, value in hits:
+        data[int(place * len(data))] = value
+    for damaged in (bytes(data), bytes(data[: int(kept * len(data))])):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # words of a library below are nothing for our users
+            try:
+                photolist.read(name, damaged)
+            except GlassegError as error:
+                assert str(error).startswith(name) and "\n" not in str(error)
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8", exclude_characters='\x00\r\n,;\t"')), min_size=1, max_size=5))
+def test_any_text_survives_but_for_the_spaces_around_it(names: list[str]) -> None:
+    data = "image,n\n" + "".join(f'"{name}",1\n' for name in names)
+    assert [row["image"] for row in photolist.read("l.csv", data.encode())] == [name.strip() for name in names]
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        ("l.txt", b"image", "is no list"),
+        ("l.csv", b"", "has no header"),
+        ("l.csv", b",,\n,\n", "has no header"),
+        ("l.csv", b"image,Image\na,b\n", "two columns called image"),
+        ("l.csv", b'image\n"a.jpg', "no csv file that can be read"),
+        ("l.csv", b"\xff\xfe\x00", "no csv file in utf-8"),
+        ("l.xlsx", b"no workbook", "no workbook that can be read"),
+        ("l.xlsx", b"", "no workbook that can be read"),
+        ("l.xls", b"", "is no list"),
+        ("l.parquet", b"no parquet", "no parquet file"),
+    ],
+)
+def test_a_broken_list_is_named(name: str, data: bytes, words: str) -> None:
+    with pytest.raises(GlassegError, match=words) as caught:
+        photolist.read(name, data)
+    assert str(caught.value).startswith(name)
+
+
+def test_what_counts_as_a_list() -> None:
+    assert photolist.is_list("a/b.XLSX") and photolist.is_list("x.csv") and not photolist.is_list("a.jpg")
