@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 PLAIN_SECONDS = 10.0
 """Without a terminal, a plain progress line this often."""
 
+RATE_SECONDS = 2.0
+"""No rate before it was measured for so long: batches that come at the same moment would make it thousands."""
+
 
 class Bar(Protocol):
     """What moves as photos are done."""
@@ -76,7 +79,8 @@ class _PlainBar:
             self._said = now
 
     def _rate(self, now: float) -> str:
-        rate = (self._done - self._first) / (now - self._began) if now > self._began else 0.0
+        measured = now - self._began
+        rate = (self._done - self._first) / measured if measured >= RATE_SECONDS else 0.0
         return f", {rate:.1f} photos/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
 
 
