@@ -158,6 +158,10 @@ class Bucket:
             client = _make_client(self.endpoint_url, connect_seconds=3, retries=IMPATIENT)
             return bool(client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)["KeyCount"])
 
+    def endpoint(self) -> str:
+        """The server's address, wherever boto3 found it."""
+        return str(self._client().meta.endpoint_url)
+
     def _full(self, key: str) -> str:
         return f"{self.prefix}/{key}" if self.prefix else key
 

@@ -16,12 +16,11 @@ import numpy as np
 class Step:
     """One step of one worker: `epoch` from 0, the `indices` of its samples, and which of them are `real` (bool).
 
-    The others only fill up the batch. `first` and `last` say whether a pass begins or ends here.
+    The others only fill up the batch. `last` says whether a pass ends here.
     """
 
     epoch: int
     validation: bool
-    first: bool
     last: bool
     indices: np.ndarray
     real: np.ndarray
@@ -65,7 +64,7 @@ class Epochs:
         share = self.batch // self.workers
         places = place * self.batch + worker * share + np.arange(share)
         last = inside + 1 in {self.training_steps, self.steps}
-        return Step(epoch, validation, place == 0, last, order[places % len(order)], places < len(order))
+        return Step(epoch, validation, last, order[places % len(order)], places < len(order))
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, epoch]).permutation(self.samples)

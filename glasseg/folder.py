@@ -112,11 +112,14 @@ class Folder:
 
     def exists(self, key: str) -> bool:
         """Whether a file or link of that name is there; a folder of that name does not count, as on S3."""
-        with self._write_faults(key):
-            try:
-                return not stat.S_ISDIR((self.path / key).lstat().st_mode)
-            except (FileNotFoundError, NotADirectoryError):
-                return False
+        uri = self.uri_of(key)
+        check_output_key(key, uri)
+        try:
+            return not stat.S_ISDIR((self.path / key).lstat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise GlassegError(f"can't look for {uri}: {error.strerror}") from error
 
     def delete(self, key: str) -> None:
         """Deletes `key`; fine when it is not there. Raises as `write` does."""

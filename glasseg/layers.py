@@ -12,6 +12,8 @@ from glasseg import images
 from glasseg.pairs import Label, read_label
 
 MAX_PIXELS: Final = 100_000_000
+MIN_BACKDROP: Final = 16
+"""Shortest side of a backdrop in pixels; smaller pictures are dividers and tracking pixels."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,7 @@ def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
 def read_product(photo: bytes, mask: bytes, side: int | None = None) -> Layer:
     """Glasses of a photo on pure white and its mask; raises as `read_scene` does."""
     image, label = _labelled(photo, mask)
+    image[label.ignored] = 255  # a tag on its string, say: no part of the layer
     return _layer(image, _soften(image, _bytes(label.material)), _bytes(label.opening), side)
 
 
@@ -72,15 +75,24 @@ def read_cutout(picture: bytes, side: int | None = None) -> Layer:
 
 
 def read_backdrop(photo: bytes, side: int | None = None) -> np.ndarray:
-    """A photo without glasses: h×w×3 uint8 RGB. Raises PhotoError when it can't be decoded."""
-    return shrunk(images.decode(photo, max_pixels=MAX_PIXELS), side)
+    """A photo without glasses: h×w×3 uint8 RGB. Raises PhotoError when undecodable, ValueError when tiny."""
+    picture = shrunk(images.decode(photo, max_pixels=MAX_PIXELS), side)
+    if min(picture.shape[:2]) < MIN_BACKDROP:
+        raise ValueError(f"{picture.shape[1]}×{picture.shape[0]} pixels are too few for a background")
+    return picture
 
 
 def shrunk(picture: np.ndarray, side: int | None) -> np.ndarray:
-    """The picture with its longest side at most `side` pixels; None leaves it as it is."""
+    """The picture with its longest side at most `side` pixels; None leaves it as it is.
+
+    Raises ValueError when nothing would be left of the shorter side.
+    """
     factor = (side or np.inf) / max(picture.shape[:2])
     if factor >= 1:
         return picture
+    if round(min(picture.shape[:2]) * factor) < 1:
+        height, width = picture.shape[:2]
+        raise ValueError(f"{width}×{height} pixels are too thin")
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 

@@ -16,6 +16,10 @@ MASK_EXTENSIONS: Final = ("png", "jpg", "jpeg")
 _LABEL_MAP_VALUES: Final = np.array([0, 64, 128, 255])
 _JPEG: Final = b"\xff\xd8"
 """What every JPEG begins with."""
+_PNG: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_COLOUR_TYPE: Final = 25
+"""Where a PNG says what its channels are; `_PNG_WITH_ALPHA`: the answers with an alpha channel."""
+_PNG_WITH_ALPHA: Final = (4, 6)
 _COLOURED: Final = 32
 """Levels between two channels of a pixel from which on it is no grey; JPEG leaves a few in a mask saved in colour."""
 _COLOURED_SHARE: Final = 0.01
@@ -38,12 +42,13 @@ def read_label(data: bytes) -> Label:
     """Read the bytes of a mask file.
 
     A lossless mask whose values all lie in {0, 64, 128, 255} is a label map (255 material, 128 opening, 64 not
-    scored); in any other one a value above 127 is material. Raises ValueError when the bytes are no picture, or one in
-    colour, such as the photo itself.
+    scored); in any other one a value above 127 is material. What is transparent is background. Raises ValueError when
+    the bytes are no picture, or one in colour, such as the photo itself.
     """
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if picture is None:
-        raise ValueError("the mask is not a picture")
+    picture = _decoded(data, cv2.IMREAD_COLOR)
+    if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] in _PNG_WITH_ALPHA:
+        alpha = _decoded(data, cv2.IMREAD_UNCHANGED)[..., 3]
+        picture[alpha < np.iinfo(alpha.dtype).max // 2] = 0
     if _coloured_share(picture) > _COLOURED_SHARE:
         raise ValueError("the mask is a colour photo, not a mask")
     mask = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
@@ -52,6 +57,16 @@ def read_label(data: bytes) -> Label:
         return Label(mask == 255, mask == 128, mask == 64)
     nothing = np.zeros(mask.shape, bool)
     return Label(mask > 127, nothing, nothing)
+
+
+def _decoded(data: bytes, flags: int) -> np.ndarray:
+    try:
+        picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error as error:  # a header that claims more pixels than OpenCV takes
+        raise ValueError(f"the mask can't be decoded: {error.err}") from error
+    if picture is None:
+        raise ValueError("the mask is not a picture")
+    return picture
 
 
 def _coloured_share(picture: np.ndarray) -> float:

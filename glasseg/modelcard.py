@@ -94,7 +94,9 @@ def _data(data: dict[str, Any] | None, split: dict[str, Any] | None) -> str:
     words = [f"{data['name']}, fingerprint `{data['fingerprint']}`." if data.get("fingerprint") else f"{data['name']}."]
     if data.get("skipped"):
         words.append(f"{data['skipped']} could not be used.")
-    if split:
+    if split and "share" not in split:
+        words.append("The validation photos were given apart, by `--val`.")
+    elif split:
         words.append(
             f"Where the data does not say, {split['share']:.0%} of the groups validate, by {split['how']}, "
             f"seed {split['seed']}; no group is on both sides."

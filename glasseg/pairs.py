@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import posixpath
+from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from glasseg import masks, photolist
 from glasseg.catalog import is_photo
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.keys import printable
 from glasseg.masks import Label, read_label
 from glasseg.storage import Bucket, Folder, Root, open_source, unsafe_reason
 
@@ -28,6 +30,8 @@ KINDS: Final = {
     "background": "background",
 }
 """The words that a list may use for a kind, and what they mean; photos of other kinds are left out."""
+SPLIT_WORDS: Final = {"val": "validation", "valid": "validation", "training": "train"}
+"""Other words for the two splits that training looks at."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +63,21 @@ class Backdrop:
 
 @dataclass(frozen=True)
 class Problem:
-    """A labelled photo that can't be used."""
+    """A labelled photo that can't be used; `split` when a list named one."""
 
     name: str
     reason: str
+    split: str = ""
 
 
 @dataclass(frozen=True)
 class Found:
-    """All that training or judging may use, and what it can't."""
+    """All that training or judging may use, what it can't, and how many photos are `left_out` for which reason."""
 
     pairs: list[Pair] = field(default_factory=list)
     backdrops: list[Backdrop] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
 
 
 def find(
@@ -103,7 +109,27 @@ def find(
             f"no labelled photos in {uri}{first}: the mask of NAME.jpg is NAME_mask.png beside it, masks/NAME.png when "
             "it is in images/, or named by a list, whose names are relative to its folder"
         )
-    return found
+    return _printable(found)
+
+
+def _printable(found: Found) -> Found:
+    """`found` with photos among the problems whose names are no UTF-8: storage refuses them, Arrow can't hold them."""
+    problems = [replace(problem, name=printable(problem.name)) for problem in found.problems]
+    odd = [one for one in found.pairs if not _is_printable(one.photo, one.mask or "")]
+    odd_backdrops = [one for one in found.backdrops if not _is_printable(one.photo)]
+    reason = "the name of the photo or of its mask is not UTF-8"
+    refused = [(one.photo, one.split) for one in odd] + [(one.photo, one.split) for one in odd_backdrops]
+    problems += [Problem(printable(photo), reason, split) for photo, split in refused]
+    return Found(
+        [one for one in found.pairs if one not in odd],
+        [one for one in found.backdrops if one not in odd_backdrops],
+        problems,
+        found.left_out,
+    )
+
+
+def _is_printable(*names: str) -> bool:
+    return all(printable(name) == name for name in names)
 
 
 def _photos(uri: str | None, endpoint_url: str | None) -> list[tuple[Root, str]]:
@@ -166,7 +192,13 @@ def _from_tree(root: Root, taken: Collection[str]) -> Found:
     return Found(
         pairs=[files.pair(photo, mask) for photo, mask in found.items() if mask],
         problems=[Problem(photo, "has no mask") for photo, mask in found.items() if not mask],
+        left_out={"not in images/": aside} if (aside := sum(_is_aside(key) for key in {*photos} - {*found})) else {},
     )
+
+
+def _is_aside(key: str) -> bool:
+    """Whether a photo that is not taken from images/ is no mask either."""
+    return not key.startswith("masks/") and not masks.is_mask(key)
 
 
 def _from_list(root: Root, index: str) -> Found:
@@ -181,11 +213,12 @@ def _from_list(root: Root, index: str) -> Found:
     wanted = [row for row in rows if row.get("kind", "").lower() in KINDS]
     if rows and not wanted:
         raise GlassegError(f"{where} has no photo of a known kind: use {', '.join(filter(None, KINDS))}")
+    unknown = Counter(f"of kind {kind}" for row in rows if (kind := row.get("kind", "").lower()) not in KINDS)
     root, way = _common_root(root, [name for row in wanted for name in (_image(row), row.get("mask", ""))])
     photos = [_key(way, _image(row)) for row in wanted]
     named = [_key(way, row.get("mask", "")) for row in wanted]
     files = _Listing(root, _common_folder([*photos, *named]))
-    found, seen = Found(), set[str]()
+    found, seen = Found(left_out=dict(unknown)), set[str]()
     for row, photo, mask in zip(wanted, photos, named, strict=True):
         if photo and photo in seen:
             raise GlassegError(f"{where} names {_image(row)} twice: a photo has one row")
@@ -196,7 +229,7 @@ def _from_list(root: Root, index: str) -> Found:
             case Backdrop() as backdrop:
                 found.backdrops.append(backdrop)
             case str() as reason:
-                found.problems.append(Problem(_image(row) or where, reason))
+                found.problems.append(Problem(_image(row) or where, reason, _split(row)))
     return found
 
 
@@ -205,7 +238,7 @@ def _thing(files: _Listing, row: dict[str, str], photo: str, named: str) -> Pair
 
     `photo` and `named`: the keys of its photo and of the mask that it names, "" for none.
     """
-    kind, split = KINDS[row.get("kind", "").lower()], row.get("split", "").lower()
+    kind, split = KINDS[row.get("kind", "").lower()], _split(row)
     group = row.get("group") or row.get("product_group") or ""
     if photo not in files.keys:
         return "is not there" if photo else "has a row without an image"
@@ -218,6 +251,11 @@ def _thing(files: _Listing, row: dict[str, str], photo: str, named: str) -> Pair
         return files.pair(photo, mask, kind=kind, group=group, split=split)
     left_out = "kind" in row and "mask" not in row and split not in {"", "train", "validation"}
     return None if left_out else "has no mask"
+
+
+def _split(row: dict[str, str]) -> str:
+    word = row.get("split", "").lower()
+    return SPLIT_WORDS.get(word, word)
 
 
 def _image(row: dict[str, str]) -> str:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from glasseg.masks import Label
+
 Pair = tuple[np.ndarray | None, np.ndarray | None, str]
 """Before, after (each H×W×3 uint8 RGB of any size, or None where there is no picture) and the caption's lines."""
 
@@ -70,16 +72,17 @@ PANES: Final = ("photo", "truth", "prediction: missed red, surplus blue", "on wh
 _MISSED, _SURPLUS = (214, 39, 40), (31, 119, 255)
 
 
-def panel(image: np.ndarray, material: np.ndarray, alpha: np.ndarray, whitened: np.ndarray) -> np.ndarray:
+def panel(image: np.ndarray, label: Label, alpha: np.ndarray, whitened: np.ndarray) -> np.ndarray:
     """A judged photo in `PANES`, each as large as a thumb: h×w×3 uint8 RGB.
 
-    `image` and `whitened` are H×W×3 uint8, `material` H×W bool, `alpha` H×W uint8.
+    `image` and `whitened` are H×W×3 uint8, `alpha` H×W uint8.
     """
     pale = cv2.addWeighted(image, 0.35, np.full_like(image, 255), 0.65, 0)
     found, ink = alpha >= 128, np.array(_INK, np.uint8)
-    truth = np.where(material[..., None], ink, pale)
+    truth = np.where(label.material[..., None], ink, pale)
     prediction = np.where(found[..., None], ink, pale)
-    prediction[material & ~found], prediction[found & ~material] = _MISSED, _SURPLUS
+    prediction[label.material & ~found] = _MISSED
+    prediction[found & ~label.material & ~label.ignored] = _SURPLUS
     page = Image.new("RGB", (len(PANES) * (THUMB[1] + _GAP) - _GAP, THUMB[0]), _PAGE)
     draw = ImageDraw.Draw(page)
     for i, pane in enumerate((image, truth, prediction, whitened)):

@@ -55,6 +55,15 @@ def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
     return Bucket(bucket, prefix.strip("/"), endpoint_url)
 
 
+def name_of(uri: str) -> str:
+    """The last part of `uri`, that of the folder itself for "." and "..": what to call it without telling paths.
+
+    Raises GlassegError as `open_root`.
+    """
+    name = PurePosixPath(uri).name
+    return PurePosixPath(open_root(uri).uri).name if name in {"", ".."} else name
+
+
 def open_source(uri: str, *, endpoint_url: str | None = None) -> tuple[Root, list[str] | None]:
     """The root to read from, and None; for the uri of one photo the root above it and [its key].
 

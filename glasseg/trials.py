@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from glasseg import backdrops, layers
-from glasseg.errors import GlassegError
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.layers import Layer
 from glasseg.pairs import Backdrop, Found, Label, Pair
 from glasseg.storage import open_root
@@ -23,6 +23,8 @@ KINDS: Final = ("studio", "table", "natural")
 NATURAL: Final = "BIDS/BSDS500"
 """The source of natural scenes in a list of backgrounds; those of other sources are textures."""
 SEED: Final = 7
+MAX_SIDE: Final = 2000
+"""Larger glasses are shrunk to it: their canvas is up to 2.5 times as wide, and takes 84 bytes a pixel to fill."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,13 @@ class Trial:
     kind: str
     image: np.ndarray
     label: Label
+
+
+def kinds_of(found: Found) -> tuple[str, ...]:
+    """The kinds of test pictures that the validation backdrops of `found` are good for; a studio sweep needs none."""
+    natural = [one.source == NATURAL for one in found.backdrops if one.split == "validation"]
+    there = {"studio": True, "table": not all(natural), "natural": any(natural)}
+    return tuple(kind for kind in KINDS if there[kind])
 
 
 class Trials:
@@ -77,7 +86,12 @@ class Trials:
     def _layer(self, pair: Pair) -> Layer:
         root = open_root(pair.root, endpoint_url=self._endpoint_url)
         photo = root.read(pair.photo)[0]
-        return layers.read_product(photo, root.read(pair.mask)[0]) if pair.mask else layers.read_cutout(photo)
+        try:
+            if pair.mask:
+                return layers.read_product(photo, root.read(pair.mask)[0], MAX_SIDE)
+            return layers.read_cutout(photo, MAX_SIDE)
+        except (PhotoError, ValueError) as error:
+            raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, kind: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """A backdrop of that size, H×W×3 uint8."""

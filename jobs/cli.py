@@ -174,12 +174,16 @@ def whiten(src: str, dst: str, **options: Any) -> None:
 @click.option("--validation-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Of the groups.")
 @click.option("--drawn", type=click.IntRange(min=0), help="Drawn photos in an epoch.")
 @click.option("--scene-repeats", type=click.IntRange(min=1), help="Times an epoch shows each labelled photo.")
-@click.option("--seed", type=click.IntRange(min=0), help="Of the split, the order and the augmentation.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the split, the order and the augmentation.")
 @click.option("--start-from", help="Model folder whose weights are the start.")
 @click.option(
     "--workers", type=click.IntRange(min=1), default=_JOB.workers, show_default=True, help="Processes that train."
 )
-@click.option("--cpus-per-worker", type=click.IntRange(min=1), help="Of each process; an even share of this machine.")
+@click.option(
+    "--cpus-per-worker",
+    type=click.IntRange(min=1),
+    help="Of each process; an even share of this machine, 1 on a cluster.",
+)
 @click.option(
     "--gpus-per-worker", type=click.IntRange(0, 1), default=_JOB.gpus_per_worker, show_default=True, help="0 or 1."
 )
@@ -329,7 +333,7 @@ def evaluate(model: str, data: str, as_json: bool, **options: Any) -> None:
     \b
     Examples:
       glasseg evaluate packaged labelled
-      glasseg evaluate models/mine s3://shop/labelled --out judged --json
+      glasseg evaluate models/mine s3://shop/labelled-others --out judged --json
     """
     from jobs.evaluate import evaluate as run
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from glasseg import layers
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Backdrop, Found, Pair, Problem
+from glasseg.samples import SIDE
 from glasseg.storage import open_root
 from jobs.report import say
 
@@ -21,14 +22,14 @@ NAMED: Final = 20
 """Problems that are shown; all of them count."""
 
 
-def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, str]:
-    """What of `found` can be used, and twelve hex digits that tell the same data by its content. Ray must be connected.
+def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, list[str]]:
+    """What of `found` can be used, and a digest of the content of each pair and backdrop. Ray must be connected.
 
     Says what is skipped. Raises GlassegError when that is more than `max_bad`, or everything.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
     looks = _looked_at(items, endpoint_url)
-    bad = {i: Problem(items[i].photo, look["problem"]) for i, look in looks.items() if look["problem"]}
+    bad = {i: Problem(items[i].photo, look["problem"]) for i, look in sorted(looks.items()) if look["problem"]}
     problems = [*found.problems, *bad.values()]
     for problem in problems[:NAMED]:
         say(f"  skipped {problem.name}: {problem.reason}")
@@ -43,13 +44,36 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
     n = len(found.pairs)
     pairs = [pair for i, pair in enumerate(found.pairs) if i not in bad]
     backdrops = [one for i, one in enumerate(found.backdrops, n) if i not in bad]
-    contents = sorted(f"{items[i].photo} {look['digest']}" for i, look in looks.items() if i not in bad)
-    fingerprint = hashlib.sha256("\n".join(contents).encode("utf-8", "surrogateescape")).hexdigest()[:12]
-    return replace(found, pairs=pairs, backdrops=backdrops, problems=problems), fingerprint
+    digests = [look["digest"] for i, look in sorted(looks.items()) if i not in bad]
+    return replace(found, pairs=pairs, backdrops=backdrops, problems=problems), digests
+
+
+def fingerprint(found: Found, digests: list[str]) -> str:
+    """Twelve hex digits that tell the same photos in the same roles: content, kind, group and split of each."""
+    items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
+    told = sorted(
+        "\t".join((one.photo, getattr(one, "kind", "backdrop"), getattr(one, "group", ""), one.split, digest))
+        for one, digest in zip(items, digests, strict=True)
+    )
+    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+
+
+def on_both_sides(found: Found, digests: list[str]) -> list[str]:
+    """Validation photos whose very content, mask and all, is trained on too."""
+    sides: dict[str, set[str]] = {"train": set(), "validation": set()}
+    for pair, digest in zip(found.pairs, digests, strict=False):  # the backdrops' come after
+        sides.get(pair.split, set()).add(digest)
+    both = sides["train"] & sides["validation"]
+    return [
+        p.photo for p, digest in zip(found.pairs, digests, strict=False) if digest in both and p.split == "validation"
+    ]
 
 
 def _looked_at(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[int, dict[str, Any]]:
-    """Digest and problem ("" for none) of every pair and backdrop, by its number; read in parallel by Ray Data."""
+    """Digest and problem ("" for none) of every pair and backdrop, by its number; read in parallel by Ray Data.
+
+    Raises GlassegError when a place can't be read at all.
+    """
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
@@ -60,26 +84,31 @@ def _looked_at(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[i
     ]
     looks = ray.data.from_items(rows).map_batches(partial(_look, endpoint_url=endpoint_url), batch_size=BATCH_ROWS)
     batches = looks.iter_batches(batch_size=None, batch_format="pyarrow")
-    return {look["number"]: look for look in chain.from_iterable(batch.to_pylist() for batch in batches)}
+    found = {look["number"]: look for look in chain.from_iterable(batch.to_pylist() for batch in batches)}
+    if fatal := next((look["fatal"] for look in found.values() if look["fatal"]), ""):
+        raise GlassegError(fatal)
+    return found
 
 
 def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any]]:
     """A task of Ray Data: read and decode some photos with their masks."""
 
-    def one(row: dict[str, Any]) -> tuple[str, str]:
-        root = open_root(row["root"], endpoint_url=endpoint_url)
+    def one(row: dict[str, Any]) -> tuple[str, str, str]:
         try:
+            root = open_root(row["root"], endpoint_url=endpoint_url)
             files = [root.read(row[name])[0] for name in ("photo", "mask") if row[name]]
             _read(row["kind"], files)
         except (PhotoError, ValueError) as error:
-            return "", str(error)
-        return hashlib.sha256(b"".join(files)).hexdigest(), ""
+            return "", str(error), ""
+        except GlassegError as error:  # a row, because Ray would wrap the exception in its own
+            return "", "", str(error)
+        return hashlib.sha256(b"".join(files)).hexdigest(), "", ""
 
     rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
     with ThreadPoolExecutor(THREADS) as pool:
         looks = list(pool.map(one, rows))
-    digests, problems = zip(*looks, strict=True)
-    return {"number": batch["number"], "digest": list(digests), "problem": list(problems)}
+    digests, problems, fatal = zip(*looks, strict=True)
+    return {"number": batch["number"], "digest": list(digests), "problem": list(problems), "fatal": list(fatal)}
 
 
 def _read(kind: str, files: list[bytes]) -> None:
@@ -89,4 +118,4 @@ def _read(kind: str, files: list[bytes]) -> None:
         "product": layers.read_product,
         "scene": layers.read_scene,
     }
-    readers[kind](*files)
+    readers[kind](*files, SIDE)

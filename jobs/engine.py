@@ -36,8 +36,7 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         return
 
     level = logging.INFO if verbose else logging.CRITICAL
-    chosen = address or os.environ.get("RAY_ADDRESS")
-    chosen = None if chosen == "local" else chosen
+    chosen = given_cluster(address)
     own = {"num_cpus": cpus, "include_dashboard": False} if not chosen else {}
     if own:
         os.environ.setdefault("RAY_enable_metrics_collection", "0")  # nobody could read them, and they cost CPU
@@ -60,6 +59,12 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         ray.shutdown()
 
 
+def given_cluster(address: str | None) -> str | None:
+    """The address of the cluster to join, from `address` or RAY_ADDRESS; None for one of our own."""
+    chosen = address or os.environ.get("RAY_ADDRESS")
+    return None if chosen == "local" else chosen
+
+
 def available_cpus() -> int:
     """CPUs that this process may use; in a container fewer than the machine has."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -69,6 +74,25 @@ def available_cpus() -> int:
         if limit != "max":
             cpus = min(cpus, max(1, int(limit) // int(period)))
     return cpus
+
+
+def room(cpus: int, gpus: float) -> int:
+    """How many workers of so many CPUs and GPUs the connected cluster holds; GlassegError for none.
+
+    Ray itself would wait for ever.
+    """
+    import ray
+
+    wants = [(kind, amount) for kind, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    found = sum(min(int(node.get(kind, 0) // amount) for kind, amount in wants) for node in nodes)
+    if found < 1:
+        has = ray.cluster_resources()
+        raise GlassegError(
+            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, one worker wants "
+            f"{cpus} and {gpus:g}: lower --cpus-per-worker or --gpus-per-worker"
+        )
+    return found
 
 
 def _refuse_unreachable(address: str) -> None:

@@ -7,8 +7,7 @@ import json
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, fields
-from pathlib import PurePosixPath
+from dataclasses import asdict, fields, replace
 from typing import Any, Final
 
 import click
@@ -21,14 +20,18 @@ from glasseg.conditions import BINS
 from glasseg.config import EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.metrics import PhotoScore
-from glasseg.storage import Root, check_writable, open_root
-from glasseg.trials import KINDS
-from jobs.engine import available_cpus, engine
+from glasseg.modelfolder import ModelFolder
+from glasseg.pairs import Problem
+from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested
+from glasseg.trials import KINDS, Trials, kinds_of
+from jobs.engine import available_cpus, engine, room
 from jobs.judge import BATCH_ROWS, SCORES, Judged, Task, judge
 from jobs.report import progress, say
 from jobs.scoretable import table
 
 SCORES_NAME: Final = "scores.parquet"
+SUMMARY, WORST, RANDOM, CURVE = FILES = ("summary.json", "worst.png", "random.png", "precision-recall.png")
+"""What is written beside the scores."""
 NAMED: Final = 20
 METRICS: Final = tuple(one.name for one in fields(PhotoScore))
 LOWER_IS_BETTER: Final = "alpha_error"
@@ -40,50 +43,74 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
 
     Raises GlassegError when there is nothing to judge, too much can't be used, or a place can't be used.
     """
+    config = replace(config, split=config.split.lower() if config.split else None)
+    if config.composites and config.split:
+        raise GlassegError("--composites takes the validation split: leave out --split", 2)
     folder = modelfolder.load(model, endpoint_url=config.endpoint_url)
-    if config.record and model == modelfolder.PACKAGED:
-        raise GlassegError("--record writes into the model's folder: give that folder instead of packaged")
-    out = _out(config)
+    _refuse_unrecordable(model, config)
+    out = _out(data, config)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
+    if config.composites:
+        Trials(found, config.endpoint_url, kinds_of(found))  # says here what is missing, not in a worker
+    problems = [] if config.composites else [one for one in found.problems if config.split in {None, one.split}]
+    if len(problems) > config.max_bad:  # else they are said at the end, with those found on the way
+        refuse_bad(problems, config.max_bad)
     numbers = [] if config.composites else _numbers(data, found, config.split)
+    _say_doubts(folder, data, found, numbers)
     cpus = max(available_cpus(), (config.workers or 1) * config.cpus_per_worker)
     with engine(config.address, cpus=cpus, verbose=config.verbose):
-        import ray
-
-        room = int(ray.cluster_resources().get("CPU", 1) // config.cpus_per_worker)
+        most = room(config.cpus_per_worker, config.gpus_per_worker)
         task = Task(
-            found=pairs.Found(found.pairs, found.backdrops, [] if config.composites else found.problems),
-            kinds=KINDS if config.composites else (),
+            found=replace(found, problems=problems),
+            kinds=kinds_of(found) if config.composites else (),
             endpoint_url=config.endpoint_url,
             cpus=config.cpus_per_worker,
             gpus=config.gpus_per_worker,
         )
         total = len(numbers) + config.composites
-        workers = config.workers or max(1, min(room, math.ceil(total / BATCH_ROWS)))
-        with nullcontext() if total < BATCH_ROWS else progress(total) as bar:
+        workers = config.workers or max(1, min(most, math.ceil(total / BATCH_ROWS)))
+        with nullcontext() if total < BATCH_ROWS else progress(total, "evaluate") as bar:
             judged = judge(
-                folder, task, pairs=numbers, trials=config.composites, workers=workers, shown=config.worst, progress=bar
+                folder,
+                task,
+                pairs=numbers,
+                trials=config.composites,
+                workers=workers,
+                shown=config.worst,
+                max_bad=config.max_bad,
+                progress=bar,
             )
-    refuse_bad(judged, config.max_bad)
+    refuse_bad(judged.problems, config.max_bad)
     if not judged.rows:
         raise GlassegError(f"nothing in {data} could be judged")
-    name = PurePosixPath(data.rstrip("/")).name
+    name = name_of(data)
     found_out = {"model": folder.spec.model_id, "data": name, "command": _command(name, config), **summary(judged)}
     if out:
         write(out, judged, found_out, folder.spec.threshold)
+    click.echo(json.dumps(_json(found_out, judged), indent=1, allow_nan=False) if as_json else table(found_out))
     if config.record:
         record(model, found_out, config.endpoint_url)
-    click.echo(json.dumps(_json(found_out, judged), indent=1, allow_nan=False) if as_json else table(found_out))
 
 
-def _out(config: EvaluateConfig) -> Root | None:
-    """Where the files go. Raises GlassegError when it holds scores already, or can't be written to."""
+def _refuse_unrecordable(model: str, config: EvaluateConfig) -> None:
+    """Raises GlassegError when --record is asked for and the model's folder can't take it."""
+    if not config.record:
+        return
+    if model == modelfolder.PACKAGED:
+        raise GlassegError("--record writes into the model's folder: give that folder instead of packaged")
+    check_writable(open_root(model, endpoint_url=config.endpoint_url))
+
+
+def _out(data: str, config: EvaluateConfig) -> Root | None:
+    """Where the files go. Raises GlassegError when one of their names is taken, or it can't be written to."""
     if not config.out:
         return None
+    refuse_nested(data, config.out)
     out = open_root(config.out, endpoint_url=config.endpoint_url)
-    if out.exists(SCORES_NAME) and not config.overwrite:
-        raise GlassegError(f"{out.uri} already holds scores: choose another place, or add --overwrite")
     check_writable(out)
+    taken = [name for name in (SCORES_NAME, *FILES) if out.exists(name)]
+    if taken and not config.overwrite:
+        raise GlassegError(f"{out.uri} already holds {taken[0]}: choose another place, or add --overwrite")
     return out
 
 
@@ -103,15 +130,27 @@ def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
     return numbers
 
 
-def refuse_bad(judged: Judged, max_bad: int) -> None:
+def _say_doubts(model: ModelFolder, data: str, found: pairs.Found, numbers: Sequence[int]) -> None:
+    """What a reader of the scores should know of the photos `numbers`."""
+    others = sum(pair.kind != "scene" for pair in found.pairs)
+    learnt = sum(found.pairs[number].split == "train" for number in numbers)
+    if numbers and others:
+        say(f"  {others} products and cutouts left out: --composites N judges them on backgrounds")
+    if learnt:
+        say(f"  {learnt} of these {len(numbers)} photos are of the split train: their scores say little of others")
+    elif numbers and model.spec.training.get("data", {}).get("name") == name_of(data):
+        say(f"  {model.spec.model_id} was trained on data of this name: if it is the same, the scores say little")
+
+
+def refuse_bad(problems: Sequence[Problem], max_bad: int) -> None:
     """Name what could not be judged. Raises GlassegError when that is more than `max_bad`."""
-    for problem in judged.problems[:NAMED]:
+    for problem in problems[:NAMED]:
         say(f"  skipped {problem.name}: {problem.reason}")
-    if len(judged.problems) > NAMED:
-        say(f"  … and {len(judged.problems) - NAMED} more")
-    if len(judged.problems) > max_bad:
+    if len(problems) > NAMED:
+        say(f"  … and {len(problems) - NAMED} more")
+    if len(problems) > max_bad:
         raise GlassegError(
-            f"{len(judged.problems)} photos can't be judged, more than --max-bad {max_bad}: mend them, or raise it"
+            f"{len(problems)} photos can't be judged, more than --max-bad {max_bad}: mend them, or raise it"
         )
 
 
@@ -175,10 +214,10 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(judged.rows, schema=SCORES), sink)
     files = {
-        "summary.json": json.dumps(_without_nan(found), indent=1, allow_nan=False).encode(),
-        "worst.png": images.encode(plots.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
-        "random.png": images.encode(plots.judged_sheet(judged.random, "A random choice"), "png", 100),
-        "precision-recall.png": charts.precision_recall_chart(metrics.precision_recall(judged.histogram), threshold),
+        SUMMARY: json.dumps(_without_nan(found), indent=1, allow_nan=False).encode(),
+        WORST: images.encode(plots.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
+        RANDOM: images.encode(plots.judged_sheet(judged.random, "A random choice"), "png", 100),
+        CURVE: charts.precision_recall_chart(metrics.precision_recall(judged.histogram), threshold),
         SCORES_NAME: sink.getvalue(),
     }
     try:
@@ -189,8 +228,13 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
 
 
 def record(model: str, found: dict[str, Any], endpoint_url: str | None) -> None:
-    """Note an evaluation in the model's json, in place of an earlier one by the same command, and renew its card."""
+    """Note an evaluation in the model's json, in place of an earlier one by the same command, and renew its card.
+
+    Raises GlassegError when the folder holds another model by now, or can't be written to.
+    """
     spec = modelfolder.load(model, endpoint_url=endpoint_url).spec
+    if spec.model_id != found["model"]:
+        raise GlassegError(f"{model} has become {spec.model_id} meanwhile: the scores are of {found['model']}")
     entry = {key: found[key] for key in ("command", "photos", "summary", "share_95", "set", "breakdown")}
     entry = _without_nan({"name": found["data"], **entry})
     tests = [test for test in spec.training.get("tests", []) if test["command"] != found["command"]]

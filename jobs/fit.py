@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import tempfile
 import time
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 from glasseg import alphafit, metrics, modelfolder
 from glasseg.config import TrainConfig
 from glasseg.epochs import Epochs
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label
 from glasseg.storage import open_root
@@ -56,7 +58,9 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, row: dict[str, Any], config: TrainConfig) -> bool:
-        """Add an epoch's row; whether it is the best so far."""
+        """Add an epoch's row; whether it is the best so far. Raises GlassegError when it has no loss."""
+        if not (math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])):
+            raise GlassegError(f"the loss is no number any more in epoch {row['epoch']}: lower --learning-rate")
         value = row["val_loss"] if config.monitor == "loss" else -row[f"val_{config.monitor}"]
         better = self.best is None or value < self.best
         self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
@@ -70,13 +74,28 @@ class Progress:
 
 
 def fit(settings: dict[str, Any]) -> None:
-    """Run `settings["course"]` from the last checkpoint, if there is one, to its end."""
+    """Run `settings["course"]` from the last checkpoint, if there is one, to its end.
+
+    Raises GlassegError for what another try would not heal; the board knows then, and later tries end at once.
+    """
+    import ray
+
+    course: Course = settings["course"]
+    if fatal := ray.get(course.board.fatal.remote()):
+        raise GlassegError(fatal)
+    try:
+        _fit(course)
+    except (GlassegError, PhotoError) as error:
+        ray.get(course.board.end.remote(str(error)))
+        raise
+
+
+def _fit(course: Course) -> None:
     import ray.train
 
     from jobs.learner import Learner
     from jobs.loader import Load, stream
 
-    course: Course = settings["course"]
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
     epochs = Epochs(course.samples, course.validation, config.batch, workers, config.seed)
@@ -84,12 +103,14 @@ def fit(settings: dict[str, Any]) -> None:
         config, workers=workers, steps=epochs.training_steps * config.epochs, threads=course.cpus, gpu=course.gpus > 0
     )
     progress = _begin(learner, course)
+    if progress.epoch and worker == 0:
+        course.board.say.remote(f"going on after epoch {progress.epoch}")
     if progress.ended(config):
         return
-    load = Load(course.found, config, epochs, worker, min(course.loader_cpus, 4), course.endpoint_url)
+    load = Load(course.found, config, epochs, worker, course.loader_cpus, course.endpoint_url)
     first, last = progress.epoch * epochs.steps, config.epochs * epochs.steps
     tally = _Tally()
-    for step, batch in stream(load, first=first, last=last, cpus=course.loader_cpus):
+    for step, batch in stream(load, first=first, last=last):
         if not step.validation:
             tally.training += learner.train(*batch)
             tally.trained = time.monotonic()

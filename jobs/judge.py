@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from glasseg import conditions, images, matte, metrics, plots, whitening
-from glasseg.errors import PhotoError
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.layers import MAX_PIXELS
 from glasseg.metrics import PhotoScore
 from glasseg.modelfolder import ModelFolder
@@ -47,13 +47,14 @@ _ROWS: Final = pa.schema(
         pa.field("counts", pa.list_(pa.float64())),
         pa.field("histogram", pa.list_(pa.int64())),
         pa.field("panel", pa.binary()),
+        pa.field("fatal", pa.string()),
     ]
 )
 
 
 @dataclass(frozen=True)
 class Task:
-    """What every judging worker must know; `trials`: what test pictures are made of, and of which kinds."""
+    """What every judging worker must know; `kinds`: of the test pictures, when there are any."""
 
     found: Found
     kinds: tuple[str, ...]
@@ -89,7 +90,10 @@ class Judge:
         self._trials = Trials(task.found, task.endpoint_url, task.kinds) if task.kinds else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        opened = list(self._pool.map(self._open, batch.to_pylist()))
+        try:
+            opened = list(self._pool.map(self._open, batch.to_pylist()))
+        except GlassegError as error:  # out of the worker as a row: Ray would wrap the exception in its own
+            return pa.Table.from_pylist([{"fatal": str(error)}], schema=_ROWS)
         good = [one for one in opened if not isinstance(one, Problem)]
         probabilities = self._segmenter.probabilities([image for *_, image, _ in good])
         rows = list(self._pool.map(self._row, good, probabilities))
@@ -98,17 +102,14 @@ class Judge:
 
     def _open(self, row: dict[str, Any]) -> tuple[str, str, np.ndarray, Label] | Problem:
         """Name, kind, picture and label of one row, or why there is none."""
-        if row["trial"]:
-            assert self._trials is not None
-            name = f"trial {row['number']}"
-        else:
-            pair = self._task.found.pairs[row["number"]]
-            name = pair.photo
+        pair = None if row["trial"] else self._task.found.pairs[row["number"]]
+        name = pair.photo if pair else f"test picture {row['number']}"
         try:
-            if row["trial"] and self._trials:
-                trial = self._trials.make(row["number"])
-                return trial.name, trial.kind, trial.image, trial.label
-            return name, pair.kind, *_labelled(pair, self._task.endpoint_url)
+            if pair:
+                return name, pair.kind, *_labelled(pair, self._task.endpoint_url)
+            assert self._trials is not None
+            trial = self._trials.make(row["number"])
+            return trial.name, trial.kind, trial.image, trial.label
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 
@@ -120,7 +121,7 @@ class Judge:
         scores = {
             key: _null(value) for key, value in {**asdict(metrics.score(alpha, label)), **asdict(measured)}.items()
         }
-        panel = plots.panel(image, label.material, alpha, whitening.compose(image, alpha))
+        panel = plots.panel(image, label, alpha, whitening.compose(image, alpha))
         levels = np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
         return {
             "name": name,
@@ -161,20 +162,26 @@ def judge(
     trials: int = 0,
     workers: int,
     shown: int = 24,
+    max_bad: float = math.inf,
     progress: Any = None,
 ) -> Judged:
     """Judge `model` on the pairs of `task.found` with these numbers and on `trials` test pictures; Ray is connected.
 
-    `shown` panels are kept of the worst photos by strict IoU, and as many of others, evenly over the names.
+    `shown` panels are kept of the worst photos by strict IoU, and as many of others, evenly over the names. Ends early
+    with more than `max_bad` problems. Raises GlassegError when a worker says that the run has to stop.
     """
     todo = [(number, False) for number in pairs] + [(number, True) for number in range(trials)]
     judged, worst, some = Judged(problems=list(task.found.problems)), _Shown(shown), _Shown(shown)
     counts: dict[str, list[float]] = {}
     for row in _stream(model, task, todo, min(workers, math.ceil(len(todo) / BATCH_ROWS))):
+        if row["fatal"]:
+            raise GlassegError(row["fatal"])
         if progress is not None:
             progress.update(1)
         if row["problem"]:
             judged.problems.append(Problem(row["name"], row["problem"]))
+            if len(judged.problems) > max_bad:
+                break
             continue
         counts[row["name"]] = row["counts"]
         judged.histogram += np.array(row["histogram"]).reshape(2, -1)
@@ -236,5 +243,10 @@ def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], wo
             num_gpus=task.gpus,
             ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": LOST_BATCHES},
         )
-    for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield from batch.to_pylist()
+    try:
+        for batch in rows.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+            yield from batch.to_pylist()
+    except ray.exceptions.RayActorError as error:
+        if "creation task" in str(error):  # the model could not be set up: a bug, and its traceback is in the error
+            raise
+        raise GlassegError("the workers keep dying, out of memory perhaps: see why with --verbose") from error

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from glasseg.composites import Sample
-from glasseg.config import TrainConfig
+from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.epochs import Epochs, Step
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
 from glasseg.samples import Samples
 
@@ -30,14 +31,20 @@ class Load:
     config: TrainConfig
     epochs: Epochs
     worker: int
-    threads: int
+    cpus: int
     endpoint_url: str | None
+
+    @property
+    def processes(self) -> int:
+        """Loading processes that share the CPUs."""
+        return math.ceil(self.cpus / THREADS)
 
 
 class Loader:
     """Makes the pictures of steps. Called by Ray Data with step numbers, returns their pictures, one a row.
 
-    Columns: `image` s×s×3, `coverage` and `weight` s×s uint8, `real` bool and `index` int64.
+    Columns: `image` s×s×3, `coverage` and `weight` s×s uint8, `real` bool, `index` int64, and `fatal`, "" or why the
+    pictures could not be made: a row, because Ray would wrap the exception in its own.
     """
 
     def __init__(self, load: Load) -> None:
@@ -46,25 +53,31 @@ class Loader:
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._load = load
         self._samples = Samples(load.found, load.config, load.endpoint_url)
-        self._pool = ThreadPoolExecutor(load.threads)
+        self._pool = ThreadPoolExecutor(math.ceil(load.cpus / load.processes))
+        square = np.zeros((INPUT_SIDE[load.config.preset],) * 2, np.uint8)
+        self._blank = Sample(np.stack([square] * 3, axis=-1), square, square)
 
     def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         steps = [self._load.epochs.step(int(number), self._load.worker) for number in batch["data"]]
         wanted = [(step, int(index)) for step in steps for index in step.indices]
-        samples = list(self._pool.map(self._make, wanted))
+        fatal, samples = "", [self._blank] * len(wanted)
+        try:
+            samples = list(self._pool.map(self._make, wanted))
+        except (GlassegError, PhotoError, ValueError) as error:
+            fatal = str(error)
         parts = {name: np.stack([getattr(s, name) for s in samples]) for name in ("image", "coverage", "weight")}
         real, index = (np.concatenate([getattr(step, name) for step in steps]) for name in ("real", "indices"))
-        return {**parts, "real": real, "index": index}
+        return {**parts, "real": real, "index": index, "fatal": np.array([fatal] * len(wanted))}
 
     def _make(self, wanted: tuple[Step, int]) -> Sample:
         step, index = wanted
         return self._samples.validate(index) if step.validation else self._samples.train(step.epoch, index)
 
 
-def stream(load: Load, *, first: int, last: int, cpus: int) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
+def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
     """Steps `first` to `last` (exclusive) with this worker's image, coverage, weight and real; Ray must be connected.
 
-    `cpus`: of the actors together.
+    Raises GlassegError when a picture can't be made.
     """
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
@@ -80,8 +93,8 @@ def stream(load: Load, *, first: int, last: int, cpus: int) -> Iterator[tuple[St
             Loader,
             fn_constructor_args=(load,),
             batch_size=1,
-            compute=ActorPoolStrategy(size=math.ceil(cpus / THREADS), max_tasks_in_flight_per_actor=2),
-            num_cpus=min(cpus, THREADS),
+            compute=ActorPoolStrategy(size=load.processes, max_tasks_in_flight_per_actor=2),
+            num_cpus=load.cpus / load.processes,
             ray_remote_args_fn=lambda: {"max_restarts": 3, "max_task_retries": 3},
         )
     )
@@ -89,6 +102,8 @@ def stream(load: Load, *, first: int, last: int, cpus: int) -> Iterator[tuple[St
         rows.iter_batches(batch_size=share, batch_format="numpy", prefetch_batches=2)
     )
     for number, batch in zip(range(first, last), batches, strict=True):
+        if fatal := str(batch["fatal"][0]):
+            raise GlassegError(f"a training picture can't be made any more: {fatal}")
         step = load.epochs.step(number, load.worker)
         if not np.array_equal(step.indices, batch["index"]):
             raise RuntimeError(f"step {number} came with samples {batch['index']}, not {step.indices}")

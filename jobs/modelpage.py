@@ -12,7 +12,7 @@ from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
 from glasseg.storage import Root
-from glasseg.trials import KINDS, NATURAL
+from glasseg.trials import kinds_of
 from jobs.evaluate import summary
 from jobs.fit import HISTORY
 from jobs.judge import Judged, Task, judge
@@ -33,6 +33,10 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     say("  judging the best epoch on the validation photos, at full resolution")
     model = modelfolder.load(root.uri, endpoint_url=job.endpoint_url)
     judged = _judged(model, found, job, cpus)
+    for problem in judged.problems:
+        say(f"  not judged: {problem.name}: {problem.reason}")
+    if not judged.rows:
+        raise GlassegError("no validation photo can be judged any more: are they still there?")
     try:
         history = pq.read_table(io.BytesIO(root.read(HISTORY)[0])).to_pylist()
         for name, data in _pictures(judged, history, config.monitor, model.spec.threshold).items():
@@ -52,10 +56,8 @@ def _judged(model: modelfolder.ModelFolder, found: Found, job: TrainJob, cpus: i
     """The validation split judged: photos with their own background as they are, products as test pictures."""
     validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == "validation"]
     scenes = [i for i, pair in validation if pair.kind == "scene"]
-    backdrops = [one.source == NATURAL for one in found.backdrops if one.split == "validation"]
-    there = {"studio": True, "table": not all(backdrops), "natural": any(backdrops)}
     products = len(validation) - len(scenes)
-    kinds = tuple(kind for kind in KINDS if there[kind]) if products else ()
+    kinds = kinds_of(found) if products else ()
     task = Task(Found(found.pairs, found.backdrops), kinds, job.endpoint_url, cpus, job.gpus_per_worker)
     trials = min(TRIALS, len(kinds) * products)
     return judge(model, task, pairs=scenes, trials=trials, workers=job.workers)

@@ -51,12 +51,12 @@ def say_plan(plan: Plan, config: WhitenConfig) -> None:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Bar]:
+def progress(total: int, what: str) -> Iterator[Bar]:
     """A progress bar with photos/s and the time left; plain lines where there is no terminal."""
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        with tqdm(total=total, unit=" photos", desc="whiten", smoothing=0.1, dynamic_ncols=True) as bar:
+        with tqdm(total=total, unit=" photos", desc=what, smoothing=0.1, dynamic_ncols=True) as bar:
             yield bar
     else:
         yield _PlainBar(total)

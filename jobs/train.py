@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from pathlib import PurePosixPath
 from threading import Event, Thread
 from typing import Any, Final
 
@@ -20,22 +19,24 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.samples import Samples
-from glasseg.storage import Bucket, Folder, Root, check_writable, open_root
+from glasseg.storage import Bucket, Folder, Root, check_writable, name_of, open_root
 from jobs import datacheck, modelpage
-from jobs.engine import available_cpus, engine
+from jobs.engine import available_cpus, engine, given_cluster, room
 from jobs.fit import Course, fit
 from jobs.report import say
 
 UNFINISHED: Final = "_training/"
 """Below OUT, what an unfinished run needs to go on. It is gone when the model is done."""
 RUN: Final = UNFINISHED + "run.json"
+EXPIRING: Final = {"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"}
+"""What botocore calls ways to get keys that expire and that Arrow knows as well."""
 MAX_FAILURES: Final = 8
 """Times that a run starts again from its last checkpoint after losing a worker."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a run learns from; `fingerprint` changes with the content of any file."""
+    """What a run learns from; `fingerprint` changes with the content or the role of any file."""
 
     found: Found
     fingerprint: str
@@ -54,13 +55,15 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob) -> None:
         raise GlassegError(f"a batch of {config.batch} can't be shared evenly by {job.workers} workers")
     found = find(data, job)
     check_writable(root)
-    cpus = job.cpus_per_worker or (1 if job.address else max(1, available_cpus() // job.workers))
+    mine = 1 if given_cluster(job.address) else max(1, available_cpus() // job.workers)
+    cpus = job.cpus_per_worker or mine
     say(f"Training {config.preset} on {data}, into {root.uri}")
     with engine(job.address, cpus=job.workers * (cpus + job.loader_cpus) + 1, verbose=job.verbose):
+        _refuse_crowd(cpus, job)
         checked = _checked(found, config, job)
-        about = _about(data, checked, config, start)
+        about = _about(data, checked, config, job, start)
         _begin_or_resume(root, about, overwrite=job.overwrite)
-        root.write(modelpage.SPLIT, splits.as_csv(checked.found))
+        _write(root, modelpage.SPLIT, splits.as_csv(checked.found))
         _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
         modelpage.finish(root, checked.found, config, job, cpus)
     _clear(root)
@@ -73,20 +76,45 @@ def find(data: str, job: TrainJob) -> Found:
     if not job.val:
         return found
     other = pairs.find(job.val, endpoint_url=job.endpoint_url)
+    validating = {f"{p.root}/{p.photo}" for p in other.pairs}  # --val may lie inside of DATA
+    training = [p for p in found.pairs if f"{p.root}/{p.photo}" not in validating]
     return Found(
-        [replace(p, split=split) for split, part in (("train", found), ("validation", other)) for p in part.pairs],
-        [*found.backdrops, *other.backdrops],
+        [
+            *(replace(p, split="train") if p.split in {"", *splits.SPLITS} else p for p in training),
+            *(replace(p, split="validation") for p in other.pairs),
+        ],
+        [*found.backdrops, *(replace(b, split="validation") for b in other.backdrops)],
         [*found.problems, *other.problems],
+        dict(Counter(found.left_out) + Counter(other.left_out)),
     )
+
+
+def _refuse_crowd(cpus: int, job: TrainJob) -> None:
+    """Raises GlassegError when the connected cluster is too small: Ray would wait for ever."""
+    import ray
+
+    has, wanted = ray.cluster_resources().get("CPU", 0), job.workers * (cpus + job.loader_cpus)
+    if room(cpus, job.gpus_per_worker) < job.workers or has < wanted:
+        raise GlassegError(
+            f"the cluster's {has:g} CPUs have no room for {job.workers} workers with {cpus} CPUs, "
+            f"{job.gpus_per_worker} GPUs and {job.loader_cpus} CPUs to load photos: lower --workers or what each takes"
+        )
 
 
 def _checked(found: Found, config: TrainConfig, job: TrainJob) -> Data:
     """What can be used, split; says how much that is."""
-    usable, fingerprint = datacheck.check(found, job.max_bad, endpoint_url=job.endpoint_url)
+    usable, digests = datacheck.check(found, job.max_bad, endpoint_url=job.endpoint_url)
     usable = splits.assign(usable, share=config.validation_share, seed=config.seed)
     for split, kinds in _photos(usable).items():
         say(f"  {split}: " + ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in kinds.items()))
-    return Data(usable, fingerprint)
+    others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in splits.SPLITS)
+    if left_out := {**usable.left_out, **others}:
+        say("  left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
+    if twice := datacheck.on_both_sides(usable, digests):
+        say(
+            f"  {len(twice)} validation photos are trained on too, under other names (first {twice[0]}): scores flatter"
+        )
+    return Data(usable, datacheck.fingerprint(usable, digests))
 
 
 def _photos(found: Found) -> dict[str, dict[str, int]]:
@@ -107,21 +135,22 @@ def _start(config: TrainConfig, job: TrainJob) -> ModelFolder | None:
     return start
 
 
-def _about(data: str, checked: Data, config: TrainConfig, start: ModelFolder | None) -> dict[str, Any]:
+def _about(data: str, checked: Data, config: TrainConfig, job: TrainJob, start: ModelFolder | None) -> dict[str, Any]:
     """What `model.json` records besides the results; no path of this machine."""
     found = checked.found
+    hashed = {"seed": config.seed, "share": config.validation_share, "how": "stable hash of the group"}
     packages = ("glasseg", "tensorflow", "keras", "ray", "numpy", "opencv-python-headless")
     return {
         "recipe": asdict(config),
         "started_from": start.spec.model_id if start else None,
         "data": {
-            "name": PurePosixPath(data.rstrip("/")).name,
+            "name": name_of(data),
             "fingerprint": checked.fingerprint,
             "photos": _photos(found),
             "backgrounds": dict(Counter(b.split for b in found.backdrops)),
             "skipped": len(found.problems),
         },
-        "split": {"seed": config.seed, "share": config.validation_share, "how": "stable hash of the group"},
+        "split": {"how": "--val"} if job.val else hashed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
 
@@ -150,7 +179,14 @@ def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> N
         return
     _clear(root)
     root.delete(modelfolder.SPEC_NAME)
-    root.write(RUN, json.dumps(mine, indent=2).encode())
+    _write(root, RUN, json.dumps(mine, indent=2).encode())
+
+
+def _write(root: Root, name: str, data: bytes) -> None:
+    try:
+        root.write(name, data)
+    except PhotoError as error:
+        raise GlassegError(f"can't write to {root.uri}: {error}") from error
 
 
 def _noted(root: Root) -> dict[str, Any] | None:
@@ -164,7 +200,8 @@ def _noted(root: Root) -> dict[str, Any] | None:
 
 
 def _clear(root: Root) -> None:
-    """Delete what only an unfinished run needs."""
+    """Delete what only an unfinished run needs; first what says that there is one."""
+    root.delete(RUN)
     if isinstance(root, Folder):
         shutil.rmtree(root.path / UNFINISHED, ignore_errors=True)
         for emptied in ("_glasseg/tmp", "_glasseg"):  # left by whole-or-not writes
@@ -176,7 +213,8 @@ def _clear(root: Root) -> None:
 
 
 def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course: Any) -> None:
-    """One Ray Train run of `fit`; `course`: the rest of its `Course`. Raises the GlassegError that a worker raised."""
+    """One Ray Train run of `fit`; `course`: the rest of its `Course`. Raises GlassegError when a worker gave up."""
+    import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.tensorflow import TensorflowTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
@@ -215,28 +253,20 @@ def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course:
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
             ),
         )
+        # Ray's own handler ends a run that Ctrl-C stopped with exit code 0, and stays when training is over
+        trainer._register_sigint_handler = lambda controller: None
         try:
             trainer.fit()
         except TrainingFailedError as error:
-            raise _told(error) from error
-
-
-def _told(error: Any) -> Exception:
-    """The GlassegError that a worker raised, else the failure itself."""
-    for cause in getattr(error, "worker_failures", {}).values():
-        told = getattr(cause, "cause", cause)
-        if isinstance(told, GlassegError):
-            return told
-    failure: Exception = error
-    return failure
+            if fatal := ray.get(board.fatal.remote()):
+                raise GlassegError(fatal) from error
+            raise
 
 
 def _ray_storage(root: Root) -> tuple[Any, str]:
     """The filesystem (None: Ray's own choice) and the path below which Ray Train keeps its checkpoints."""
     if not isinstance(root, Bucket):
         return None, str(root.path / UNFINISHED)
-    import os
-
     import boto3
     from pyarrow.fs import S3FileSystem
 
@@ -245,15 +275,12 @@ def _ray_storage(root: Root) -> tuple[Any, str]:
     if credentials is None:
         raise GlassegError(f"no credentials for {root.uri}: set AWS_ACCESS_KEY_ID or a profile")
     key = credentials.get_frozen_credentials()
-    endpoint = root.endpoint_url or os.environ.get("AWS_ENDPOINT_URL")
-    scheme, _, host = (endpoint or "").partition("://")
-    filesystem = S3FileSystem(
-        access_key=key.access_key,
-        secret_key=key.secret_key,
-        session_token=key.token,
-        region=session.region_name,
-        **({"endpoint_override": host.rstrip("/"), "scheme": scheme} if endpoint else {}),
-    )
+    # a role's keys end within hours: Arrow looks for those itself, and renews them
+    lasting = credentials.method not in EXPIRING
+    keys = {"access_key": key.access_key, "secret_key": key.secret_key, "session_token": key.token} if lasting else {}
+    scheme, _, host = root.endpoint().partition("://")
+    server = {} if ".amazonaws." in host else {"endpoint_override": host.rstrip("/"), "scheme": scheme}
+    filesystem = S3FileSystem(region=session.region_name, **keys, **server)
     return filesystem, f"{root.bucket}/{root.prefix}/{UNFINISHED}".replace("//", "/").rstrip("/")
 
 
@@ -286,10 +313,17 @@ def _board() -> Iterator[Any]:
 
 
 class _Board:
-    """Lines in the order in which they came."""
+    """Lines in the order in which they came, and what ended the run: "", or what no other try would heal."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._fatal = ""
+
+    def end(self, fatal: str) -> None:
+        self._fatal = self._fatal or fatal
+
+    def fatal(self) -> str:
+        return self._fatal
 
     def say(self, line: str) -> None:
         self._lines.append(line)

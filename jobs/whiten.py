@@ -24,7 +24,7 @@ from glasseg.keys import printable
 from glasseg.modelfolder import ModelFolder
 from glasseg.storage import Root
 from jobs import report, rescue
-from jobs.engine import available_cpus, engine
+from jobs.engine import available_cpus, engine, room
 from jobs.ledger import Ledger
 from jobs.worker import PENDING, Order, Whitener
 
@@ -122,7 +122,7 @@ def _work(plan: Plan, config: WhitenConfig, ledger: Ledger) -> None:
     work = _refuse_names(plan, ledger)
     try:
         report.say("Starting Ray and the workers …")
-        with _engine(config), report.progress(len(work)) as bar:
+        with _engine(config), report.progress(len(work), "whiten") as bar:
             manifest.claim(plan.order.destination, plan.order.run_id, [p.photo.output for p in work])
             for rows in stream(plan.order, plan.model, work, config):
                 ledger.add(rows)
@@ -171,8 +171,8 @@ def stream(
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.max_errored_blocks = LOST_BATCHES  # those photos are redone one by one
-    room = _room(config)
-    workers = config.workers or min(room, math.ceil(len(work) / BATCH_ROWS))  # a worker takes seconds to start
+    most = room(config.cpus_per_worker, config.gpus_per_worker)
+    workers = config.workers or min(most, math.ceil(len(work) / BATCH_ROWS))  # a worker takes seconds to start
     # few photos: smaller tasks, so that every worker gets some; whole network batches all the same
     rows = min(BATCH_ROWS, max(8, math.ceil(len(work) / workers / 8) * 8))
     with warnings.catch_warnings():
@@ -204,21 +204,6 @@ def _checked(rows: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     for row in rows:
         if row["fatal"] is not None:
             raise GlassegError(row["fatal"])
-
-
-def _room(config: WhitenConfig) -> int:
-    """How many workers the cluster has CPUs and GPUs for. Raises GlassegError for none: the run would wait for ever."""
-    import ray
-
-    has = ray.cluster_resources()
-    wants = {"CPU": config.cpus_per_worker, "GPU": config.gpus_per_worker}
-    room = min(int(has.get(kind, 0) // amount) for kind, amount in wants.items() if amount)
-    if room < 1:
-        raise GlassegError(
-            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, one worker wants "
-            f"{wants['CPU']} and {wants['GPU']:g}: lower --cpus-per-worker or --gpus-per-worker"
-        )
-    return room
 
 
 def _rows(work: Sequence[Pending]) -> Iterator[dict[str, Any]]:

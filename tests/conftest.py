@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,8 @@ import pytest
 
 hypothesis.settings.register_profile("glasseg", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("glasseg")
+# a background job of a shell starts with Ctrl-C ignored, and so would the commands that tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BUCKET = "photos"
 SECOND_BUCKET = "white"

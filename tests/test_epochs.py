@@ -49,7 +49,6 @@ def test_validation_follows_training_in_its_own_order_and_ends_the_epoch() -> No
     plan = Epochs(samples=5, validation=3, batch=2, workers=1, seed=0)
     steps = [plan.step(number, 0) for number in range(plan.steps)]
     assert [step.validation for step in steps] == [False, False, False, True, True]
-    assert [step.first for step in steps] == [True, False, False, True, False]
     assert [step.last for step in steps] == [False, False, True, False, True]
     assert [step.indices.tolist() for step in steps[3:]] == [[0, 1], [2, 0]]
     assert steps[4].real.tolist() == [True, False]

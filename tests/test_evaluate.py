@@ -122,6 +122,57 @@ def test_what_can_not_be_judged_is_skipped_and_too_much_of_it_stops(
     assert "3 photos can't be judged, more than --max-bad 2" in stopped
 
 
+def test_the_set_has_a_name_also_when_it_is_the_current_folder(
+    data: Path, untrained_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data / "real")
+    found = json.loads(evaluate(untrained_folder, ".", "--json"))
+    assert found["data"] == "real" and found["command"] == "glasseg evaluate MODEL real"
+
+
+def test_test_pictures_are_of_the_kinds_that_there_are_backgrounds_for(
+    data: Path, untrained_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "some"
+    shutil.copytree(data, folder)
+    rows = [row for row in (folder / "index.csv").read_text().splitlines() if not row.startswith("natural")]
+    (folder / "index.csv").write_text("\n".join(rows))
+    found = json.loads(evaluate(untrained_folder, folder, "--composites", 4, "--json"))
+    assert {row["kind"] for row in found["photos_judged"]} == {"studio", "table"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (("--composites", 4, "--split", "test"), "leave out --split"),
+        (("--gpus-per-worker", 8), "one worker wants 1 and 8"),
+        (("--cpus-per-worker", 640), "one worker wants 640"),
+    ],
+)
+def test_what_contradicts_or_fits_nowhere_is_refused(
+    asked: tuple[object, ...], said: str, data: Path, untrained_folder: Path
+) -> None:
+    assert said in evaluate(untrained_folder, data, *asked, code=1)
+
+
+def test_scores_do_not_land_among_the_photos_or_over_other_files(
+    data: Path, untrained_folder: Path, tmp_path: Path
+) -> None:
+    assert "inside it or around it" in evaluate(untrained_folder, data, "--out", data / "judged", code=1)
+    (tmp_path / "worst.png").write_bytes(b"of a training run")
+    assert "already holds worst.png" in evaluate(untrained_folder, data / "real", "--out", tmp_path, code=1)
+
+
+def test_a_reader_is_told_what_is_left_out_and_what_was_trained_on(data: Path, untrained_folder: Path) -> None:
+    result = CliRunner().invoke(cli, ["evaluate", str(untrained_folder), str(data)])
+    assert "5 products and cutouts left out" in result.stderr
+    assert "1 of these 5 photos are of the split train" in result.stderr
+
+
+def test_data_without_products_is_refused_before_a_worker_looks(data: Path, untrained_folder: Path) -> None:
+    assert "no product or cutout" in evaluate(untrained_folder, data / "real", "--composites", 4, code=1)
+
+
 def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(untrained_folder, model)

@@ -99,3 +99,17 @@ def test_a_broken_photo_is_a_photo_error_and_a_broken_mask_a_value_error() -> No
 def test_what_is_no_cutout_says_why(data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         layers.read_cutout(data)
+
+
+def test_what_a_product_mask_does_not_score_is_no_part_of_the_layer() -> None:
+    photo, mask = np.full((60, 90, 3), 255, np.uint8), np.zeros((60, 90), np.uint8)
+    photo[20:40, 20:50], mask[20:40, 20:50] = 30, 255
+    photo[20:40, 50:60], mask[20:40, 50:60] = (200, 0, 0), 64  # a tag beside the glasses
+    layer = layers.read_product(png(photo), png(mask))
+    assert (layer.photo[..., 0] == layer.photo[..., 2]).all()
+
+
+@pytest.mark.parametrize("shape", [(2, 2, 3), (1, 700, 3), (4000, 3, 3)])
+def test_dividers_and_tracking_pixels_are_no_backdrops(shape: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="pixels are too"):
+        layers.read_backdrop(png(np.zeros(shape, np.uint8)), 640)

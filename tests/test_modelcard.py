@@ -69,3 +69,8 @@ def test_a_card_is_renewed_without_touching_the_model(untrained_folder: Path, tm
     renewed = modelcard.renew(str(tmp_path), {"notes": ["New."]})
     assert renewed.model_id == before == modelfolder.load(str(tmp_path)).spec.model_id
     assert "New." in (tmp_path / modelcard.CARD_NAME).read_text(encoding="utf-8")
+
+
+def test_a_card_says_that_validation_photos_were_given_apart() -> None:
+    card = modelcard.card(spec(**{**TRAINING, "split": {"how": "--val"}}))
+    assert "given apart, by `--val`" in card and "seed" not in card

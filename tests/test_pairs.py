@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import struct
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -64,6 +67,23 @@ def test_black_and_white_mean_the_same_in_both_kinds() -> None:
 def test_a_colour_file_of_grey_values_is_read_as_well() -> None:
     label = read_label(encoded(np.dstack([np.uint8([[255, 128, 64, 0]])] * 3)))
     assert (label.material.sum(), label.opening.sum(), label.ignored.sum()) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("levels", [np.uint8, np.uint16])
+def test_what_is_transparent_is_background(levels: type[np.generic]) -> None:
+    """A white shape on nothing, as design tools export it."""
+    most = np.iinfo(levels).max
+    picture = np.full((4, 4, 4), most, levels)
+    picture[:2, :, 3] = 0
+    assert (read_label(encoded(picture)).material == (np.arange(4) >= 2)[:, None]).all()
+
+
+def test_a_mask_that_claims_more_pixels_than_can_be_is_refused() -> None:
+    data = bytearray(encoded(np.zeros((4, 4), np.uint8)))
+    data[16:24] = struct.pack(">II", 2**16, 2**16)
+    data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+    with pytest.raises(ValueError, match="mask"):
+        read_label(bytes(data))
 
 
 @pytest.mark.parametrize("data", [b"", b"no picture"])
@@ -254,7 +274,34 @@ def test_photos_that_no_training_looks_at_need_no_mask(new_uri: Callable[[], str
     text = "file,kind,split\na.jpg,real,test\nb.jpg,catalog photo,look\nc.jpg,scene,train\n"
     found = find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", "c.jpg", index=text))
     assert [(p.photo, p.kind) for p in found.pairs] == [("a.jpg", "scene")]
-    assert found.problems == [Problem("c.jpg", "has no mask")]
+    assert found.problems == [Problem("c.jpg", "has no mask", "train")]
+
+
+def test_what_is_left_out_is_counted(new_uri: Callable[[], str]) -> None:
+    text = "image,kind\na.jpg,scene\nb.jpg,lifestyle\nc.jpg,Lifestyle\n"
+    assert find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", index=text)).left_out == {"of kind lifestyle": 2}
+    uri = place(new_uri(), "images/a.jpg", "masks/a.png", "extra/b.jpg", "extra/b_mask.png")
+    assert find(uri).left_out == {"not in images/": 1}
+
+
+def test_the_usual_words_for_a_split_are_understood(new_uri: Callable[[], str]) -> None:
+    text = "image,split\na.jpg,Val\nb.jpg,training\nc.jpg,test\n"
+    files = [f"{name}{end}" for name in "abc" for end in (".jpg", "_mask.png")]
+    found = find(place(new_uri(), *files, index=text))
+    assert [pair.split for pair in found.pairs] == ["validation", "train", "test"]
+
+
+def test_names_that_are_no_utf8_are_problems(tmp_path: Path) -> None:
+    name = os.fsdecode(b"brille-\xe9")
+    place(str(tmp_path), "a.jpg", "a_mask.png")
+    try:
+        for end in (".jpg", "_mask.png"):
+            (tmp_path / f"{name}{end}").write_bytes(b"x")
+    except OSError:
+        pytest.skip("this disk takes only UTF-8 names")
+    found = find(str(tmp_path))
+    assert [pair.photo for pair in found.pairs] == ["a.jpg"]
+    assert [problem.name for problem in found.problems] == ["brille-\\xe9.jpg"]
 
 
 def test_cutouts_and_backgrounds_come_from_places_of_their_own(new_uri: Callable[[], str]) -> None:

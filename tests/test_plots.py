@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from glasseg import plots
+from glasseg.masks import Label
 from glasseg.plots import THUMB, contact_sheet
 
 RED, WHITE = (200, 30, 30), (255, 255, 255)
@@ -111,7 +112,8 @@ def test_a_panel_shows_what_was_missed_and_what_is_surplus() -> None:
     material[20:60, 20:60] = True
     alpha = np.zeros((90, 120), np.uint8)
     alpha[20:60, 40:80] = 255
-    panel = plots.panel(image, material, alpha, np.full_like(image, 255))
+    nothing = np.zeros_like(material)
+    panel = plots.panel(image, Label(material, nothing, nothing), alpha, np.full_like(image, 255))
     height, width = plots.THUMB
     assert panel.shape[0] == height and panel.shape[1] > 4 * width
     third = panel[:, 2 * width : 3 * width + 16].astype(int)

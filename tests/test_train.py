@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from glasseg import modelfolder
+from glasseg.config import TrainConfig, TrainJob
 from glasseg.drawing import draw_photo
+from glasseg.errors import GlassegError
+from glasseg.pairs import Backdrop, Found, Pair
 from glasseg.storage import open_root
+from jobs import datacheck
+from jobs.fit import Progress
+from jobs.train import find
 
 SIZE = (160, 200)
 QUICK = ["--batch", "4", "--validation-share", "0.3"]
@@ -148,19 +157,78 @@ def test_an_unfinished_run_on_other_data_or_with_another_recipe_is_not_gone_on_w
     _begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=True)
 
 
-def test_patience_ends_a_run_and_the_best_epoch_counts() -> None:
-    from glasseg.config import TrainConfig
-    from jobs.fit import Progress
+def test_photos_that_validate_are_not_trained_on_too(data: Path, tmp_path: Path) -> None:
+    """--val inside of DATA: the photos in it are found twice."""
+    shutil.copytree(data, tmp_path / "labelled")
+    (tmp_path / "labelled/val").mkdir()
+    for path in (tmp_path / "labelled").glob("a 1*"):
+        path.rename(path.parent / "val" / path.name)
+    found = find(str(tmp_path / "labelled"), TrainJob(val=str(tmp_path / "labelled/val")))
+    names = {s: {Path(p.photo).name for p in found.pairs if p.split == s} for s in ("train", "validation")}
+    assert names["validation"] == {"a 1.jpg", *(f"a {i}.jpg" for i in range(10, 14))}
+    assert names["train"] and not names["train"] & names["validation"]
 
+
+def test_a_photo_that_a_list_calls_test_is_not_trained_on_beside_a_val(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "labelled"
+    shutil.copytree(data, folder)
+    (folder / "index.csv").write_text("image,split\na 0.jpg,test\na 1.jpg,\n")
+    found = find(str(folder), TrainJob(val=str(data)))
+    assert {p.photo: p.split for p in found.pairs[:2]} == {"a 0.jpg": "test", "a 1.jpg": "train"}
+
+
+def test_the_fingerprint_knows_content_and_role_of_every_photo() -> None:
+    pair, scene = Pair("/r", "a.jpg", "a_mask.png", "scene", "a.jpg", "train"), Backdrop("/r", "b.jpg", "train")
+    found, digests = Found([pair], [scene]), ["1", "2"]
+    others = [replace(pair, split="validation"), replace(pair, kind="product"), replace(pair, group="g")]
+    prints = {datacheck.fingerprint(Found([one], [scene]), digests) for one in [pair, *others]}
+    prints |= {datacheck.fingerprint(found, ["3", "2"]), datacheck.fingerprint(found, ["1", "3"])}
+    assert len(prints) == 6
+    assert datacheck.fingerprint(replace(found, pairs=[replace(pair, root="/moved")]), digests) in prints
+
+
+def test_copies_on_both_sides_are_found() -> None:
+    pairs = [Pair("/r", f"{i}.jpg", "m.png", "scene", f"{i}.jpg", s) for i, s in enumerate(("train", "validation") * 2)]
+    assert datacheck.on_both_sides(Found(pairs, [Backdrop("/r", "b.jpg", "train")]), ["x", "x", "y", "z", "b"]) == [
+        "1.jpg"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_run_that_no_second_try_would_heal_ends_in_one_line(data: Path, tmp_path: Path) -> None:
+    """A worker finds out: the name of its history is taken by a folder."""
+    (tmp_path / "out/history.parquet").mkdir(parents=True)
+    done = train(data, tmp_path / "out", "--preset", "baseline", "--epochs", "2")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "history.parquet" in done.stderr.splitlines()[-1]
+    assert done.stderr.count("epoch 1/2") == 0
+
+
+def test_gpus_that_are_not_there_are_refused_instead_of_waited_for(data: Path, tmp_path: Path) -> None:
+    done = train(data, tmp_path / "out", "--gpus-per-worker", "1")
+    assert done.returncode == 1 and "one worker wants" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("name", ["loss", "val_loss"])
+def test_a_loss_that_is_no_number_ends_the_run(name: str) -> None:
+    row = {"epoch": 3, "loss": 0.5, "val_loss": 0.5, "val_photo_iou": 0.5, name: math.nan}
+    with pytest.raises(GlassegError, match="epoch 3: lower --learning-rate"):
+        Progress().take(row, TrainConfig())
+
+
+def test_patience_ends_a_run_and_the_best_epoch_counts() -> None:
     config = TrainConfig(epochs=9, patience=2, monitor="loss")
     progress = Progress()
     better = []
     for loss in (1.0, 0.5, 0.7, 0.6):
         assert not progress.ended(config)
-        better.append(progress.take({"val_loss": loss, "val_photo_iou": 0.0}, config))
+        better.append(progress.take({"loss": 1.0, "val_loss": loss, "val_photo_iou": 0.0}, config))
     assert better == [True, True, False, False] and progress.ended(config)
     by_iou = Progress()
-    assert [by_iou.take({"val_photo_iou": iou}, TrainConfig()) for iou in (0.2, 0.1, 0.3)] == [True, False, True]
+    assert [
+        by_iou.take({"loss": 1.0, "val_loss": 1.0, "val_photo_iou": iou}, TrainConfig()) for iou in (0.2, 0.1, 0.3)
+    ] == [True, False, True]
 
 
 def descendants(pid: int) -> dict[int, str]:
@@ -229,7 +297,7 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
     again = train(data, out, *options)
     assert again.returncode == 0, again.stderr
-    assert "going on with the unfinished run" in again.stderr and "epoch 1/3" not in again.stderr
+    assert "going on after epoch" in again.stderr and "epoch 1/3" not in again.stderr
     rows = history(out)
     assert [row["epoch"] for row in rows] == [1, 2, 3] and rows[: len(first)] == first
     assert {path.name for path in out.iterdir()} == FILES
