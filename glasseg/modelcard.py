@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import SPEC_NAME, ModelSpec, load
-from glasseg.storage import open_root
+from glasseg.storage import open_root, tidy
 
 CARD_NAME: Final = "MODEL_CARD.md"
 
@@ -63,6 +63,7 @@ def renew(uri: str, training: dict[str, Any], *, endpoint_url: str | None = None
     try:
         root.write(SPEC_NAME, (json.dumps(asdict(spec), indent=2) + "\n").encode())
         root.write(CARD_NAME, card(spec).encode())
+        tidy(root)
     except PhotoError as error:
         raise GlassegError(f"can't write to {uri}: {error}") from error
     return spec

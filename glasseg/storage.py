@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import stat
 import uuid
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from glasseg.bucket import Bucket
@@ -26,6 +27,7 @@ __all__ = [
     "open_root",
     "open_source",
     "refuse_nested",
+    "tidy",
     "unsafe_reason",
 ]
 
@@ -103,6 +105,14 @@ def check_writable(root: Root) -> None:
         root.delete(key)
     except PhotoError as error:
         raise GlassegError(f"can't write to {root.uri}: {error}") from error
+
+
+def tidy(root: Root) -> None:
+    """Remove the folders that whole-or-not writes left empty; on S3 there are none."""
+    if isinstance(root, Folder):
+        for emptied in (root.path / TMP_PREFIX, (root.path / TMP_PREFIX).parent):
+            with suppress(OSError):
+                emptied.rmdir()
 
 
 def refuse_nested(source_uri: str, destination_uri: str) -> None:

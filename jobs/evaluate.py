@@ -22,7 +22,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.metrics import PhotoScore
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Problem
-from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested
+from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
 from jobs.engine import available_cpus, engine, room
 from jobs.judge import BATCH_ROWS, SCORES, Judged, Task, judge
@@ -223,6 +223,7 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
     try:
         for name, data in files.items():
             out.write(name, data)
+        tidy(out)
     except PhotoError as error:
         raise GlassegError(f"can't write to {out.uri}: {error}") from error
 

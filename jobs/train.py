@@ -7,7 +7,7 @@ import platform
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from threading import Event, Thread
@@ -19,7 +19,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.samples import Samples
-from glasseg.storage import Bucket, Folder, Root, check_writable, name_of, open_root
+from glasseg.storage import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
 from jobs import datacheck, modelpage
 from jobs.engine import available_cpus, engine, given_cluster, room
 from jobs.fit import Course, fit
@@ -204,9 +204,7 @@ def _clear(root: Root) -> None:
     root.delete(RUN)
     if isinstance(root, Folder):
         shutil.rmtree(root.path / UNFINISHED, ignore_errors=True)
-        for emptied in ("_glasseg/tmp", "_glasseg"):  # left by whole-or-not writes
-            with suppress(OSError):
-                (root.path / emptied).rmdir()
+        tidy(root)
         return
     for entry in list(root.list(UNFINISHED)):
         root.delete(entry.key)

@@ -74,6 +74,7 @@ def test_data_and_scores_may_lie_anywhere(new_uri: Callable[[], str], untrained_
 
 def test_every_photo_has_a_row_with_its_conditions(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
     evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")
+    assert not (tmp_path / "out/_glasseg").exists()
     table = pq.read_table(tmp_path / "out/scores.parquet")
     assert table.schema.equals(SCORES)
     rows = table.to_pylist()
@@ -179,6 +180,7 @@ def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Pat
     before = modelfolder.load(str(model)).spec.model_id
     for _ in range(2):  # the second replaces the first
         evaluate(model, data / "real", "--record")
+    assert not (model / "_glasseg").exists()
     spec = modelfolder.load(str(model)).spec
     assert spec.model_id == before
     [test] = spec.training["tests"]
