@@ -14,6 +14,7 @@ from glasseg.backdrops import KINDS
 from glasseg.composites import Sample, composite
 from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.drawing import draw_photo
+from glasseg.errors import PhotoError
 from glasseg.layers import Layer, Scene
 from glasseg.pairs import Backdrop, Found, Pair
 from glasseg.storage import Root, open_root
@@ -35,11 +36,12 @@ class Photos:
 
     def _labelled(self, pair: Pair) -> Layer | Scene:
         root: Root = self._root(pair.root)
-        photo = root.read(pair.photo)[0]
-        if pair.mask is None:
-            return layers.read_cutout(photo, SIDE)
         read = layers.read_product if pair.kind == "product" else layers.read_scene
-        return read(photo, root.read(pair.mask)[0], SIDE)
+        try:
+            photo = root.read(pair.photo)[0]
+            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else layers.read_cutout(photo, SIDE)
+        except (PhotoError, ValueError) as error:
+            raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
         return layers.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)

@@ -25,10 +25,16 @@ def assign(found: Found, *, share: float, seed: int) -> Found:
     """`found` with every undecided split decided: about a `share` (0 to 1) of the groups validates.
 
     A group goes where its decided photos are, otherwise by its hash, so that a photo stays on its side when others come
-    or go; backdrops go by their keys. Raises GlassegError when a group stands on both sides, or a side is empty.
+    or go; backdrops go by their keys. Of a few groups that would all be trained on, the one next to the line validates.
+    Raises GlassegError when a group stands on both sides, or a side is empty.
     """
     decided = _decided(found.pairs)
-    pairs = [replace(p, split=p.split or decided.get(_product(p)) or _side(p.group, share, seed)) for p in found.pairs]
+    groups = {_product(p): p.group for p in found.pairs if not p.split and _product(p) not in decided}
+    sides = {product: _side(group, share, seed) for product, group in groups.items()}
+    if share and len(groups) > 1 and "validation" not in {*decided.values(), *sides.values()}:
+        sides[min(groups, key=lambda product: _place(groups[product], seed))] = "validation"
+    sides |= decided
+    pairs = [replace(p, split=p.split or sides[_product(p)]) for p in found.pairs]
     backdrops = [replace(b, split=b.split or _side(b.photo, share, seed)) for b in found.backdrops]
     empty = next((split for split in SPLITS if not any(p.split == split for p in pairs)), None)
     if empty:
@@ -59,8 +65,13 @@ def _product(pair: Pair) -> _Product:
 
 
 def _side(name: str, share: float, seed: int) -> str:
+    return "validation" if _place(name, seed) < share else "train"
+
+
+def _place(name: str, seed: int) -> float:
+    """Where a name stands for ever, evenly in [0, 1)."""
     digest = hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
-    return "validation" if int.from_bytes(digest[:8], "big") < share * 2**64 else "train"
+    return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _decided(pairs: Iterable[Pair]) -> Mapping[_Product, str]:

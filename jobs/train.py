@@ -294,7 +294,10 @@ def _board() -> Iterator[Any]:
         shown = 0
         while True:
             last = ended.wait(1)  # before asking, so that the last lines are shown too
-            lines = ray.get(board.since.remote(shown))
+            try:
+                lines = ray.get(board.since.remote(shown))
+            except ray.exceptions.RayError:  # the run was interrupted, and Ray is on its way out
+                return
             for line in lines:
                 say(f"  {line}")
             shown += len(lines)

@@ -93,6 +93,15 @@ def test_a_group_on_both_sides_is_refused() -> None:
         splits.assign(Found([pair("a", "g", "validation"), pair("b", "g", "train")]), share=0.5, seed=1)
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_few_photos_are_enough(seed: int) -> None:
+    """Ten percent of three groups would often be none; which one validates does not depend on their order."""
+    pairs = [pair(name, name, "") for name in "abc"]
+    sides = {p.photo: p.split for p in splits.assign(Found(pairs), share=0.1, seed=seed).pairs}
+    assert sorted(sides.values()) in (["train", "train", "validation"], ["train", "validation", "validation"])
+    assert {p.photo: p.split for p in splits.assign(Found(pairs[::-1]), share=0.1, seed=seed).pairs} == sides
+
+
 @pytest.mark.parametrize("split", ["train", "validation"])
 def test_an_empty_side_says_what_to_do(split: str) -> None:
     with pytest.raises(GlassegError, match=r"no photo for the split .*--val"):
