@@ -29,12 +29,16 @@ MAX_SIDE: Final = 2000
 
 @dataclass(frozen=True)
 class Trial:
-    """One test picture: `image` H×W×3 uint8 RGB and its label of the same size."""
+    """One test picture: `image` H×W×3 uint8 RGB, its label of the same size, and the same glasses shot on white.
+
+    `original`: H×W×3 uint8, under the same light and without the camera's noise; what a perfect cut-out would give.
+    """
 
     name: str
     kind: str
     image: np.ndarray
     label: Label
+    original: np.ndarray
 
 
 def kinds_of(found: Found) -> tuple[str, ...]:
@@ -77,11 +81,13 @@ class Trials:
         photo, coverage, opening = _placed(layer, rng)
         size = coverage.shape
         backdrop = self._backdrop(kind, size, rng).astype(np.float32) * (1 - _shadow(coverage, rng))
-        alpha = coverage[..., None].astype(np.float32) / 255
-        image = _lit(photo - (1 - alpha) * (255 - backdrop), rng)
+        through = 1 - coverage[..., None].astype(np.float32) / 255
+        light = rng.uniform(0.75, 1.1) * rng.uniform(0.96, 1.04, 3)
+        image = _taken((photo - through * (255 - backdrop)) * light, rng)
+        original = np.clip((photo - 255 * through) * light + 255 * through, 0, 255)
         material = coverage >= 128
         label = Label(material, (opening >= 128) & ~material, np.zeros(size, bool))
-        return Trial(f"{kind}-{number:04}", kind, image, label)
+        return Trial(f"{kind}-{number:04}", kind, image, label, np.rint(original).astype(np.uint8))
 
     def _layer(self, pair: Pair) -> Layer:
         root = open_root(pair.root, endpoint_url=self._endpoint_url)
@@ -142,9 +148,9 @@ def _shadow(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return blurred[..., None].astype(np.float32) * np.float32(rng.uniform(0, 0.5) / 255)
 
 
-def _lit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture, H×W×3 float, under another light, with a camera's noise and JPEG; uint8."""
-    image = image * rng.uniform(0.75, 1.1) * rng.uniform(0.96, 1.04, 3) + rng.normal(0, rng.uniform(0, 4), image.shape)
+def _taken(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture, H×W×3 float, with a camera's noise and JPEG; uint8."""
+    image = image + rng.normal(0, rng.uniform(0, 4), image.shape)
     bgr = np.clip(image, 0, 255).astype(np.uint8)[..., ::-1]
     data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))])[1]
     return cv2.cvtColor(cv2.imdecode(data, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)

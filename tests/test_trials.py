@@ -63,6 +63,15 @@ def test_openings_are_labelled_and_let_the_backdrop_through(found: Found) -> Non
     assert inside[1] > inside[0] + 30  # green, not white
 
 
+def test_the_original_is_the_same_glasses_on_white_without_noise(found: Found) -> None:
+    for number in range(3):
+        trial = Trials(found).make(number)
+        inside = cv2.erode(trial.label.material.astype(np.uint8), np.ones((9, 9))) > 0
+        outside = cv2.dilate(trial.label.material.astype(np.uint8), np.ones((9, 9))) == 0
+        assert (trial.original[outside] == 255).all()
+        assert np.abs(trial.original[inside].mean(axis=0) - trial.image[inside].mean(axis=0)).max() < 3
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
