@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from glasseg.encoder import output_name
 from glasseg.errors import GlassegError
-from glasseg.images import PHOTO_EXTENSIONS, output_name
+from glasseg.images import PHOTO_EXTENSIONS
 from glasseg.keys import printable
 from glasseg.storage import Entry, Root
 
@@ -52,15 +53,15 @@ def _is_ours(key: str) -> bool:
     return OURS.rstrip("/") in key.split("/")[:-1]
 
 
-def photos(entries: Iterable[Entry], format: str) -> tuple[list[Photo], int]:
-    """The photos of a listing with their output keys, and how many other files there are.
+def photos(entries: Iterable[Entry], format: str, transparent: bool = False) -> tuple[list[Photo], int]:
+    """The photos of a listing with their output keys, and how many other files there are; see `output_name`.
 
     Raises GlassegError when two photos would land on one output.
     """
     found, others = [], 0
     for entry in entries:
         if is_photo(entry.key):
-            found.append(Photo(entry, output_name(entry.key, format)))
+            found.append(Photo(entry, output_name(entry.key, format, transparent)))
         else:
             others += not _is_ours(entry.key)
     refuse_collisions(found)

@@ -6,8 +6,19 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Raised by hand when the same options give other pixels."""
+
+LENSES = ("white", "keep")
+SHADOWS = ("none", "soft")
+MARKETPLACES = ("amazon", "google", "zalando", "ebay")
+"""Those whose rules `glasseg.marketplaces` knows; each has a column `check_NAME` in the manifest."""
+
+_CHANGES_OUTPUT = (
+    *("mask", "format", "quality", "background", "lenses", "shadow"),
+    *("frame", "fill", "size", "straighten", "max_upscale"),
+)
+"""Options of `glasseg whiten` that a picture depends on; a check only judges it."""
 
 INPUT_SIDE = {"baseline": 256, "compact": 512}
 """The presets of the network, with the side of their square input in pixels."""
@@ -21,6 +32,16 @@ class WhitenConfig:
     mask: bool = False
     format: str = "keep"
     quality: int = 95
+    background: str = "white"
+    lenses: str = "white"
+    shadow: str = "none"
+    frame: tuple[int, int] | None = None
+    """width : height, in lowest terms."""
+    fill: float | None = None
+    size: int | None = None
+    straighten: bool = False
+    max_upscale: float = 1.0
+    check: tuple[str, ...] = ()
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
     cpus_per_worker: int = 1
@@ -41,7 +62,7 @@ class WhitenConfig:
         Defaults are left out, so that an option added later does not make every photo stale.
         """
         defaults = {f.name: f.default for f in fields(self)}
-        chosen = {name: getattr(self, name) for name in ("mask", "format", "quality")}
+        chosen = {name: getattr(self, name) for name in _CHANGES_OUTPUT}
         changed = {name: value for name, value in chosen.items() if value != defaults[name]}
         text = json.dumps({"pipeline": PIPELINE_VERSION, **changed}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]

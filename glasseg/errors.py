@@ -12,6 +12,8 @@ REVIEW_CODES: Final = {
     "no_glasses": "no glasses were found in the photo",
     "fills_frame": "the glasses fill nearly the whole frame",
     "uncertain_mask": "the mask is mostly undecided",
+    "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
+    "cut_off": "the glasses reach the edge of the photo that was framed, and may go on beyond it",
 }
 
 FAILURE_CODES: Final = {

@@ -12,10 +12,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from glasseg.config import MARKETPLACES
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import Root
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 MANIFEST: Final = "_glasseg/manifest/"
 RUNS: Final = "_glasseg/runs/"
 CLAIMS: Final = "_glasseg/claims/"
@@ -44,6 +45,14 @@ SCHEMA: Final = pa.schema(
         pa.field("mask_coverage", pa.float64()),
         *(pa.field(f"bbox_{edge}", pa.int32()) for edge in ("x0", "y0", "x1", "y1")),
         pa.field("confidence", pa.float64()),
+        pa.field("output_width", pa.int32()),
+        pa.field("output_height", pa.int32()),
+        pa.field("output_bytes", pa.int64()),
+        pa.field("fill", pa.float64()),
+        pa.field("background_exact", pa.float64()),
+        pa.field("background_deviation", pa.int32()),
+        pa.field("ring_exact", pa.float64()),
+        *(_text(f"check_{name}") for name in MARKETPLACES),
         _text("model_id", required=True),
         _text("options_id", required=True),
         _text("run_id", required=True),

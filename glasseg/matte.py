@@ -1,13 +1,56 @@
-"""The edge at full resolution: from the network's probability to an 8-bit alpha."""
+"""The edge at full resolution: from the network's probability to an 8-bit alpha that follows the photo.
+
+The network sees a photo at a fraction of its size, so its edge is soft and up to a few photo pixels off. In the
+uncertain band along it, alpha is taken from the photo's own colours: by a guided filter (K. He, J. Sun, X. Tang,
+"Guided Image Filtering", 2013) in the fast form that finds its coefficients on a coarse grid (K. He, J. Sun, "Fast
+Guided Filter", 2015), with every grid cell weighted by how decided the network is there.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 import cv2
 import numpy as np
 
+from glasseg.grid import MARGIN, Grid
+
+_RADIUS: Final = 3
+"""Of the filter's windows, in grid cells."""
+_SMOOTHNESS: Final = 1e-5
+"""The filter's ε, for colours in [0, 1]: smaller follows fainter edges."""
+_UNDECIDED: Final = 0.01
+"""Weight of a cell where the probability is at the threshold; 1 where it is farthest from it."""
+_SPECK: Final = 0.005
+"""Parts with less than this share of the largest part's mass are specks …"""
+_NEAR: Final = 3
+"""… unless they lie within so many cells of a larger one: a temple may come in pieces."""
+_SPECK_ALPHA: Final = 0.02
+_GAIN: Final = 1.4
+"""Steepens what the filter gives: its windows spread an edge over a few cells."""
+
+
+def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> np.ndarray:
+    """The alpha (h×w uint8) of a photo (h×w×3 uint8 RGB) by its probability (h×w float32 in [0, 1]).
+
+    `threshold` and `ramp` as in `to_alpha`, which it equals away from the edge, but for specks: exactly 0 and 255.
+    """
+    found = to_alpha(probability, threshold, ramp)
+    grid = Grid.over(found)
+    if grid is None:
+        return found
+    photo, soft, p = (one[grid.window] for one in (image, found, probability))
+    _drop_specks(soft, grid)
+    small = grid.shrink(soft)
+    decided = np.square(cv2.absdiff(grid.shrink(p), threshold) / max(threshold, 1 - threshold))
+    planes = _coefficients(grid.shrink(photo), small, decided + _UNDECIDED)
+    for cells, pixels in grid.tiles(_uncertain(small)):
+        soft[pixels] = _applied(soft[pixels], photo[pixels], [grid.enlarge(plane, cells) for plane in planes])
+    return found
+
 
 def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarray:
-    """Turn a probability (h×w float32, at photo size, about [0, 1]) into an alpha (h×w uint8).
+    """Turn a probability (h×w float32, at photo size, about [0, 1]) into an alpha (h×w uint8), pixel by pixel.
 
     That is round(255 * clip((p - threshold) / ramp + 0.5, 0, 1)).
     The alpha is exactly 0 up to `threshold - ramp / 2` and exactly 255 from `threshold + ramp / 2` on, so that tails
@@ -18,3 +61,77 @@ def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarr
     gain = 255 / ramp
     # One saturating pass; the second picture of the weighted sum has weight 0.
     return cv2.addWeighted(probability, gain, probability, 0.0, 127.5 - gain * threshold, dtype=cv2.CV_8U)
+
+
+def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
+    """Clear, in place, what is small beside the largest part of an alpha (whole cells, uint8) and lies apart."""
+    small = grid.shrink(soft)
+    count, parts = cv2.connectedComponents((small > _SPECK_ALPHA).astype(np.uint8), connectivity=8)
+    mass = np.bincount(parts.ravel(), small.ravel(), count)
+    mass[0] = 0
+    large = (mass >= _SPECK * mass.max())[parts].astype(np.uint8)
+    stays = np.zeros(count, bool)
+    stays[parts[cv2.dilate(large, np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)) > 0]] = True
+    stays[0] = True
+    for row, column in np.argwhere(~stays[parts]):
+        soft[grid.pixels((slice(row, row + 1), slice(column, column + 1)))] = 0
+
+
+def _uncertain(small: np.ndarray) -> np.ndarray:
+    """Which cells have an edge within the filter's reach; elsewhere the filter gives back what it gets."""
+    reach = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
+    return (cv2.dilate(small, reach) > 0) & (cv2.erode(small, reach) < 1)
+
+
+def _coefficients(photo: np.ndarray, small: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
+    """Five planes, rows×columns float32: a, b, c and d with which ar + bg + cb + d gives the alpha, all of 0–255.
+
+    They fit `small` best around each cell; the fifth plane says how well, as the share of its variance that the fit
+    explains. `photo`: rows×columns×3 float32 [0, 1]; `small` and `weight`: rows×columns float32.
+    """
+    w = weight.astype(np.float64)  # variances below are small differences of large sums
+    total = _mean(w)
+
+    def mean(plane: np.ndarray) -> np.ndarray:
+        return _mean(plane * w) / total
+
+    red, green, blue = colours = [plane.astype(np.float64) for plane in cv2.split(photo)]
+    r, g, b = means = [mean(plane) for plane in colours]
+    middle = mean(small)
+    rr, gg, bb = (mean(plane * plane) - one * one + _SMOOTHNESS for plane, one in zip(colours, means, strict=True))
+    rg, rb, gb = mean(red * green) - r * g, mean(red * blue) - r * b, mean(green * blue) - g * b
+    to_r, to_g, to_b = (mean(plane * small) - one * middle for plane, one in zip(colours, means, strict=True))
+    # the inverse of the symmetric 3×3 covariance, by its cofactors
+    c11, c12, c13 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    c22, c23, c33 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
+    determinant = rr * c11 + rg * c12 + rb * c13
+    slopes = [
+        (c11 * to_r + c12 * to_g + c13 * to_b) / determinant,
+        (c12 * to_r + c22 * to_g + c23 * to_b) / determinant,
+        (c13 * to_r + c23 * to_g + c33 * to_b) / determinant,
+    ]
+    offset = middle - slopes[0] * r - slopes[1] * g - slopes[2] * b
+    explained = slopes[0] * to_r + slopes[1] * to_g + slopes[2] * to_b
+    variance = mean(np.square(small)) - middle * middle
+    fit = np.clip(_mean(explained) / np.maximum(_mean(variance), 1e-6), 0, 1)
+    planes = [*(_mean(_GAIN * slope) for slope in slopes), _mean(255 * (_GAIN * (offset - 0.5) + 0.5)), fit]
+    return [plane.astype(np.float32) for plane in planes]
+
+
+def _mean(plane: np.ndarray) -> np.ndarray:
+    return cv2.blur(plane, (2 * _RADIUS + 1, 2 * _RADIUS + 1), borderType=cv2.BORDER_REPLICATE)
+
+
+def _applied(soft: np.ndarray, photo: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
+    """Alpha, h×w uint8, of a tile of alpha and photo by the planes of `_coefficients` at the same size.
+
+    Where the photo's colours say little about the edge, the alpha stays nearer to what it was.
+    """
+    *slopes, total, fit = planes
+    for channel, slope in enumerate(slopes):
+        total += np.multiply(slope, photo[..., channel], out=slope, dtype=np.float32)
+    np.clip(total, 0, 255, out=total)
+    total -= soft
+    total *= fit
+    total += soft
+    return cv2.addWeighted(total, 1.0, total, 0.0, 0.0, dtype=cv2.CV_8U)  # rounds

@@ -13,12 +13,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import images, matte, whitening
+from glasseg import decoder, delivery, encoder, picture
 from glasseg.errors import GlassegError
 from glasseg.modelfolder import ModelFolder
 from jobs.worker import PENDING, Order, Whitener
 
-STAGES = ("read", "decode", "segment", "compose", "encode", "write")
+STAGES = ("read", "decode", "segment", "cut out", "encode", "write")
+"""`cut out`: alpha, colours and composing; `encode`: and reading it again."""
 RAY_NICENESS = 15
 """Ray starts its workers this much nicer than itself; on a busy machine plain processes must not get more than they."""
 
@@ -115,17 +116,19 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
         return result
 
     data = lap([order.source.read(photo["key"])[0] for photo in photos])
-    pictures = lap([images.decode(one, max_pixels=order.max_pixels) for one in data])
-    found = lap(segmenter.probabilities(pictures))
-    white = lap([_compose(p, f, spec.threshold, spec.ramp) for p, f in zip(pictures, found, strict=True)])
-    encoded = [images.encode(w, images.format_of(o), order.quality) for w, o in zip(white, outputs, strict=True)]
-    lap(encoded)
-    lap([order.destination.write(output, one) for output, one in zip(outputs, encoded, strict=True)])
+    opened = lap([decoder.decode(one, max_pixels=order.max_pixels) for one in data])
+    found = lap(segmenter.probabilities([one.on_white() for one in opened]))
+    made = lap(
+        [
+            picture.make(one, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+            for one, probability in zip(opened, found, strict=True)
+        ]
+    )
+    sent = lap(
+        [
+            delivery.deliver(one, order.look, encoder.format_of(output), order.quality, photo.tags).data
+            for one, output, photo in zip(made, outputs, opened, strict=True)
+        ]
+    )
+    lap([order.destination.write(output, one) for output, one in zip(outputs, sent, strict=True)])
     return {stage: end - begin for stage, begin, end in zip(STAGES, clock, clock[1:], strict=False)}
-
-
-def _compose(image: Any, probability: Any, threshold: float, ramp: float) -> Any:
-    """Alpha, its facts for the manifest, and the photo on white."""
-    alpha = matte.to_alpha(probability, threshold, ramp)
-    whitening.measure(alpha, probability)
-    return whitening.compose(image, alpha)

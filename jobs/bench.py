@@ -24,7 +24,7 @@ from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from glasseg import catalog, images, manifest, modelfolder
+from glasseg import catalog, encoder, images, manifest, modelfolder
 from glasseg.catalog import Pending
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
@@ -177,7 +177,7 @@ def _draw(folder: Path) -> Path:
     folder.mkdir()
     for number in range(DISTINCT):
         drawn = draw_photo(np.random.default_rng(number), SIZE)
-        (folder / f"{number:02d}.jpg").write_bytes(images.encode(drawn.image, "jpeg", DRAWN_QUALITY))
+        (folder / f"{number:02d}.jpg").write_bytes(encoder.encode(drawn.image, "jpeg", DRAWN_QUALITY))
     return folder
 
 

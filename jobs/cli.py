@@ -7,13 +7,26 @@ import signal
 import sys
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from glasseg import __version__
-from glasseg.config import PRESETS, BenchConfig, DemoConfig, EvaluateConfig, TrainConfig, TrainJob, WhitenConfig
+from glasseg.config import (
+    LENSES,
+    MARKETPLACES,
+    PRESETS,
+    SHADOWS,
+    BenchConfig,
+    DemoConfig,
+    EvaluateConfig,
+    TrainConfig,
+    TrainJob,
+    WhitenConfig,
+)
 from glasseg.errors import GlassegError
+from jobs.options import GroupedCommand, Marketplaces, Ratio, Workers
 
 _WHITEN, _JOB, _BENCH = WhitenConfig(), TrainJob(), BenchConfig()
 _DEMO, _EVALUATE = DemoConfig(), EvaluateConfig()
@@ -26,56 +39,6 @@ def cli() -> None:
     """Put catalog photos of eyeglasses on pure white: one folder, or millions of objects on S3."""
 
 
-class Workers(click.ParamType):
-    """`auto` or a number of workers; auto is None."""
-
-    name = "auto|N"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value is None or value == "auto":
-            return None
-        return int(click.IntRange(min=1).convert(value, param, ctx))
-
-
-class GroupedCommand(click.Command):
-    """A command whose help lists its options under headings."""
-
-    headings: ClassVar = {
-        "Pictures": ("--model", "--mask", "--format", "--quality"),
-        "Photos": ("--limit", "--overwrite", "--max-pixels", "--max-flagged"),
-        "Data": ("--cutouts", "--backgrounds", "--val", "--composites", "--split", "--max-bad", "--preview"),
-        "Recipe": (
-            "--preset",
-            "--epochs",
-            "--batch",
-            "--patience",
-            "--learning-rate",
-            "--loss",
-            "--precision",
-            "--validation-share",
-            "--drawn",
-            "--scene-repeats",
-            "--seed",
-            "--start-from",
-        ),
-        "Workers": ("--workers", "--cpus-per-worker", "--gpus-per-worker", "--loader-cpus", "--address"),
-    }
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each heading with its options, and `Other` with the rest, in the order in which they are defined."""
-        heading_of = {option: heading for heading, options in self.headings.items() for option in options}
-        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*self.headings, "Other")}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record and isinstance(param, click.Option):
-                groups[heading_of.get(param.opts[-1], "Other")].append(record)
-        for heading, records in groups.items():
-            if not records:
-                continue
-            with formatter.section(heading):
-                formatter.write_dl(records)
-
-
 @cli.command(cls=GroupedCommand, short_help="Put photos on pure white, with a manifest.")
 @click.argument("src")
 @click.argument("dst")
@@ -86,10 +49,59 @@ class GroupedCommand(click.Command):
     type=click.Choice(["keep", "jpeg", "png", "webp"]),
     default=_WHITEN.format,
     show_default=True,
-    help="Format of the pictures; keep writes PNG for TIFF, BMP and AVIF.",
+    help="Format of the pictures; keep writes PNG for TIFF, BMP, AVIF and HEIC.",
 )
 @click.option(
     "--quality", type=click.IntRange(1, 100), default=_WHITEN.quality, show_default=True, help="Of JPEG and WebP."
+)
+@click.option(
+    "--background",
+    metavar="COLOUR",
+    default=_WHITEN.background,
+    show_default=True,
+    help="white, transparent, or a colour such as '#f5f5f5'; transparent writes PNG for JPEG.",
+)
+@click.option(
+    "--lenses",
+    type=click.Choice(LENSES),
+    default=_WHITEN.lenses,
+    show_default=True,
+    help="See-through parts: background, or the photo's own pixels.",
+)
+@click.option(
+    "--shadow",
+    type=click.Choice(SHADOWS),
+    default=_WHITEN.shadow,
+    show_default=True,
+    help="soft keeps the natural shadow as a neutral grey that fades to the background.",
+)
+@click.option("--frame", type=Ratio(), help="Width to height of the picture, such as 1:1.  [default: the photo's]")
+@click.option(
+    "--fill",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Share of the picture's width or height that the glasses take, such as 0.85.",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(16, 20_000),
+    help="Longest side in pixels, such as 1600.  [default: the photo's scale]",
+)
+@click.option("--straighten", is_flag=True, help="Level glasses that are tilted by up to 10 degrees.")
+@click.option(
+    "--max-upscale",
+    type=click.FloatRange(1, 100),
+    default=_WHITEN.max_upscale,
+    show_default=True,
+    help="Enlarge no photo by more; its picture is smaller than --size instead.",
+)
+@click.option(
+    "--for",
+    "market",
+    type=click.Choice(MARKETPLACES),
+    help="Set frame, fill, size, format and check for a marketplace; options given beside it count.",
+)
+@click.option(
+    "--check", type=Marketplaces(), default=(), help="Hold pictures against marketplaces' rules, in columns check_NAME."
 )
 @click.option("--overwrite", is_flag=True, help="Replace files in DST that glasseg did not write.")
 @click.option("--limit", type=click.IntRange(min=1), help="Do only the first N pending photos.")
@@ -128,7 +140,8 @@ class GroupedCommand(click.Command):
 @click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
 @click.option("--summary-json", type=click.Path(dir_okay=False), help="Write the summary of the run to this file.")
 @click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
-def whiten(src: str, dst: str, **options: Any) -> None:
+@click.pass_context
+def whiten(context: click.Context, src: str, dst: str, market: str | None, **options: Any) -> None:
     """Put the photos of SRC on white, into DST, with a parquet manifest.
 
     SRC and DST are folders or s3://bucket/prefix; SRC may be one photo. Photos that are done and have not changed are
@@ -138,10 +151,25 @@ def whiten(src: str, dst: str, **options: Any) -> None:
     Examples:
       glasseg whiten photos white
       glasseg whiten s3://shop/raw s3://shop/white --mask
+      glasseg whiten photos square --frame 1:1 --fill 0.85 --size 1600 --straighten
+      glasseg whiten photos cut-out --background transparent --shadow soft
+      glasseg whiten photos amazon --for amazon --check google
     """
     from jobs.whiten import whiten as run
 
+    if market:
+        options |= _preset(market, context, options["check"])
     sys.exit(run(src, dst, WhitenConfig(**options)))
+
+
+def _preset(market: str, context: click.Context, checks: tuple[str, ...]) -> dict[str, Any]:
+    """What `--for` sets: options of the marketplace's preset that were not given, and its check beside others."""
+    from glasseg.marketplaces import preset
+
+    chosen = {name: value for name, value in preset(market).items() if name != "check"}
+    given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    wanted = {name: value for name, value in chosen.items() if name not in given}
+    return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*checks, market})}
 
 
 @cli.command(cls=GroupedCommand, short_help="Train the network on labelled photos.")
@@ -237,8 +265,8 @@ def train(data: str, out: str, preset: str, preview: Path | None, **options: Any
 def demo(**options: Any) -> None:
     """See it work, without photos of your own: draw a small catalog, put it on white, show both.
 
-    OUT gets photos, white and before-after.png; the manifest is printed as a table. A second run does what is new:
-    more drawings, or photos of your own that you put into OUT/photos.
+    OUT gets photos, white, before-after.png and looks.png (what the picture options do); the manifest is printed as a
+    table. A second run does what is new: more drawings, or photos of your own that you put into OUT/photos.
 
     \b
     Examples:

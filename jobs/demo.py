@@ -14,13 +14,14 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from glasseg import images, manifest, modelfolder, plots
+from glasseg import encoder, images, manifest, modelfolder, plots
 from glasseg.catalog import is_photo
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
+from glasseg.encoder import output_name
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.images import output_name
 from glasseg.storage import Folder
+from jobs import looks
 from jobs.report import say
 from jobs.whiten import whiten
 
@@ -39,6 +40,7 @@ photos/             drawn photos of glasses that were never made; photos of your
 white/              the same on pure white
 white/_glasseg/     the manifest (parquet, one row per photo) and a summary of every run
 before-after.png    all of it at a glance
+looks.png           what the picture options of `glasseg whiten` do
 
 `glasseg demo` does here what is new or has changed. The folder can be deleted at any time.
 """
@@ -60,7 +62,8 @@ def demo(config: DemoConfig) -> int:
         options = WhitenConfig(model=config.model, address="local", overwrite=config.overwrite, verbose=config.verbose)
         code = whiten(str(out / "photos"), str(out / "white"), options)
     rows = last_rows(out)
-    _replace(out / "before-after.png", images.encode(_sheet(out, rows), "png", 100))
+    _replace(out / "before-after.png", encoder.encode(_sheet(out, rows), "png", 100))
+    _replace(out / "looks.png", encoder.encode(looks.sheet(), "png", 100))
     say()
     click.echo(table(rows))
     _say_where(out, config.model)
@@ -97,7 +100,7 @@ def _draw_catalog(folder: Path, config: DemoConfig) -> None:
         for i, photo in enumerate(bar):
             path = folder / _file_name(i, photo.name, taken)
             if config.overwrite or not path.exists():
-                _replace(path, images.encode(photo.image, images.format_of(path.name), QUALITY))
+                _replace(path, encoder.encode(photo.image, encoder.format_of(path.name), QUALITY))
 
 
 def _subjects(photos: int, seed: int) -> list[tuple[list[int], str]]:
@@ -209,6 +212,7 @@ def _say_where(out: Path, model: str) -> None:
     with_model = "" if model == DemoConfig.model else f" --model {shlex.quote(model)}"
     places = {
         "before-after.png": "every photo before and after",
+        "looks.png": "what the picture options do",
         "photos": "the photos as they were",
         "white": "the same on white",
         f"white/{manifest.MANIFEST}": "the manifest, parquet",

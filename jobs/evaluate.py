@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import charts, images, metrics, modelcard, modelfolder, pairs, plots
+from glasseg import charts, encoder, metrics, modelcard, modelfolder, pairs, plots
 from glasseg.conditions import BINS
 from glasseg.config import EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
@@ -25,7 +25,7 @@ from glasseg.pairs import Problem
 from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
 from jobs.engine import available_cpus, engine, room
-from jobs.judge import BATCH_ROWS, SCORES, Judged, Task, judge
+from jobs.judge import BATCH_ROWS, RIM_SCORES, SCORES, Judged, Task, judge
 from jobs.report import progress, say
 from jobs.scoretable import table
 
@@ -34,7 +34,7 @@ SUMMARY, WORST, RANDOM, CURVE = FILES = ("summary.json", "worst.png", "random.pn
 """What is written beside the scores."""
 NAMED: Final = 20
 METRICS: Final = tuple(one.name for one in fields(PhotoScore))
-LOWER_IS_BETTER: Final = "alpha_error"
+LOWER_IS_BETTER: Final = {"alpha_error", *RIM_SCORES}
 BROKEN_DOWN: Final = ("strict_iou", "openings_left_out", "boundary_f")
 
 
@@ -166,11 +166,16 @@ def summary(judged: Judged) -> dict[str, Any]:
     return {
         "photos": len(judged.rows),
         "skipped": len(judged.problems),
-        "summary": {name: _spread(judged.rows, name) for name in METRICS},
+        "summary": {name: _spread(judged.rows, name) for name in (*METRICS, *_rim_scores(judged.rows))},
         "share_95": float(np.mean([row["strict_iou"] >= 0.95 for row in judged.rows])),
         "set": {**asdict(metrics.set_score(judged.counts)), "average_precision": curve.average_precision},
         "breakdown": breakdown(judged.rows),
     }
+
+
+def _rim_scores(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    """The rim's scores, where there are test pictures that have them."""
+    return RIM_SCORES if any(row["rim_error"] is not None for row in rows) else ()
 
 
 def _spread(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
@@ -178,7 +183,7 @@ def _spread(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
     values = {row["name"]: row[name] for row in rows if row[name] is not None}
     if not values:
         return {"mean": math.nan, "median": math.nan, "worst": math.nan, "worst_photo": ""}
-    worst = (max if name == LOWER_IS_BETTER else min)(values, key=lambda photo: float(values[photo]))
+    worst = (max if name in LOWER_IS_BETTER else min)(values, key=lambda photo: float(values[photo]))
     found = np.array(list(values.values()))
     return {
         "mean": float(found.mean()),
@@ -215,8 +220,8 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
     pq.write_table(pa.Table.from_pylist(judged.rows, schema=SCORES), sink)
     files = {
         SUMMARY: json.dumps(_without_nan(found), indent=1, allow_nan=False).encode(),
-        WORST: images.encode(plots.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
-        RANDOM: images.encode(plots.judged_sheet(judged.random, "A random choice"), "png", 100),
+        WORST: encoder.encode(plots.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
+        RANDOM: encoder.encode(plots.judged_sheet(judged.random, "A random choice"), "png", 100),
         CURVE: charts.precision_recall_chart(metrics.precision_recall(judged.histogram), threshold),
         SCORES_NAME: sink.getvalue(),
     }

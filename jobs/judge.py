@@ -13,10 +13,11 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import conditions, images, matte, metrics, plots, whitening
+from glasseg import conditions, encoder, images, matte, metrics, plots, whitening
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.foreground import decontaminate
 from glasseg.layers import MAX_PIXELS
-from glasseg.metrics import PhotoScore
+from glasseg.metrics import PhotoScore, RimScore
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.storage import open_root
@@ -27,6 +28,10 @@ THREADS_PER_CPU: Final = 3
 LOST_BATCHES: Final = 3
 """Times that a batch is tried again after losing its worker."""
 
+PLAIN: Final = "_plain"
+RIM_SCORES: Final = tuple(one.name + way for way in ("", PLAIN) for one in fields(RimScore))
+"""Of test pictures, whose glasses on white are known: the product's rim, and that of a plainly upsampled mask."""
+
 SCORES: Final = pa.schema(
     [
         pa.field("name", pa.string(), nullable=False),
@@ -34,6 +39,7 @@ SCORES: Final = pa.schema(
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         *(pa.field(one.name, pa.float64()) for one in fields(PhotoScore)),
+        *(pa.field(name, pa.float64()) for name in RIM_SCORES),
         *(pa.field(one.name, pa.float64()) for one in fields(conditions.Conditions)),
         *(pa.field(f"{name}_class", pa.string()) for name in conditions.BINS),
     ]
@@ -61,6 +67,17 @@ class Task:
     endpoint_url: str | None
     cpus: int
     gpus: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is judged: `image` H×W×3 uint8 RGB, its label, and of a test picture the same glasses on white."""
+
+    name: str
+    kind: str
+    image: np.ndarray
+    label: Label
+    original: np.ndarray | None = None
 
 
 @dataclass
@@ -95,44 +112,48 @@ class Judge:
         except GlassegError as error:  # out of the worker as a row: Ray would wrap the exception in its own
             return pa.Table.from_pylist([{"fatal": str(error)}], schema=_ROWS)
         good = [one for one in opened if not isinstance(one, Problem)]
-        probabilities = self._segmenter.probabilities([image for *_, image, _ in good])
+        probabilities = self._segmenter.probabilities([one.image for one in good])
         rows = list(self._pool.map(self._row, good, probabilities))
         rows += [{"name": one.name, "problem": one.reason} for one in opened if isinstance(one, Problem)]
         return pa.Table.from_pylist(rows, schema=_ROWS)
 
-    def _open(self, row: dict[str, Any]) -> tuple[str, str, np.ndarray, Label] | Problem:
-        """Name, kind, picture and label of one row, or why there is none."""
+    def _open(self, row: dict[str, Any]) -> Subject | Problem:
+        """The subject of one row, or why there is none."""
         pair = None if row["trial"] else self._task.found.pairs[row["number"]]
         name = pair.photo if pair else f"test picture {row['number']}"
         try:
             if pair:
-                return name, pair.kind, *_labelled(pair, self._task.endpoint_url)
+                return Subject(name, pair.kind, *_labelled(pair, self._task.endpoint_url))
             assert self._trials is not None
             trial = self._trials.make(row["number"])
-            return trial.name, trial.kind, trial.image, trial.label
+            return Subject(trial.name, trial.kind, trial.image, trial.label, trial.original)
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 
-    def _row(self, one: tuple[str, str, np.ndarray, Label], probability: np.ndarray) -> dict[str, Any]:
-        name, kind, image, label = one
+    def _row(self, one: Subject, probability: np.ndarray) -> dict[str, Any]:
+        image, label = one.image, one.label
         spec = self._segmenter.spec
-        alpha = matte.to_alpha(probability, spec.threshold, spec.ramp)
+        alpha = matte.alpha(image, probability, spec.threshold, spec.ramp)
+        picture = whitening.compose(decontaminate(image, alpha), alpha)
         measured = conditions.conditions(image, label)
-        scores = {
-            key: _null(value) for key, value in {**asdict(metrics.score(alpha, label)), **asdict(measured)}.items()
-        }
-        panel = plots.panel(image, label, alpha, whitening.compose(image, alpha))
+        scores = {**asdict(metrics.score(alpha, label)), **asdict(measured)}
+        if one.original is not None:
+            plain = whitening.compose(image, matte.to_alpha(probability, spec.threshold, spec.ramp))
+            for way, cut in (("", picture), (PLAIN, plain)):
+                found = asdict(metrics.rim_score(cut, one.original, label.material))
+                scores |= {name + way: value for name, value in found.items()}
+        panel = plots.panel(image, label, alpha, picture)
         levels = np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
         return {
-            "name": name,
-            "kind": kind,
+            "name": one.name,
+            "kind": one.kind,
             "height": image.shape[0],
             "width": image.shape[1],
-            **scores,
+            **{key: _null(value) for key, value in scores.items()},
             **{f"{key}_class": value for key, value in conditions.bins(measured).items()},
             "counts": metrics.count(alpha >= 128, label).tolist(),
             "histogram": metrics.histogram(levels, label).ravel().tolist(),
-            "panel": images.encode(panel, "jpeg", 85),
+            "panel": encoder.encode(panel, "jpeg", 85),
         }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import Any
 
 from glasseg import manifest
+from glasseg.config import MARKETPLACES
 from glasseg.storage import Root
 
 FLUSH_ROWS = 1000
 FLUSH_SECONDS = 30.0
 """Rows wait at most for so many others, or until the first batch after so much time."""
 EXAMPLES = 5
+_NUMBERS = re.compile(r"\s*[#\d][\w.:×]*")
 
 
 class Ledger:
@@ -23,6 +27,7 @@ class Ledger:
         self.reasons: Counter[str] = Counter()
         self.flagged: list[dict[str, Any]] = []
         self.keys: set[str] = set()
+        self.verdicts: dict[str, Counter[str]] = defaultdict(Counter)
         self._destination, self._run_id = destination, run_id
         self._rows: list[dict[str, Any]] = []
         self._parts, self._flushed = 0, time.monotonic()
@@ -38,6 +43,9 @@ class Ledger:
             self.keys.add(row["key"])
             self.counts[row["status"]] += 1
             self.reasons[row["reason"]] += 1
+            for name in MARKETPLACES:
+                if verdict := row.get(f"check_{name}"):
+                    self.verdicts[name][rule_of(verdict)] += 1
             if row["status"] != "ok" and len(self.flagged) < 1000:
                 self.flagged.append(row)
         self._rows += rows
@@ -57,6 +65,24 @@ class Ledger:
         flagged = self.counts["failed"] + self.counts["review"]
         return flagged >= 5 and flagged > share * self.processed
 
+    def checks(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """By marketplace: how many pictures `pass` and `fail`, and which rules these break first, by frequency."""
+        counted = {name: self.verdicts[name] for name in names}
+        return {
+            name: {
+                "pass": rules["pass"],
+                "fail": rules.total() - rules["pass"],
+                "broken": {rule: count for rule, count in rules.most_common() if rule != "pass"},
+            }
+            for name, rules in counted.items()
+        }
+
     def examples(self) -> list[dict[str, Any]]:
         """The first few photos to name to people, failures before reviews."""
         return sorted(self.flagged, key=lambda row: (row["status"] != "failed", row["key"]))[:EXAMPLES]
+
+
+def rule_of(verdict: str) -> str:
+    """A verdict without this picture's numbers: "fill 0.71, at least 0.85" becomes "fill, at least 0.85"."""
+    found, comma, wanted = verdict.partition(", ")
+    return _NUMBERS.sub("", found).strip() + comma + wanted

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pyarrow.parquet as pq
 
-from glasseg import charts, images, metrics, modelcard, modelfolder, plots
+from glasseg import charts, encoder, metrics, modelcard, modelfolder, plots
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
@@ -68,8 +68,8 @@ def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, thres
     return {
         "curves.png": charts.curves(history, monitor),
         "precision-recall.png": charts.precision_recall_chart(curve, threshold),
-        "worst.png": images.encode(plots.judged_sheet(judged.worst, "Worst validation photos"), "png", 100),
-        "random.png": images.encode(plots.judged_sheet(judged.random, "Validation photos at random"), "png", 100),
+        "worst.png": encoder.encode(plots.judged_sheet(judged.worst, "Worst validation photos"), "png", 100),
+        "random.png": encoder.encode(plots.judged_sheet(judged.random, "Validation photos at random"), "png", 100),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import images, plots, splits
+from glasseg import encoder, plots, splits
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.samples import Samples
@@ -32,7 +32,7 @@ def preview(data: str, picture: Path, config: TrainConfig, job: TrainJob) -> Non
     pairs = [(s.image, np.repeat(s.coverage[..., None], 3, axis=2), f"sample {index}") for index, s in shown]
     sheet = plots.contact_sheet(pairs, columns=4, heads=("picture", "mask"))
     try:
-        picture.write_bytes(images.encode(sheet, "png", 100))
+        picture.write_bytes(encoder.encode(sheet, "png", 100))
     except OSError as error:
         raise GlassegError(f"can't write {picture}: {error.strerror}") from error
     say(f"{len(pairs)} of {samples.training} training pictures an epoch: {picture}")

@@ -91,6 +91,10 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str)
     flagged = ledger.counts["failed"] + ledger.counts["review"]
     if flagged > len(ledger.examples()):
         say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
+    for name, counts in summary.get("checks", {}).items():
+        most = next(iter(counts["broken"].items()), None)
+        why = f"; most often: {most[0]} ({most[1]})" if most else ""
+        say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")
     if not plan.work:
         say("Nothing to do: every photo is up to date.")
     if ledger.processed:

@@ -20,7 +20,9 @@ from glasseg import catalog, manifest, modelfolder, storage
 from glasseg.catalog import Pending
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
+from glasseg.framing import Framing
 from glasseg.keys import printable
+from glasseg.look import Look, colour_of, contradiction
 from glasseg.modelfolder import ModelFolder
 from glasseg.storage import Root
 from jobs import report, rescue
@@ -71,13 +73,14 @@ def whiten(source_uri: str, destination_uri: str, config: WhitenConfig) -> int:
 
 def make_plan(source_uri: str, destination_uri: str, config: WhitenConfig) -> Plan:
     """Everything that can be refused is refused here, before any work: nested places, files in the way, no model."""
+    look = look_of(config)
     if config.summary_json:
         _write_summary(config.summary_json, {})  # a wrong path is better known now than in the morning
     storage.refuse_nested(source_uri, destination_uri)
     source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)
     destination = storage.open_root(destination_uri, endpoint_url=config.endpoint_url)
     model = modelfolder.load(config.model, endpoint_url=config.endpoint_url)
-    found, others = catalog.photos(_listing(source, names), config.format)
+    found, others = catalog.photos(_listing(source, names), config.format, look.colour is None)
     if not found:
         raise GlassegError(f"no photos in {source_uri} ({others} other files): is it the right place?")
     storage.check_writable(destination)
@@ -106,8 +109,22 @@ def make_plan(source_uri: str, destination_uri: str, config: WhitenConfig) -> Pl
         max_pixels=config.max_pixels,
         cpus=config.cpus_per_worker,
         gpus=config.gpus_per_worker,
+        look=look,
     )
     return Plan(order, model, work, len(found), len(found) - len(pending), others)
+
+
+def look_of(config: WhitenConfig) -> Look:
+    """The look that the options ask for. Raises GlassegError, as wrong usage, when they contradict each other."""
+    try:
+        framing = Framing(config.frame, config.fill, config.size, config.straighten, config.max_upscale)
+        colour_of(config.background)
+    except ValueError as error:
+        raise GlassegError(str(error), 2) from error
+    look = Look(config.background, config.lenses, config.shadow, framing, config.check)
+    if reason := contradiction(look, config.format):
+        raise GlassegError(reason, 2)
+    return look
 
 
 def _listing(source: Root, names: list[str] | None) -> Iterator[storage.Entry]:
@@ -231,6 +248,7 @@ def _close(plan: Plan, config: WhitenConfig, ledger: Ledger, ended: str, seconds
         "processed": ledger.processed,
         **{status: ledger.counts[status] for status in ("ok", "review", "failed")},
         "unchanged": plan.unchanged,
+        **({"checks": ledger.checks(order.look.checks)} if order.look.checks else {}),
         "seconds": round(seconds, 2),
         "photos_per_second": round(ledger.processed / seconds, 2) if seconds else 0.0,
         "manifest": order.destination.uri_of(f"{manifest.MANIFEST}{order.run_id}/"),

@@ -13,10 +13,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from glasseg import images, manifest, matte, whitening
+from glasseg import decoder, delivery, encoder, manifest, picture, whitening
+from glasseg.decoder import Photo
+from glasseg.delivery import Delivery
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
 from glasseg.keys import printable
+from glasseg.look import Look
 from glasseg.modelfolder import ModelFolder
+from glasseg.picture import Picture
 from glasseg.storage import Root
 
 MASKS = "_glasseg/masks/"
@@ -45,6 +49,7 @@ class Order:
     max_pixels: int
     cpus: int
     gpus: float = 0.0
+    look: Look = field(default_factory=Look)
 
     def row(self, pending: dict[str, Any], **facts: Any) -> dict[str, Any]:
         """A manifest row of this run for one pending photo."""
@@ -70,10 +75,10 @@ class Order:
 
 @dataclass
 class Opened:
-    """A photo on its way through the worker; `image` is H×W×3 uint8 RGB."""
+    """A photo on its way through the worker."""
 
     pending: dict[str, Any]
-    image: np.ndarray
+    photo: Photo
     facts: dict[str, Any] = field(default_factory=dict)
 
 
@@ -117,13 +122,13 @@ class Whitener:
             opening = [self._pool.submit(self._open, pending) for pending in following]
             photos = [one for one in opened if isinstance(one, Opened)]
             started = time.perf_counter()
-            probabilities = self._segmenter.probabilities([photo.image for photo in photos])
+            probabilities = self._segmenter.probabilities([one.photo.on_white() for one in photos])
             segment_ms = (time.perf_counter() - started) * 1000 / max(1, len(photos))
             yield from writing  # at most three groups of photos are in memory: opening, segmented, being written
             writing = [_done(one) for one in opened if not isinstance(one, Opened)]
-            for photo, probability in zip(photos, probabilities, strict=True):
-                photo.facts["segment_ms"] = segment_ms
-                writing.append(self._pool.submit(self._write, photo, probability))
+            for one, probability in zip(photos, probabilities, strict=True):
+                one.facts["segment_ms"] = segment_ms
+                writing.append(self._pool.submit(self._write, one, probability))
         yield from writing
 
     def _open(self, pending: dict[str, Any]) -> Opened | dict[str, Any]:
@@ -134,47 +139,70 @@ class Whitener:
             data, facts["source_etag"] = order.source.read(pending["key"])
             facts["source_bytes"] = len(data)
             facts["read_ms"] = (time.perf_counter() - started) * 1000
-            image = images.decode(data, max_pixels=order.max_pixels)
+            photo = decoder.decode(data, max_pixels=order.max_pixels)
         except PhotoError as error:
             height, width = error.size or (None, None)
             return order.failed(pending, error.code, str(error), height=height, width=width, **facts)
         except MemoryError:
             return order.failed(pending, "out_of_memory", "no memory to decode it", **facts)
-        facts["height"], facts["width"] = image.shape[:2]
-        return Opened(pending, image, facts)
+        facts["height"], facts["width"] = photo.image.shape[:2]
+        return Opened(pending, photo, facts)
 
-    def _write(self, photo: Opened, probability: np.ndarray) -> dict[str, Any]:
-        """Compose, encode and write one photo; its row."""
+    def _write(self, opened: Opened, probability: np.ndarray) -> dict[str, Any]:
+        """Make, encode, verify and write one picture; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
-        output = photo.pending["output"]
+        output, photo = opened.pending["output"], opened.photo
         mask_key = f"{MASKS}{output}.png" if order.mask else None
         try:
-            alpha = matte.to_alpha(probability, spec.threshold, spec.ramp)
-            mask = whitening.measure(alpha, probability)
-            picture = images.encode(whitening.compose(photo.image, alpha), images.format_of(output), order.quality)
+            made = picture.make(photo, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+            sent = delivery.deliver(made, order.look, encoder.format_of(output), order.quality, photo.tags)
             if mask_key:
-                order.destination.write(mask_key, images.encode(alpha, "png", order.quality))
-            order.destination.write(output, picture)
+                order.destination.write(mask_key, encoder.encode(made.alpha, "png", order.quality))
+            order.destination.write(output, sent.data)
         except PhotoError as error:
-            return order.failed(photo.pending, error.code, str(error), **photo.facts)
+            return order.failed(opened.pending, error.code, str(error), **opened.facts)
         except MemoryError:
-            return order.failed(photo.pending, "out_of_memory", "no memory to write it", **photo.facts)
-        code = whitening.review_code(mask)
-        corners = dict(zip(("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"), mask.bbox or (None,) * 4, strict=True))
+            return order.failed(opened.pending, "out_of_memory", "no memory to write it", **opened.facts)
+        code = _review_code(made, sent, order.look)
         return order.row(
-            photo.pending,
+            opened.pending,
             status="review" if code else "ok",
             error_code=code,
             error=REVIEW_CODES[code] if code else None,
+            warnings=[*photo.warnings, *made.warnings] or None,
             output_uri=printable(order.destination.uri_of(output)),
             mask_uri=printable(order.destination.uri_of(mask_key)) if mask_key else None,
             published=True,
-            mask_coverage=mask.coverage,
-            confidence=mask.confidence,
             write_ms=(time.perf_counter() - started) * 1000,
-            **corners,
-            **photo.facts,
+            **_measured(made, sent),
+            **opened.facts,
         )
+
+
+def _review_code(made: Picture, sent: Delivery, look: Look) -> str | None:
+    """Why a person should look; a photo that came cut out was looked at by whoever did that."""
+    if made.own_mask and made.mask.bbox is not None:
+        return None
+    framed_cut = look.framing.changes and bool(made.placement.cut)
+    return whitening.review_code(made.mask, sent.whiteness.ring_share, framed_cut=framed_cut)
+
+
+def _measured(made: Picture, sent: Delivery) -> dict[str, Any]:
+    """The columns that say how mask and picture came out."""
+    height, width = made.pixels.shape[:2]
+    return {
+        "mask_coverage": made.mask.coverage,
+        "confidence": made.mask.confidence,
+        **dict(zip(("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"), made.mask.bbox or (None,) * 4, strict=True)),
+        "output_width": width,
+        "output_height": height,
+        "output_bytes": len(sent.data),
+        "fill": made.placement.fill,
+        "background_exact": sent.whiteness.exact_share,
+        "background_deviation": sent.whiteness.deviation,
+        "ring_exact": sent.whiteness.ring_share,
+        **{f"check_{name}": verdict for name, verdict in sent.verdicts.items()},
+    }
 
 
 def _done(row: dict[str, Any]) -> Future[dict[str, Any]]:

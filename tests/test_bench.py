@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import images
+from glasseg import encoder
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from jobs import bareloop, bench, benchtable
@@ -116,7 +116,7 @@ def test_machine_names_what_numbers_depend_on() -> None:
 
 
 def test_only_photos_that_decode_are_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    picture = images.encode(np.full((30, 40, 3), 200, np.uint8), "png", 95)
+    picture = encoder.encode(np.full((30, 40, 3), 200, np.uint8), "png", 95)
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "good.png").write_bytes(picture)
     (tmp_path / "broken.jpg").write_bytes(b"no picture")

@@ -11,11 +11,15 @@ from glasseg import config
 from glasseg.config import WhitenConfig
 
 DEFAULT = WhitenConfig().options_id
-OUTPUT_OPTIONS: dict[str, list[Any]] = {"mask": [True], "format": ["jpeg", "png", "webp"], "quality": [80, 96]}
+OUTPUT_OPTIONS: dict[str, list[Any]] = {
+    "mask": [True], "format": ["jpeg", "png", "webp"], "quality": [80, 96],
+    "background": ["transparent", "#f5f5f5"], "lenses": ["keep"], "shadow": ["soft"],
+    "frame": [(1, 1), (25, 36)], "fill": [0.8, 0.85], "size": [1600], "straighten": [True], "max_upscale": [2.0],
+}  # fmt: skip
 OTHER_VALUES = {
     "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5, "address": "ray://there:1",
     "limit": 5, "max_flagged": 0.5, "max_pixels": 9, "endpoint_url": "http://there", "overwrite": True,
-    "verbose": True, "summary_json": "s.json",
+    "verbose": True, "summary_json": "s.json", "check": ("amazon",),
 }  # fmt: skip
 
 
@@ -43,8 +47,15 @@ def test_a_default_given_by_hand_is_still_the_default() -> None:
 
 
 def test_ids_are_the_same_on_every_machine_and_in_every_release() -> None:
-    assert config.PIPELINE_VERSION == 1
-    assert DEFAULT == "1c8babbd86f2"
+    assert config.PIPELINE_VERSION == 2
+    assert DEFAULT == "4ad95f7ab82b"
+    assert WhitenConfig(format="png").options_id == "ef0d7d0c710e"
+
+
+def test_options_that_came_later_make_no_photo_stale(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The ids of the first release, which had mask, format and quality only."""
+    monkeypatch.setattr(config, "PIPELINE_VERSION", 1)
+    assert WhitenConfig().options_id == "1c8babbd86f2"
     assert WhitenConfig(format="png").options_id == "7c58349cf179"
 
 

@@ -89,6 +89,7 @@ def test_json_holds_everything_and_no_nan(data: Path, untrained_folder: Path) ->
     mean = np.mean([row["strict_iou"] for row in found["photos_judged"]])
     assert found["summary"]["strict_iou"]["mean"] == pytest.approx(mean) == found["set"]["photo_iou"]
     assert sum(row["n"] for row in found["breakdown"]["tilt"].values()) == 5
+    assert "rim_error" not in found["summary"], "what these look like on white is not known"
 
 
 def test_the_number_of_workers_changes_nothing(data: Path, untrained_folder: Path) -> None:
@@ -100,6 +101,8 @@ def test_the_number_of_workers_changes_nothing(data: Path, untrained_folder: Pat
     assert (
         {row["kind"] for row in one["photos_judged"]} == {"studio", "table", "natural"} == set(one["breakdown"]["kind"])
     )
+    rims = {"rim_error", "halo", "rim_error_plain", "halo_plain"}
+    assert rims <= set(one["summary"]) and all(row[name] is not None for row in one["photos_judged"] for name in rims)
 
 
 def test_a_split_is_chosen_from_a_list(data: Path, untrained_folder: Path) -> None:
@@ -200,7 +203,7 @@ def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder
     row: dict[str, Any] = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()[2]
     segmenter = Segmenter(modelfolder.load(str(untrained_folder)), 1)
     image = images.decode((data / "real/a 2.png").read_bytes(), max_pixels=10**8)
-    alpha = matte.to_alpha(segmenter.probabilities([image])[0], segmenter.spec.threshold, segmenter.spec.ramp)
+    alpha = matte.alpha(image, segmenter.probabilities([image])[0], segmenter.spec.threshold, segmenter.spec.ramp)
     expected = score(alpha, read_label((data / "real/a 2_mask.png").read_bytes()))
     assert row["strict_iou"] == pytest.approx(expected.strict_iou, abs=1e-9)
     assert row["boundary_f"] == pytest.approx(expected.boundary_f, abs=1e-9)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, JpegImagePlugin
+from PIL import Image
 
 from glasseg import images
 from glasseg.errors import PhotoError
@@ -237,94 +237,6 @@ def test_decoding_in_threads_gives_the_same_pixels() -> None:
     with ThreadPoolExecutor(4) as pool:
         photos = list(pool.map(decode, [data] * 16))
     assert all(np.array_equal(photo, photos[0]) for photo in photos)
-
-
-@pytest.mark.parametrize(
-    ("key", "format", "output"),
-    [
-        ("a/b.jpg", "keep", "a/b.jpg"),
-        ("a/b.JPEG", "keep", "a/b.JPEG"),
-        ("b.webp", "keep", "b.webp"),
-        ("b.PNG", "keep", "b.PNG"),
-        ("b.tif", "keep", "b.png"),
-        ("b.TIFF", "keep", "b.png"),
-        ("b.bmp", "keep", "b.png"),
-        ("x.y/b.c.avif", "keep", "x.y/b.c.png"),
-        ("a.JPEG", "jpeg", "a.JPEG"),
-        ("a.png", "jpeg", "a.jpg"),
-        ("a.jpg", "png", "a.png"),
-        ("a.PNG", "png", "a.PNG"),
-        ("a.tiff", "webp", "a.webp"),
-    ],
-)
-def test_output_name(key: str, format: str, output: str) -> None:
-    assert images.output_name(key, format) == output
-
-
-@given(
-    st.text("aB.é /-", max_size=9),
-    st.sampled_from(sorted(images.PHOTO_EXTENSIONS)),
-    st.booleans(),
-    st.sampled_from(images.FORMATS),
-)
-def test_an_output_name_keeps_the_stem_and_says_its_format(stem: str, extension: str, upper: bool, format: str) -> None:
-    key = f"{stem}x.{extension.upper() if upper else extension}"
-    output = images.output_name(key, format)
-    assert output.startswith(f"{stem}x.")
-    assert images.format_of(output) in images.FORMATS[1:] and format in ("keep", images.format_of(output))
-    assert images.output_name(output, format) == output
-
-
-def test_names_and_formats_that_make_no_sense_are_errors() -> None:
-    with pytest.raises(ValueError, match="gif"):
-        images.output_name("a.jpg", "gif")
-    with pytest.raises(ValueError, match=r"a\.tif"):
-        images.format_of("a.tif")
-    with pytest.raises(ValueError, match="tiff"):
-        images.encode(quadrants(), "tiff", 90)
-    with pytest.raises(ValueError, match="101"):
-        images.encode(quadrants(), "webp", 101)
-
-
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
-def test_encode_keeps_the_colours_and_repeats_its_bytes(format: str) -> None:
-    image = np.ascontiguousarray(smooth_noise(80, 120))
-    data = images.encode(image, format, 95)
-    assert data == images.encode(image.copy(), format, 95)
-    assert Image.open(io.BytesIO(data)).format == format.upper()
-    assert difference(decode(data), image) < 4
-    image.flags.writeable = False
-    assert images.encode(image, format, 95) == data
-    assert images.encode(image[::2, 10:-10], format, 95) == images.encode(image[::2, 10:-10].copy(), format, 95)
-
-
-@pytest.mark.parametrize("format", ["jpeg", "webp"])
-def test_lower_quality_makes_smaller_files(format: str) -> None:
-    sizes = [len(images.encode(smooth_noise(80, 120), format, quality)) for quality in (1, 50, 100)]
-    assert sizes == sorted(set(sizes))
-
-
-def test_png_is_exact_for_photos_and_masks() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (17, 23, 3), dtype=np.uint8)
-    assert np.array_equal(decode(images.encode(image, "png", 1)), image)
-    mask = Image.open(io.BytesIO(images.encode(image[..., 0].copy(), "png", 1)))
-    assert mask.mode == "L" and np.array_equal(np.asarray(mask), image[..., 0])
-
-
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
-def test_a_white_picture_comes_back_white(format: str) -> None:
-    assert (decode(images.encode(np.full((40, 50, 3), 255, np.uint8), format, 90)) == 255).all()
-
-
-def test_jpeg_keeps_full_colour_resolution() -> None:
-    data = images.encode(smooth_noise(40, 40), "jpeg", 95)
-    assert JpegImagePlugin.get_sampling(Image.open(io.BytesIO(data))) == 0  # 4:4:4
-
-
-def test_a_picture_a_format_can_not_hold_is_a_photo_error() -> None:
-    with pytest.raises(PhotoError) as caught:
-        images.encode(np.zeros((2, 16_384, 3), np.uint8), "webp", 90)
-    assert caught.value.code == "side_too_long"
 
 
 def centroid(weights: np.ndarray, axis: int) -> float:

@@ -90,7 +90,7 @@ def test_a_part_on_the_disk_has_exactly_the_schema(root: Root) -> None:
 def test_what_was_written_is_read(root: Root) -> None:
     manifest.write_part(root, "run1", 0, [FULL])
     [read] = manifest.read(root).to_pylist()
-    assert read == {**FULL, "schema_version": manifest.SCHEMA_VERSION}
+    assert read == {**dict.fromkeys(manifest.SCHEMA.names), **FULL, "schema_version": manifest.SCHEMA_VERSION}
 
 
 def test_columns_that_a_row_lacks_are_null(root: Root) -> None:
@@ -136,7 +136,23 @@ def test_a_newer_part_with_more_columns_and_another_order_is_read(root: Root) ->
     table = manifest.table([FULL]).append_column("from_the_future", pa.array([1]))
     put(root, "run1/part-00000.parquet", table.select(sorted(table.schema.names)))
     [read] = manifest.read(root).to_pylist()
-    assert read == {**FULL, "schema_version": 1}
+    assert read == {**dict.fromkeys(manifest.SCHEMA.names), **FULL, "schema_version": manifest.SCHEMA_VERSION}
+
+
+SINCE_2 = {
+    *("output_width", "output_height", "output_bytes", "fill"),
+    *("background_exact", "background_deviation", "ring_exact"),
+    *(f"check_{name}" for name in ("amazon", "google", "zalando", "ebay")),
+}
+
+
+def test_parts_of_the_first_release_are_read_and_count(root: Root) -> None:
+    old = manifest.table([FULL]).drop_columns(sorted(SINCE_2))
+    put(root, "run1/part-00000.parquet", old)
+    manifest.write_part(root, "run2", 0, [row("b.jpg", run_seq=2, fill=0.8, check_amazon="pass")])
+    first, second = manifest.read(root).to_pylist()
+    assert {first[name] for name in SINCE_2} == {None} and (second["fill"], second["check_amazon"]) == (0.8, "pass")
+    assert set(manifest.state(root)) == {"a.jpg", "b.jpg"}
 
 
 FOREIGN = {

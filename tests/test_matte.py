@@ -1,12 +1,15 @@
-"""The alpha follows the formula of the design, exactly at its ends."""
+"""The alpha follows the formula of the design, exactly at its ends, and at the edge the photo."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glasseg import matte
+from glasseg.drawing import draw_photo
+from glasseg.images import letterbox, unletterbox
 from glasseg.matte import to_alpha
 
 PROBABILITIES = np.linspace(0, 1, 2001, dtype=np.float32).reshape(69, 29)
@@ -45,3 +48,63 @@ def test_a_pixel_gets_the_same_alpha_wherever_it_lies() -> None:
 def test_a_ramp_without_width_is_refused(ramp: float) -> None:
     with pytest.raises(ValueError, match="ramp"):
         to_alpha(PROBABILITIES, 0.5, ramp)
+
+
+def seen(mask: np.ndarray, side: int = 256) -> np.ndarray:
+    """What a network of that side might say of a mask (h×w uint8) at best: h×w float32."""
+    square, box = letterbox(np.dstack([mask] * 3), side)
+    return unletterbox(square[..., 0].astype(np.float32) / 255, box)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_an_edge_that_the_network_put_two_pixels_off_is_drawn_to_the_photos_edge(seed: int) -> None:
+    drawn = draw_photo(np.random.default_rng(seed), (600, 900), scene="sweep")
+    truth = np.rint(255 * drawn.coverage).astype(np.uint8)
+    probability = np.roll(seen(truth), 2, axis=1)
+    coarse = to_alpha(probability, 0.5, 0.4)
+    refined = matte.alpha(drawn.image, probability, 0.5, 0.4)
+    errors = [np.abs(one.astype(int) - truth).mean() for one in (coarse, refined)]
+    assert errors[1] < 0.7 * errors[0]
+
+
+def test_alpha_is_exact_away_from_the_edge_and_the_same_for_the_same_photo() -> None:
+    image = np.full((400, 600, 3), 200, np.uint8)
+    mask = np.zeros((400, 600), np.uint8)
+    mask[100:300, 150:450] = 255
+    image[mask > 0] = 30
+    image += np.random.default_rng(1).integers(0, 8, image.shape, dtype=np.uint8)
+    found = matte.alpha(image, seen(mask), 0.5, 0.4)
+    assert (found[130:270, 180:420] == 255).all()
+    assert not found[:70].any() and not found[:, :120].any()
+    assert np.array_equal(found, matte.alpha(image.copy(), seen(mask), 0.5, 0.4))
+    assert np.abs(found.astype(int) - mask).mean() < 0.5
+
+
+def test_where_the_photo_says_nothing_the_probability_stands() -> None:
+    mask = np.zeros((300, 300), np.uint8)
+    mask[100:200, 100:200] = 255
+    probability = seen(mask)
+    found = matte.alpha(np.full((300, 300, 3), 90, np.uint8), probability, 0.5, 0.4)
+    assert np.abs(found.astype(int) - to_alpha(probability, 0.5, 0.4)).max() <= 1
+
+
+def test_a_lone_speck_goes_and_a_piece_beside_the_glasses_stays() -> None:
+    probability = np.zeros((400, 640), np.float32)
+    probability[150:250, 100:400] = 1
+    probability[196:200, 403:420] = 1  # a temple in pieces
+    probability[20:24, 600:604] = 1  # dirt
+    found = matte.alpha(np.full((400, 640, 3), 90, np.uint8), probability, 0.5, 0.4)
+    assert (found[197:199, 404:419] == 255).all() and not found[:40].any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 10**6))
+def test_any_photo_of_any_size_gets_an_alpha_of_its_size(height: int, width: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    probability = rng.random((height, width), dtype=np.float32)
+    found = matte.alpha(rng.integers(0, 256, (height, width, 3), dtype=np.uint8), probability, 0.5, 0.4)
+    assert found.shape == (height, width) and found.dtype == np.uint8
+
+
+def test_nothing_found_stays_nothing() -> None:
+    assert not matte.alpha(np.zeros((50, 60, 3), np.uint8), np.zeros((50, 60), np.float32), 0.5, 0.4).any()

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -359,3 +360,40 @@ def test_a_photo_of_95_percent_counts_as_one(both: int, share: int) -> None:
     found, truth = np.zeros((1, 120), bool), np.zeros((1, 120), bool)
     truth[:, :100], found[:, :both] = True, True
     assert metrics.set_score(metrics.count(found, plain(truth))).share_95 == share
+
+
+def on_white(shift: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    """A black disc on white, moved to the right, and its material."""
+    ys, xs = np.mgrid[0:120, 0:160]
+    material = (xs - 80 - shift) ** 2 + (ys - 60) ** 2 <= 40**2
+    return np.where(material[..., None], np.uint8(0), np.uint8(255)) + np.zeros(3, np.uint8), material
+
+
+def test_a_perfect_rim_has_no_error_and_no_halo() -> None:
+    picture, material = on_white()
+    assert metrics.rim_score(picture, picture, material) == metrics.RimScore(0.0, 0.0)
+
+
+def test_a_grey_rim_is_a_halo_and_a_bitten_edge_is_none() -> None:
+    original, material = on_white()
+    grown = cv2.dilate(material.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    haloed = original.copy()
+    haloed[grown & ~material] = 200
+    bitten = original.copy()
+    bitten[material & ~(cv2.erode(material.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0)] = 255
+    with_halo, with_bites = (metrics.rim_score(one, original, material) for one in (haloed, bitten))
+    assert with_halo.halo > 5 and with_halo.rim_error > 2
+    assert with_bites.halo == 0 and with_bites.rim_error > 10
+
+
+def test_only_the_rim_counts() -> None:
+    original, material = on_white()
+    picture = original.copy()
+    picture[:8], picture[58:62, 78:82] = 0, 255
+    assert metrics.rim_score(picture, original, material) == metrics.RimScore(0.0, 0.0)
+
+
+def test_without_an_edge_there_is_no_rim() -> None:
+    picture = np.full((20, 30, 3), 255, np.uint8)
+    found = metrics.rim_score(picture, picture, np.zeros((20, 30), bool))
+    assert np.isnan(found.rim_error) and np.isnan(found.halo)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 import unicodedata
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from glasseg import images, manifest
+from glasseg import decoder, images, manifest
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
@@ -373,14 +375,14 @@ def test_a_photo_that_needs_too_much_memory_alone_is_a_row(tmp_path: Path, monke
     class Hungry(Whitener):
         def __init__(self, *args: Any) -> None:
             super().__init__(*args)
-            decode = images.decode
+            decode = decoder.decode
 
-            def greedy(data: bytes, *, max_pixels: int) -> np.ndarray:
+            def greedy(data: bytes, *, max_pixels: int) -> decoder.Photo:
                 if len(data) == hungry:
                     np.ones(rescue.MEMORY * 2, np.uint8)
                 return decode(data, max_pixels=max_pixels)
 
-            images.decode = greedy
+            decoder.decode = greedy
 
     monkeypatch.setattr(job, "Whitener", Dying)
     monkeypatch.setattr(rescue, "Whitener", Hungry)
@@ -498,3 +500,75 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on_later(sent: signal.Signal
     assert json.loads(record.read_text())["ended"] == "interrupted"
     assert job.whiten(str(source), str(destination), WhitenConfig(max_flagged=1.0)) == 0
     assert len({row["key"] for row in manifest.read(Folder(destination)).to_pylist()}) == 200
+
+
+def test_frames_checks_and_backgrounds_reach_pictures_rows_and_summary(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, white = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in ("plain.jpg", "picture.webp"):
+        (source / name).write_bytes((photos / name).read_bytes())
+    config = WhitenConfig(frame=(1, 1), fill=0.85, size=800, format="png", background="#f5f5f5", check=("ebay",))
+    job.whiten(str(source), str(white), replace(config, summary_json=str(tmp_path / "summary.json")))
+    rows = rows_of(Folder(white))
+    for key, row in rows.items():
+        picture = images.decode((white / key).with_suffix(".png").read_bytes(), max_pixels=10**6)
+        side = row["output_width"]
+        assert picture.shape == (side, side, 3) and row["output_height"] == side < 500
+        assert "enlargement" in row["warnings"][0], "the photos are too small for this size"
+        assert (row["height"], row["width"]) == SIZE, "the photo's own size"
+        assert row["fill"] == pytest.approx(0.85, abs=0.01)
+        assert row["background_exact"] == 1 and row["ring_exact"] == 1 and row["background_deviation"] == 0
+        assert (picture[0] == 245).all()
+        assert row["check_ebay"] == f"longest side {side}, at least 500" and row["check_amazon"] is None
+        assert row["output_bytes"] == (white / key).with_suffix(".png").stat().st_size
+    checks = json.loads((tmp_path / "summary.json").read_text())["checks"]
+    assert checks == {"ebay": {"pass": 0, "fail": 2, "broken": {"longest side, at least 500": 2}}}
+    assert "ebay: 0 of 2 pass; most often: longest side, at least 500 (2)" in capsys.readouterr().err
+    job.whiten(str(source), str(white), config)
+    assert {row["run_seq"] for row in rows_of(Folder(white)).values()} == {1}, "nothing is pending"
+
+
+def test_a_transparent_run_writes_png_and_webp_with_alpha(photos: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for name in ("plain.jpg", "picture.webp"):
+        (source / name).write_bytes((photos / name).read_bytes())
+    job.whiten(str(source), str(out), WhitenConfig(background="transparent"))
+    assert outputs(Folder(out)) == {"plain.png", "picture.webp"}
+    for name in ("plain.png", "picture.webp"):
+        alpha = decoder.decode((out / name).read_bytes(), max_pixels=10**6).alpha
+        assert alpha is not None and (alpha == 0).mean() > 0.5
+    assert all(row["background_deviation"] == 0 for row in rows_of(Folder(out)).values())
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (WhitenConfig(background="transparent", format="jpeg"), "a JPEG can't be transparent"),
+        (WhitenConfig(background="grey"), "is no background"),
+        (WhitenConfig(fill=0.6, check=("amazon",)), "no picture can pass --check amazon: fill 0.60"),
+        (WhitenConfig(frame=(99, 1)), "a frame is at most"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_before_any_work(
+    config: WhitenConfig, words: str, photos: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(GlassegError, match=re.escape(words)) as caught:
+        job.whiten(str(photos), str(tmp_path / "out"), config)
+    assert caught.value.exit_code == 2 and not (tmp_path / "out").exists()
+
+
+def test_remarks_on_a_photo_are_warnings_of_its_row(tmp_path: Path) -> None:
+    from corpus import samples
+
+    source = tmp_path / "in"
+    source.mkdir()
+    told = [sample for sample in samples() if sample.warns]
+    for sample in told:
+        (source / sample.name).write_bytes(sample.data)
+    job.whiten(str(source), str(tmp_path / "out"), WhitenConfig(max_flagged=1.0))
+    rows = rows_of(Folder(tmp_path / "out"))
+    for sample in told:
+        assert any(str(sample.warns) in remark for remark in rows[sample.name]["warnings"]), sample.name

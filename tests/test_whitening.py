@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasseg.errors import REVIEW_CODES
-from glasseg.whitening import MaskFacts, bounding_box, compose, measure, review_code
+from glasseg.whitening import MaskFacts, bounding_box, compose, cut_out, measure, multiplied, review_code
 
 
 def random_pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
@@ -51,6 +51,33 @@ def test_compose_takes_views_and_read_only_arrays() -> None:
 
 
 @settings(max_examples=80, deadline=None)
+@given(st.integers(0, 10**6), st.tuples(*[st.integers(0, 255)] * 3), st.booleans())
+def test_any_background_is_exact_where_alpha_is_0_and_the_photo_where_it_is_255(
+    seed: int, colour: tuple[int, int, int], shaded: bool
+) -> None:
+    image, alpha = random_pair(seed, 30, 40)
+    shade = np.random.default_rng(seed).choice(np.uint8([255, 200, 130]), alpha.shape) if shaded else None
+    result = compose(image, alpha, colour, shade)
+    ground = np.round(np.array(colour) * ((255.0 if shade is None else shade[..., None]) / 255)) + 0 * image
+    assert np.array_equal(result[alpha == 0], ground[alpha == 0])
+    assert np.array_equal(result[alpha == 255], image[alpha == 255])
+    share = alpha[..., None] / 255
+    assert np.abs(result - (share * image + (1 - share) * ground)).max() <= 1
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6), st.booleans())
+def test_a_cut_out_laid_on_white_is_the_picture_on_white(seed: int, shaded: bool) -> None:
+    image, alpha = random_pair(seed, 30, 40)
+    shade = np.random.default_rng(seed).choice(np.uint8([255, 200, 130]), alpha.shape) if shaded else None
+    rgba = cut_out(multiplied(image, alpha), alpha, shade)
+    assert np.abs(compose(rgba[..., :3], rgba[..., 3]).astype(int) - compose(image, alpha, shade=shade)).max() <= 2
+    assert (rgba[rgba[..., 3] == 0] == 0).all(), "the old background can't be brought back"
+    opaque = alpha == 255
+    assert np.array_equal(rgba[opaque, :3], image[opaque]) and (rgba[opaque, 3] == 255).all()
+
+
+@settings(max_examples=80, deadline=None)
 @given(st.integers(1, 40), st.integers(1, 40), st.data())
 def test_bounding_box_is_half_open_and_tight(height: int, width: int, data: st.DataObject) -> None:
     points = st.tuples(st.integers(0, height - 1), st.integers(0, width - 1))
@@ -67,7 +94,7 @@ def test_nothing_found_has_no_box_and_no_confidence() -> None:
     assert bounding_box(alpha) is None
     facts = measure(alpha, np.full((5, 6), 0.1, np.float32))
     assert facts == MaskFacts(coverage=0.0, bbox=None, confidence=None)
-    assert review_code(facts) == "no_glasses"
+    assert review_code(facts, 1.0, framed_cut=False) == "no_glasses"
 
 
 @pytest.mark.parametrize("size", [(33, 47), (4, 1), (1, 4), (4, 4), (1, 1)])
@@ -102,5 +129,15 @@ def test_facts_are_plain_numbers_for_the_manifest() -> None:
     ],
 )
 def test_review_code(coverage: float, confidence: float | None, code: str | None) -> None:
-    assert review_code(MaskFacts(coverage, (0, 0, 1, 1), confidence)) == code
+    assert review_code(MaskFacts(coverage, (0, 0, 1, 1), confidence), 1.0, framed_cut=False) == code
     assert code is None or code in REVIEW_CODES
+
+
+@pytest.mark.parametrize(
+    ("ring_share", "framed_cut", "code"),
+    [(1.0, False, None), (0.999, False, None), (0.99, False, "ring_not_clean"), (1.0, True, "cut_off")],
+)
+def test_a_dirty_ring_and_framed_cut_glasses_are_for_a_person(
+    ring_share: float, framed_cut: bool, code: str | None
+) -> None:
+    assert review_code(MaskFacts(0.1, (0, 0, 1, 1), 0.9), ring_share, framed_cut=framed_cut) == code

@@ -1,0 +1,44 @@
+"""A finished picture as the bytes of a file, read again and held against what was promised."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glasseg import encoder, inspection, marketplaces
+from glasseg.inspection import Whiteness
+from glasseg.look import Look
+from glasseg.picture import Picture
+from glasseg.tags import Tags
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The file and what was found when it was read again."""
+
+    data: bytes
+    whiteness: Whiteness
+    verdicts: dict[str, str]
+    """By marketplace: "pass", or the first rule that the picture breaks."""
+
+
+def deliver(picture: Picture, look: Look, format: str, quality: int, tags: Tags) -> Delivery:
+    """Encode a picture as `format` ("jpeg", "png" or "webp"), decode it again and judge it.
+
+    Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
+    """
+    data = encoder.encode(picture.pixels, format, quality, tags)
+    whiteness = inspection.inspect(data, picture.background, look.colour)
+    height, width = picture.pixels.shape[:2]
+    facts = marketplaces.PictureFacts(
+        width=width,
+        height=height,
+        format=format,
+        bytes=len(data),
+        background=look.background,
+        fill=picture.placement.fill,
+        shadow=picture.shadow,
+        cut=bool(picture.placement.cut),
+        white=whiteness,
+    )
+    verdicts = {name: marketplaces.verdict(marketplaces.MARKETPLACES[name], facts) for name in look.checks}
+    return Delivery(data, whiteness, verdicts)

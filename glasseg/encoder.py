@@ -1,0 +1,161 @@
+"""Pictures out: arrays to the bytes of a JPEG, PNG or WebP that says it is sRGB, and the names of such files.
+
+cv2 writes JPEG and PNG, and the tags are put in after it: of 1600×1200 product photos on white Pillow's JPEGs take
+1.1 times as long and its PNGs more than twice. Pillow writes WebP, since cv2 has no say in its effort.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import struct
+import zlib
+from pathlib import PurePosixPath
+from typing import Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+from glasseg import tags as tags_
+from glasseg.errors import PhotoError
+from glasseg.images import PHOTO_EXTENSIONS
+from glasseg.tags import Tags
+
+FORMATS: Final = ("keep", "jpeg", "png", "webp")
+"""The output formats a user can ask for; "keep" stays with the source's format where a browser can show it."""
+
+_WRITTEN_SUFFIXES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
+_NEW_SUFFIX: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_LONGEST_SIDE: Final = {"jpeg": 65_500, "png": 1_000_000, "webp": 16_383}  # pixels, as their libraries have it
+_METRES_PER_INCH: Final = 0.0254
+_NO_TAGS: Final = Tags()
+
+
+def output_name(key: str, format: str, transparent: bool = False) -> str:
+    """The output's key for the photo `key` when the user asked for `format`, one of `FORMATS`.
+
+    "keep" keeps jpg, jpeg, png and webp as they are and writes the rest as .png; another format replaces the suffix
+    unless it is already one of that format's. With `transparent`, "keep" writes .png for JPEG photos too.
+
+    Raises:
+        ValueError: for a format that is none of `FORMATS`, and for "jpeg" with `transparent`, which it can't hold.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"{format!r} is none of {FORMATS}")
+    if transparent and format == "jpeg":
+        raise ValueError("jpeg holds no transparency")
+    suffix = PurePosixPath(key).suffix
+    written_as = _WRITTEN_SUFFIXES.get(suffix[1:].lower())
+    wanted = (written_as or "png") if format == "keep" else format
+    if transparent and wanted == "jpeg":
+        wanted = "png"
+    if written_as == wanted:
+        return key
+    stem = key[: -len(suffix)] if suffix[1:].lower() in PHOTO_EXTENSIONS else key
+    return stem + _NEW_SUFFIX[wanted]
+
+
+def format_of(key: str) -> str:
+    """ "jpeg", "png" or "webp", by the suffix of an output's key; ValueError for any other suffix."""
+    suffix = PurePosixPath(key).suffix[1:].lower()
+    if suffix not in _WRITTEN_SUFFIXES:
+        raise ValueError(f"outputs are jpeg, png or webp, which {key!r} is not")
+    return _WRITTEN_SUFFIXES[suffix]
+
+
+def encode(image: np.ndarray, format: str, quality: int, tags: Tags = _NO_TAGS) -> bytes:
+    """Encode an image as "jpeg", "png" or "webp".
+
+    `image` is H×W×3 uint8 RGB, or H×W×4 uint8 RGB with straight alpha (png and webp; the alpha comes back exactly),
+    or H×W uint8, a mask. Pictures in colour carry an sRGB profile and `tags`; a mask carries neither. `quality` is
+    1 to 100 and means nothing for png, which is lossless. The same arguments give the same bytes on every day.
+
+    The colours of transparent pixels are written too, in png exactly: clear them before, or the background that was
+    cut out can be brought back.
+
+    Raises:
+        PhotoError: "side_too_long" when a side is longer than the format can hold (16383 pixels for webp).
+        ValueError: for another format, a quality out of range, or alpha in a jpeg.
+    """
+    if format not in _LONGEST_SIDE:
+        raise ValueError(f"can't write {format!r}, only {tuple(_LONGEST_SIDE)}")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality is 1 to 100, not {quality}")
+    channels = image.shape[2] if image.ndim == 3 else 1
+    if format == "jpeg" and channels == 4:
+        raise ValueError("jpeg holds no transparency")
+    height, width = image.shape[:2]
+    if max(height, width) > _LONGEST_SIDE[format]:
+        raise PhotoError(
+            "side_too_long", f"{width}×{height}: {format} holds {_LONGEST_SIDE[format]} pixels a side at most"
+        )
+    if format == "webp":
+        return _webp(image, quality, tags)
+    # For png cv2's own choice (one filter, run lengths): 2.5 times as fast as any level asked for, about 15 % larger.
+    options: list[int] = []
+    if format == "jpeg":
+        # 4:4:4, because halved chroma smears the frame's colour into the white around it.
+        sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
+        # The photo's own Huffman tables: the same pixels in a fifth fewer bytes, for 3.5 ms at 1600×1200.
+        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1, *sampling]
+    to_bgr = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
+    done, encoded = cv2.imencode(
+        "." + format, cv2.cvtColor(image, to_bgr[channels]) if channels > 1 else image, options
+    )
+    if not done:
+        raise RuntimeError(f"cv2 could not write a {width}×{height} picture as {format}")
+    data = encoded.tobytes()
+    if channels == 1:
+        return data
+    return _tagged_jpeg(data, tags) if format == "jpeg" else _tagged_png(data, tags)
+
+
+def _webp(image: np.ndarray, quality: int, tags: Tags) -> bytes:
+    buffer = io.BytesIO()
+    described = {} if image.ndim == 2 else {"icc_profile": srgb_profile(), "exif": tags_.exif(tags) or b""}
+    # Method 2 takes 0.7 of the time of cv2's fixed method 4, for as many bytes. Alpha is lossless unless asked for.
+    Image.fromarray(image).save(buffer, "WEBP", quality=quality, method=2, **described)
+    return buffer.getvalue()
+
+
+def _tagged_jpeg(data: bytes, tags: Tags) -> bytes:
+    """A JPEG as libjpeg writes it (its JFIF header the first 20 bytes), with resolution, EXIF and profile.
+
+    JFIF 1.02: unit 1 is dots per inch. The segments are those of EXIF 2.3 and of annex B.4 of ICC.1:2010.
+    """
+    density = struct.pack(">BHH", 1, *(round(value) for value in tags.dpi)) if tags.dpi else data[13:18]
+    segments = [(0xE2, b"ICC_PROFILE\0\1\1" + srgb_profile())]
+    if exif := tags_.exif(tags):
+        segments.insert(0, (0xE1, exif))
+    inserted = b"".join(struct.pack(">BBH", 0xFF, marker, 2 + len(body)) + body for marker, body in segments)
+    return b"".join((data[:13], density, data[18:20], inserted, data[20:]))
+
+
+def _tagged_png(data: bytes, tags: Tags) -> bytes:
+    """A PNG with profile, resolution (pHYs, pixels per metre) and EXIF between its header and its pixels.
+
+    A profile says no more than the sRGB chunk would, but Photoshop and checkers that ask for a profile heed only one.
+    """
+    # Not compressed, since what zlib makes of it depends on the zlib.
+    chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 0))]
+    if tags.dpi:
+        per_metre = (round(value / _METRES_PER_INCH) for value in tags.dpi)
+        chunks.append((b"pHYs", struct.pack(">IIB", *per_metre, 1)))
+    if exif := tags_.exif(tags):
+        chunks.append((b"eXIf", exif.removeprefix(b"Exif\0\0")))
+    inserted = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body)) for name, body in chunks
+    )
+    header = 8 + 25  # signature, IHDR
+    return b"".join((data[:header], inserted, data[header:]))
+
+
+@functools.cache
+def srgb_profile() -> bytes:
+    """An ICC profile of sRGB (IEC 61966-2-1), under 600 bytes, the same on every day and system."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    # ICC.1:2010, table 17: creation date at 24, primary platform at 40; LittleCMS writes its own.
+    profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)
+    profile[40:44] = bytes(4)
+    return bytes(profile)

@@ -1,0 +1,196 @@
+"""What the headers of some formats say that Pillow does not tell, or tells only after it has allocated the picture."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from typing import Final
+
+from PIL import Image
+
+_MOST_PAGES: Final = 1000  # a corrupt chain of pages can be as long as the file
+
+_BITS, _PHOTOMETRIC, _TILE_WIDTH, _TILE_LENGTH = 258, 262, 322, 323  # numbers of the TIFF 6.0 specification
+_SUBFILE_TYPE: Final = 254
+
+
+def size_before_opening(data: bytes) -> tuple[int, int] | None:
+    """(width, height) of the kinds of picture whose mere opening takes memory for it: WebP and GIF; else None."""
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return _webp_size(data)
+    if data[:6] in {b"GIF87a", b"GIF89a"}:
+        return max(_gif_extents(data), default=None)
+    return None
+
+
+def _webp_size(data: bytes) -> tuple[int, int] | None:
+    """By RFC 9649: the canvas, or of a simple file the one bitstream."""
+    kind, body = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
+    if kind == b"VP8L":
+        bits = int.from_bytes(body[1:5], "little")
+        return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
+    if kind == b"VP8 ":
+        width, height = struct.unpack("<HH", body[6:])
+        return width & 0x3FFF, height & 0x3FFF
+    return None
+
+
+def first_webp(data: bytes) -> tuple[bytes, tuple[int, int]]:
+    """The first picture of an animated WebP as a file of its own, and its (left, top); a still one as it is."""
+    if data[12:16] != b"VP8X" or len(data) < 30 or not data[20] & 2:
+        return data, (0, 0)
+    place = 12
+    while place + 24 <= len(data) and data[place : place + 4] != b"ANMF":
+        place += 8 + _even(data[place + 4 : place + 8])
+    size = _even(data[place + 4 : place + 8])
+    head, body = data[place + 8 : place + 24], data[place + 24 : place + 8 + size]
+    flags = 0 if body[:4] == b"VP8 " else 0x10
+    parts = b"WEBPVP8X" + struct.pack("<II", 10, flags) + head[6:12] + body
+    corner = 2 * int.from_bytes(head[:3], "little"), 2 * int.from_bytes(head[3:6], "little")
+    return b"RIFF" + struct.pack("<I", len(parts)) + parts, corner
+
+
+def _even(length: bytes) -> int:
+    """A chunk's length with its padding."""
+    return int.from_bytes(length, "little") + 1 & ~1
+
+
+def _gif_extents(data: bytes) -> list[tuple[int, int]]:
+    """(width, height) that the first frame needs of its screen; empty when there is no frame."""
+    screen: tuple[int, int] = struct.unpack("<HH", data[6:10]) if len(data) > 9 else (0, 0)
+    return [(max(screen[0], w), max(screen[1], h)) for w, h in _gif_frames(data, most=1)]
+
+
+def _gif_frames(data: bytes, most: int) -> Iterator[tuple[int, int]]:
+    """(right, bottom) of each of the first `most` frames, by the GIF89a specification."""
+    place = 13 + _gif_palette(data[10:11])
+    while most and place < len(data):
+        if data[place] == 0x21:  # an extension
+            place += 2
+        elif data[place] == 0x2C and place + 10 <= len(data):
+            left, top, width, height = struct.unpack("<4H", data[place + 1 : place + 9])
+            yield left + width, top + height
+            most -= 1
+            place += 11 + _gif_palette(data[place + 9 : place + 10])
+        else:
+            place += 1  # as Pillow does
+            continue
+        while place < len(data) and data[place]:  # its sub-blocks
+            place += 1 + data[place]
+        place += 1
+
+
+def _gif_palette(flags: bytes) -> int:
+    """How many bytes of palette follow the flags."""
+    return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
+
+
+def check_heif(data: bytes) -> None:
+    """ValueError where the items of a HEIF or AVIF file have types or names that are no text (ISO/IEC 14496-12).
+
+    On such a file pi-heif 1.4 ends the process, since it makes Python strings of them without a check.
+    """
+    for start, end in _heif_items(data):
+        data[start:end].decode()
+
+
+def heif_without_exif(data: bytes) -> bytes:
+    """A HEIF or AVIF file in which the EXIF is an item of a kind that nobody reads."""
+    changed = bytearray(data)
+    for start, _ in _heif_items(data):
+        if data[start : start + 4] == b"Exif":
+            changed[start : start + 4] = b"skip"
+    return bytes(changed)
+
+
+def _heif_items(data: bytes) -> Iterator[tuple[int, int]]:
+    """(start, end) of the type and names of each item."""
+    for start, end in _meta_boxes(data):
+        place = data.find(b"infe", start, end)
+        while place >= 0:
+            text = place + (14 if data[place + 4 : place + 5] == b"\3" else 12)
+            yield text, place - 4 + int.from_bytes(data[place - 4 : place], "big")
+            place = data.find(b"infe", place + 4, end)
+
+
+def _meta_boxes(data: bytes) -> Iterator[tuple[int, int]]:
+    """(start, end) of the boxes at the top that describe; the others hold coded pixels, in which anything may occur."""
+    place = 0
+    while place + 8 <= len(data):
+        size, kind = struct.unpack_from(">I4s", data, place)
+        if size == 1 and place + 16 <= len(data):
+            (size,) = struct.unpack_from(">Q", data, place + 8)
+        end = place + size if size >= 8 else len(data)
+        if kind == b"meta":
+            yield place + 8, end
+        place = end
+
+
+def more_pictures(data: bytes, picture: Image.Image) -> list[str]:
+    """A remark where the opened picture is not the file's only page or frame."""
+    if picture.format == "TIFF":
+        pages = _tiff_pages(data)
+        return [f"{pages} pages: the first one is used"] if pages > 1 else []
+    if picture.format == "GIF":
+        several = len(list(_gif_frames(data, most=2))) > 1
+        return ["animated: the first frame is used"] if several else []
+    frames = getattr(picture, "n_frames", 1)
+    return [f"{frames} frames: the first one is used"] if frames > 1 else []
+
+
+def _tiff_pages(data: bytes) -> int:
+    """Length of the chain of directories, without reduced copies; classic and BigTIFF."""
+    order = "<" if data[:2] == b"II" else ">"
+    big = data[2:4] in {b"\x2b\0", b"\0\x2b"}
+    number, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
+    seen: set[int] = set()
+    pages = 0
+    try:
+        (place,) = struct.unpack_from(order + number, data, 8 if big else 4)
+        while place and place not in seen and len(seen) < _MOST_PAGES:
+            seen.add(place)
+            (entries,) = struct.unpack_from(order + count, data, place)
+            start = place + struct.calcsize(count)
+            tag, kind = struct.unpack_from(order + "HH", data, start)  # entries are sorted, this would be the first
+            (value,) = struct.unpack_from(order + "I", data, start + (12 if big else 8))
+            reduced = tag == _SUBFILE_TYPE and kind == 4 and value & 1
+            pages += not reduced
+            (place,) = struct.unpack_from(order + number, data, start + entry * entries)
+    except struct.error:  # past the end
+        pass
+    return pages
+
+
+def exif_is_broken(exif: object) -> bool:
+    """Whether this is EXIF that does not begin with a whole directory. Pillow reads such without a word."""
+    if not isinstance(exif, bytes):
+        return exif is not None
+    exif = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(exif[:2])
+    if order is None or len(exif) < 10:
+        return True
+    (place,) = struct.unpack_from(order + "I", exif, 4)
+    if place + 2 > len(exif):
+        return True
+    (entries,) = struct.unpack_from(order + "H", exif, place)
+    return bool(place + 2 + 12 * entries > len(exif))
+
+
+def tile_size(picture: Image.Image) -> tuple[int, int]:
+    """(width, height) of one tile of an opened TIFF, each of which is decoded whole; (1, 1) where it has none."""
+    tags = getattr(picture, "tag_v2", {})
+    width, height = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1)
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
+
+
+def white_level(picture: Image.Image) -> int:
+    """The number that is white in an opened grey picture of more than 8 bits."""
+    bits = getattr(picture, "tag_v2", {}).get(_BITS, (16,))
+    return 4095 if bits == (12,) else 65535
+
+
+def white_is_zero(picture: Image.Image) -> bool:
+    """Whether an opened TIFF counts from white to black. Pillow turns that round only for up to 8 bits."""
+    return bool(getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0)

@@ -1,0 +1,63 @@
+"""What the pictures of a run shall look like: the options that decide every pixel, but for the model."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from glasseg import marketplaces
+from glasseg.framing import Framing
+
+WHITE: Final = (255, 255, 255)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The default is the photo's own frame on white."""
+
+    background: str = "white"
+    """ "white", "transparent" or "#rrggbb"."""
+    lenses: str = "white"
+    """ "keep" leaves the photo's own pixels in see-through parts."""
+    shadow: str = "none"
+    """ "soft" keeps the natural shadow as a neutral grey."""
+    framing: Framing = field(default_factory=Framing)
+    checks: tuple[str, ...] = ()
+    """Marketplaces whose rules every picture is held against."""
+
+    @property
+    def colour(self) -> tuple[int, int, int] | None:
+        """The background as RGB; None when it is transparent."""
+        return colour_of(self.background)
+
+
+def colour_of(background: str) -> tuple[int, int, int] | None:
+    """RGB of "white" or "#rrggbb" (or "#rgb"), None for "transparent"; ValueError, one line, for anything else."""
+    if background == "transparent":
+        return None
+    if background == "white":
+        return WHITE
+    if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", background):
+        raise ValueError(f"{background!r} is no background: white, transparent or a colour such as '#f5f5f5'")
+    digits = background[1:] if len(background) == 7 else "".join(2 * digit for digit in background[1:])
+    red, green, blue = bytes.fromhex(digits)
+    return red, green, blue
+
+
+def contradiction(look: Look, format: str) -> str | None:
+    """Why no picture can have this look in this format ("keep" or a format's name), in one line; None when one can."""
+    framing = look.framing
+    if look.background == "transparent" and format == "jpeg":
+        return "a JPEG can't be transparent: choose --format png or webp"
+    if framing.max_upscale != Framing.max_upscale and framing.size is None:
+        return "--max-upscale bounds what --size enlarges: add --size"
+    return marketplaces.contradiction(
+        look.checks,
+        format=format,
+        background=look.background,
+        shadow=look.shadow != "none",
+        frame=framing.frame,
+        fill=framing.fill,
+        size=framing.size,
+    )

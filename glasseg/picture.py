@@ -1,0 +1,88 @@
+"""From a photo and the network's word on it to the finished picture: cut out, cleaned, framed, on its background."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+
+from glasseg import framing, lenses, matte, shadows, whitening
+from glasseg.decoder import Photo
+from glasseg.foreground import decontaminate
+from glasseg.look import Look
+from glasseg.placement import Placement, place
+from glasseg.whitening import MaskFacts
+
+_CUT_OUT_RING: Final = 0.5
+"""Share of a photo's outermost pixels from which on its own transparency is a cut-out, not rounded corners."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A finished picture, not yet encoded."""
+
+    pixels: np.ndarray
+    """H×W×3 uint8 RGB, or H×W×4 with straight alpha where the background is transparent."""
+    alpha: np.ndarray
+    """H×W uint8: how much of each pixel was kept of the photo."""
+    background: np.ndarray
+    """H×W uint8: 255 where the picture is plain background, 0 elsewhere."""
+    mask: MaskFacts
+    """Of the glasses in the photo, before framing."""
+    placement: Placement
+    """How the photo lies in the picture."""
+    own_mask: bool
+    """Whether the photo came cut out: then its own alpha was taken, and the network was not asked."""
+    shadow: bool
+    """Whether a shadow was found and kept."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What could not be as it was asked, each in one line."""
+        cut_out = ("came cut out: its own transparency is the mask",) if self.own_mask else ()
+        return *cut_out, *self.placement.warnings
+
+
+def make(photo: Photo, probability: np.ndarray, *, threshold: float, ramp: float, look: Look) -> Picture:
+    """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`."""
+    image, alpha, own = _cut(photo, probability, threshold, ramp)
+    mask = whitening.measure(alpha, probability)
+    shade = shadows.soft_shade(photo.image, alpha) if look.shadow == "soft" else None
+    placement = framing.plan(alpha, look.framing)
+    if look.lenses == "keep":
+        openings = lenses.openings(alpha)
+        cv2.copyTo(photo.image, openings, image)
+        alpha = cv2.max(alpha, openings)
+    foreground = place(whitening.multiplied(image, alpha), placement, border=0)
+    alpha = place(alpha, placement, border=0)
+    if not placement.exact:  # a kernel rounds and overshoots; no colour is stronger than its alpha
+        foreground = cv2.min(foreground, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
+    shade = None if shade is None else place(shade, placement, border=255)
+    if look.colour is None:
+        pixels = whitening.cut_out(foreground, alpha, shade)
+    else:
+        pixels = whitening.blend(foreground, alpha, look.colour, shade)
+    covered = alpha if shade is None else cv2.max(alpha, cv2.bitwise_not(shade))
+    background = cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1]
+    shadow = shade is not None and bool(shade.min() < 255)
+    return Picture(pixels, alpha, background, mask, placement, own, shadow)
+
+
+def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray, bool]:
+    """The glasses' own colours (H×W×3 uint8, ours to change), their alpha (H×W uint8), whether it is the photo's own.
+
+    A photo's own transparency is respected: a cut-out is taken as it is, and what is transparent stays background.
+    """
+    if photo.alpha is not None and _is_cut_out(photo.alpha):
+        return photo.image.copy(), photo.alpha, True
+    image = photo.on_white()
+    alpha = matte.alpha(image, probability, threshold, ramp)
+    image = decontaminate(image, alpha)
+    return image, alpha if photo.alpha is None else cv2.min(alpha, photo.alpha), False
+
+
+def _is_cut_out(alpha: np.ndarray) -> bool:
+    ring = np.concatenate([alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1]])
+    return float(np.mean(ring == 0)) >= _CUT_OUT_RING

@@ -1,0 +1,99 @@
+"""From a picture's own colours to sRGB, by the ICC profile that it carries."""
+
+from __future__ import annotations
+
+import functools
+import io
+from typing import Final
+
+import cv2
+import numpy as np
+from PIL import Image, ImageCms
+
+from glasseg.pixels import bands
+
+_SPACES: Final = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
+_NAMES: Final = {"GRAY": "grey", "RGB ": "RGB", "CMYK": "CMYK"}
+
+# Photoshop's default for a conversion: white of the paper becomes white of the screen, black becomes black, and what
+# sRGB can hold keeps its colour. Perceptual would move the colours inside the gamut too, and a profile of a matrix and
+# curves, which most are, has no perceptual tables anyway.
+_INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
+_FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
+
+
+class ProfileError(ValueError):
+    """The profile can't be used on this picture; the message says why, as the end of "its colour profile …"."""
+
+
+def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:
+    """Convert grey (H×W), RGB (H×W×3) or CMYK (H×W×4, 255 is full ink) uint8 pixels to sRGB, H×W×3 uint8.
+
+    By littlecms, relative colorimetric with black point compensation. A profile that would move no colour by more
+    than one level is sRGB under whatever name, and then the pixels come back as they are. Safe in threads.
+
+    Raises:
+        ProfileError: for a profile that is broken or made for another kind of pixels.
+    """
+    mode = {2: "L", 3: "RGB"}.get(pixels.shape[2] if pixels.ndim == 3 else 2, "CMYK")
+    transform = _transform(profile, mode)
+    if transform is None:
+        return untagged_to_srgb(pixels)
+    if mode == "L":
+        curves = _apply(transform, mode, np.arange(256, dtype=np.uint8)[None])
+        return cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), curves)
+    srgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in bands(pixels.shape[:2]):
+        srgb[rows] = _apply(transform, mode, pixels[rows])
+    return srgb
+
+
+def untagged_to_srgb(pixels: np.ndarray) -> np.ndarray:
+    """What to do without a profile: grey and RGB (as of `to_srgb`) are sRGB, and CMYK is only approximated."""
+    if pixels.ndim == 2:
+        return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
+    if pixels.shape[2] == 3:
+        return pixels
+    srgb = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for rows in bands(pixels.shape[:2]):
+        paper = cv2.bitwise_not(pixels[rows])
+        black = cv2.cvtColor(cv2.extractChannel(paper, 3), cv2.COLOR_GRAY2RGB)
+        srgb[rows] = cv2.multiply(cv2.cvtColor(paper, cv2.COLOR_RGBA2RGB), black, scale=1 / 255)
+    return srgb
+
+
+@functools.lru_cache(maxsize=16)
+def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
+    """What brings pixels of `mode` from `profile` to sRGB; None where there is nothing to do.
+
+    Kept, because a catalog has few profiles and one for CMYK takes 25 ms to prepare. Littlecms keeps the state of a
+    conversion on the stack, so that threads can share it.
+    """
+    try:
+        opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = opened.profile.xcolor_space
+        if space == _SPACES[mode]:
+            transform = ImageCms.ImageCmsTransform(opened, _srgb(), mode, "RGB", _INTENT, flags=_FLAGS)
+    except (ImageCms.PyCMSError, OSError, ValueError) as error:
+        raise ProfileError("is broken") from error
+    if space != _SPACES[mode]:
+        raise ProfileError(f"is for {_NAMES.get(space, space.strip())} pictures")
+    if mode == "CMYK":
+        return transform
+    levels = np.linspace(0, 255, 17).round().astype(np.uint8)
+    grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(17, -1, 3)
+    colours = np.arange(256, dtype=np.uint8)[None] if mode == "L" else grid
+    unmoved = colours[..., None] if mode == "L" else colours
+    moved = np.abs(_apply(transform, mode, colours).astype(np.int16) - unmoved).max()
+    return transform if moved > 1 else None
+
+
+@functools.cache
+def _srgb() -> ImageCms.ImageCmsProfile:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+
+
+def _apply(transform: ImageCms.ImageCmsTransform, mode: str, pixels: np.ndarray) -> np.ndarray:
+    height, width = pixels.shape[:2]
+    picture = Image.frombytes(mode, (width, height), np.ascontiguousarray(pixels).data)
+    return np.asarray(transform.apply(picture))

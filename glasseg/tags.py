@@ -1,0 +1,214 @@
+"""What a picture says of itself beside its pixels, and what of it is kept: resolution, copyright, artist."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import math
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from xml.parsers import expat
+
+from PIL import Image, IptcImagePlugin, TiffImagePlugin
+
+_LONGEST_TEXT: Final = 2000  # characters
+_LONGEST_XMP: Final = 1 << 20  # bytes; what editors write is below 100 kB
+_SANE_DPI: Final = (1.0, 30_000.0)
+_CM_PER_INCH: Final = 2.54
+
+# Numbers of the TIFF 6.0 specification, which EXIF uses too.
+_X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 274
+_COPYRIGHT, _ARTIST = 33432, 315
+_INCH, _CM = 2, 3
+
+_DUBLIN_CORE: Final = "http://purl.org/dc/elements/1.1/"
+_XMP_ITEM: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#li"
+
+# What Pillow's metadata readers and expat raise for bytes that are not as they should be.
+_BAD_DATA: Final = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    EOFError,
+    RuntimeError,
+    struct.error,
+    zlib.error,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    expat.ExpatError,
+)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What goes from a photo to its picture; all else (GPS, thumbnails, camera, orientation) is dropped."""
+
+    dpi: tuple[float, float] | None = None
+    """Pixels per inch, (across, down), upright."""
+    copyright: str | None = None
+    artist: str | None = None
+
+
+def read(picture: Image.Image) -> Tags:
+    """The tags of an opened Pillow picture that was not transposed yet. Odd metadata are left out, never an error.
+
+    Resolutions outside 1 to 30000 dpi count as none. Texts come from EXIF, else a PNG's text chunks, else IPTC, else
+    XMP; they are one printable line of 2000 characters at most. After `picture.load()` the chunks behind a PNG's
+    pixels are seen too; nothing here loads or changes the picture.
+    """
+    copyright = artist = None
+    for source in (_exif_texts, _png_texts, _iptc_texts, _xmp_texts):
+        try:
+            found = source(picture)
+        except _BAD_DATA:
+            continue
+        copyright, artist = copyright or _clean(found[0]), artist or _clean(found[1])
+        if copyright and artist:
+            break
+    try:
+        dpi = _dpi(picture)
+    except _BAD_DATA:
+        dpi = None
+    return Tags(dpi, copyright, artist)
+
+
+def exif(tags: Tags) -> bytes | None:
+    """The tags as an EXIF block that begins with "Exif", two zero bytes; None when there is nothing to say."""
+    block = Image.Exif()
+    if tags.dpi:
+        block[_X_RESOLUTION], block[_Y_RESOLUTION] = tags.dpi
+        block[_RESOLUTION_UNIT] = _INCH
+    # EXIF calls its texts ASCII, and Pillow would write "?" for a ©; everybody writes and reads UTF-8.
+    for tag, text in ((_COPYRIGHT, tags.copyright), (_ARTIST, tags.artist)):
+        if text:
+            block[tag] = text.encode("utf-8", "replace")
+    return block.tobytes() if block else None
+
+
+def _directory(picture: Image.Image) -> Mapping[int, Any]:
+    """The picture's main TIFF or EXIF directory. Not by `getexif`, which loads PNGs, and remembers what it found."""
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return picture.tag_v2
+    block = Image.Exif()
+    if data := picture.info.get("exif"):
+        block.load(data)
+    return block
+
+
+def _dpi(picture: Image.Image) -> tuple[float, float] | None:
+    try:
+        directory = _directory(picture)
+    except _BAD_DATA:
+        directory = {}  # the picture's own header may still be right
+    dpi = _header_dpi(picture) or _directory_dpi(directory)
+    return dpi[::-1] if dpi and _lies_on_its_side(picture, directory) else dpi
+
+
+def _header_dpi(picture: Image.Image) -> tuple[float, float] | None:
+    """What JFIF, pHYs or a BMP's header say."""
+    info = picture.info
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return None  # Pillow's "dpi" has a made-up 1 for what is missing
+    if picture.format in {"JPEG", "MPO"}:  # and here a made-up 72 for broken EXIF
+        per_inch = {1: 1.0, 2: _CM_PER_INCH}.get(info.get("jfif_unit", 0))
+        return _sane(info["jfif_density"][0], info["jfif_density"][1], per_inch) if per_inch else None
+    return _sane(info["dpi"][0], info["dpi"][1]) if "dpi" in info else None
+
+
+def _directory_dpi(directory: Mapping[int, Any]) -> tuple[float, float] | None:
+    per_inch = {_INCH: 1.0, _CM: _CM_PER_INCH}.get(directory.get(_RESOLUTION_UNIT, _INCH))
+    across = directory.get(_X_RESOLUTION)
+    return _sane(across, directory.get(_Y_RESOLUTION, across), per_inch) if per_inch else None
+
+
+def _sane(across: Any, down: Any, per_inch: float = 1.0) -> tuple[float, float] | None:
+    if across is None or down is None:
+        return None
+    dpi = float(across) * per_inch, float(down) * per_inch
+    if not all(math.isfinite(value) and _SANE_DPI[0] <= value <= _SANE_DPI[1] for value in dpi):
+        return None
+    return round(dpi[0], 2), round(dpi[1], 2)  # whole pixels per metre make 299.9994 of 300
+
+
+def _lies_on_its_side(picture: Image.Image, directory: Mapping[int, Any]) -> bool:
+    """Whether upright means a turn by 90 degrees."""
+    # The readers of HEIC turn the picture as they open it, and leave word of that.
+    if {directory.get(_ORIENTATION), picture.info.get("original_orientation")} & {5, 6, 7, 8}:
+        return True
+    # Pillow turns a TIFF as it loads it, and forgets the tag.
+    stored = directory.get(256), directory.get(257)
+    return isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.size == stored[::-1] != stored
+
+
+def _exif_texts(picture: Image.Image) -> tuple[Any, Any]:
+    directory = _directory(picture)
+    return directory.get(_COPYRIGHT), directory.get(_ARTIST)
+
+
+def _png_texts(picture: Image.Image) -> tuple[Any, Any]:
+    """The keywords that the PNG specification names."""
+    return picture.info.get("Copyright"), picture.info.get("Author")
+
+
+def _iptc_texts(picture: Image.Image) -> tuple[Any, Any]:
+    """IPTC-IIM 2:116 and 2:80, the latter possibly several."""
+    found = IptcImagePlugin.getiptcinfo(picture) or {}  # type: ignore[arg-type]  # of other pictures there is none
+    return found.get((2, 116)), found.get((2, 80))
+
+
+def _xmp_texts(picture: Image.Image) -> tuple[Any, Any]:
+    """The first language of dc:rights, and all of dc:creator.
+
+    XMP is XML from strangers. It can only grow or reach out by entities, which only a document type can declare, and
+    XMP has none: the parser stops at one.
+    """
+    packet = picture.info.get("xmp") or b""
+    if not packet or len(packet) > _LONGEST_XMP:
+        return None, None
+    texts: dict[str, list[str]] = {_DUBLIN_CORE + "rights": [], _DUBLIN_CORE + "creator": []}
+    path: list[str] = []
+
+    def start(name: str, _attributes: dict[str, str]) -> None:
+        path.append(name)
+        if name == _XMP_ITEM and len(path) > 2 and path[-3] in texts:  # dc:rights, rdf:Alt, rdf:li
+            texts[path[-3]].append("")
+
+    def characters(data: str) -> None:
+        if path[-1] == _XMP_ITEM and len(path) > 2 and path[-3] in texts:
+            texts[path[-3]][-1] += data
+
+    parser = expat.ParserCreate(namespace_separator="")
+    parser.StartDoctypeDeclHandler = _refuse_document_type
+    parser.StartElementHandler = start
+    parser.EndElementHandler = lambda name: path.pop()
+    parser.CharacterDataHandler = characters
+    parser.Parse(packet.rstrip(b"\0 "), True)
+    rights, creators = texts.values()
+    return rights[:1], creators
+
+
+def _refuse_document_type(*_declaration: object) -> None:
+    raise ValueError("XMP with a document type")
+
+
+def _clean(value: Any) -> str | None:
+    """A text or several (str or bytes) as one printable line; None for what is empty or no text."""
+    if isinstance(value, (list, tuple)):
+        parts = [_clean(part) for part in value[:100]]
+        return _clean("; ".join(part for part in parts if part))
+    if isinstance(value, bytes):
+        value = value.decode("latin-1")
+    if not isinstance(value, str):
+        return None
+    raw, whole = value[: 4 * _LONGEST_TEXT], len(value) <= 4 * _LONGEST_TEXT
+    with contextlib.suppress(UnicodeError):
+        # Pillow reads EXIF and tEXt as the standards have it, in Latin-1, but what is in there is mostly UTF-8.
+        raw = codecs.utf_8_decode(raw.encode("latin-1"), "strict", whole)[0]
+    words = "".join(character if character.isprintable() else " " for character in raw).split()
+    return " ".join(words)[:_LONGEST_TEXT].rstrip() or None

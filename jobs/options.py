@@ -1,0 +1,89 @@
+"""What the command line is made of: values that click does not know, and help that is grouped."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import click
+
+from glasseg.config import MARKETPLACES
+
+
+class Workers(click.ParamType):
+    """`auto` or a number of workers; auto is None."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
+        if value is None or value == "auto":
+            return None
+        return int(click.IntRange(min=1).convert(value, param, ctx))
+
+
+class Ratio(click.ParamType):
+    """`W:H` as two whole numbers in lowest terms."""
+
+    name = "W:H"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        from glasseg.framing import parse_ratio
+
+        try:
+            return parse_ratio(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Marketplaces(click.ParamType):
+    """Names of marketplaces, separated by commas, each once and in the order in which we know them."""
+
+    name = ",".join(MARKETPLACES)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        names = value if isinstance(value, tuple) else tuple(name.strip().lower() for name in value.split(","))
+        if unknown := [name for name in names if name not in MARKETPLACES]:
+            self.fail(f"{unknown[0]!r} is none of {', '.join(MARKETPLACES)}", param, ctx)
+        return tuple(name for name in MARKETPLACES if name in names)
+
+
+class GroupedCommand(click.Command):
+    """A command whose help lists its options under headings."""
+
+    headings: ClassVar = {
+        "Pictures": ("--model", "--mask", "--format", "--quality", "--background", "--lenses", "--shadow"),
+        "Framing": ("--frame", "--fill", "--size", "--straighten", "--max-upscale"),
+        "Marketplaces": ("--for", "--check"),
+        "Photos": ("--limit", "--overwrite", "--max-pixels", "--max-flagged"),
+        "Data": ("--cutouts", "--backgrounds", "--val", "--composites", "--split", "--max-bad", "--preview"),
+        "Recipe": (
+            "--preset",
+            "--epochs",
+            "--batch",
+            "--patience",
+            "--learning-rate",
+            "--loss",
+            "--precision",
+            "--validation-share",
+            "--drawn",
+            "--scene-repeats",
+            "--seed",
+            "--start-from",
+        ),
+        "Workers": ("--workers", "--cpus-per-worker", "--gpus-per-worker", "--loader-cpus", "--address"),
+    }
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write each heading with its options, and `Other` with the rest, in the order in which they are defined."""
+        heading_of = {option: heading for heading, options in self.headings.items() for option in options}
+        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*self.headings, "Other")}
+        for param in self.get_params(ctx):
+            record = param.get_help_record(ctx)
+            if record and isinstance(param, click.Option):
+                groups[heading_of.get(param.opts[-1], "Other")].append(record)
+        for heading, records in groups.items():
+            if not records:
+                continue
+            with formatter.section(heading):
+                formatter.write_dl(records)

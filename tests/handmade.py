@@ -1,0 +1,65 @@
+"""Files that Pillow can't write, or not quite so: put together by their specifications."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+ADOBE_CMYK = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
+
+
+def saved(picture: Image.Image | np.ndarray, format: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png(pixels: np.ndarray, colour: int, chunks: dict[bytes, bytes] | None = None) -> bytes:
+    """A PNG by the specification alone, for what Pillow can't write: `pixels` H×W×C of uint8 or uint16."""
+    height, width = pixels.shape[:2]
+    rows = pixels.astype(pixels.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
+    raw = np.pad(rows, ((0, 0), (1, 0))).tobytes()
+    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, colour, 0, 0, 0)
+    parts = {b"IHDR": header, **(chunks or {}), b"IDAT": zlib.compress(raw), b"IEND": b""}
+    written = (struct.pack(">I", len(v)) + k + v + struct.pack(">I", zlib.crc32(k + v)) for k, v in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+def tiff(pixels: np.ndarray, photometric: int, *, order: str = "<", extra: int | None = None) -> bytes:
+    """An uncompressed TIFF by the specification alone: `pixels` H×W×C of uint8 or uint16."""
+    height, width, channels = pixels.shape
+    body = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes()
+    bits = struct.pack(f"{order}{channels}H", *[8 * pixels.itemsize] * channels)
+    entries = {256: width, 257: height, 258: bits, 259: 1, 262: photometric, 273: 8, 277: channels, 278: height}
+    entries |= {279: len(body)} | ({338: extra} if extra is not None else {})
+    place = 8 + len(body)
+    table = struct.pack(order + "H", len(entries))
+    for tag, value in sorted(entries.items()):
+        if isinstance(value, int):
+            table += struct.pack(order + "HHII", tag, 4, 1, value)
+        elif len(value) <= 4:
+            table += struct.pack(order + "HHI", tag, 3, channels) + value.ljust(4, b"\0")
+        else:
+            table += struct.pack(order + "HHII", tag, 3, channels, place + 2 + 12 * len(entries) + 4)
+    head = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", place)
+    return head + body + table + bytes(4) + bits
+
+
+def stored_cmyk(stored: np.ndarray, adobe: bytes, **options: Any) -> bytes:
+    """A four-channel JPEG that holds the numbers `stored` (H×W×4) and Adobe's marker as given, or none."""
+    picture = Image.frombytes("CMYK", stored.shape[1::-1], (255 - stored).tobytes())  # Pillow turns them round
+    data = saved(picture, "JPEG", quality=97, subsampling=0, **options)
+    assert data.count(ADOBE_CMYK) == 1
+    return data.replace(ADOBE_CMYK, adobe)
+
+
+def with_luma_table_for_black(data: bytes) -> bytes:
+    """Two quantisation tables shared out as YCCK does: one for luma and black, one for chroma."""
+    place = data.index(b"\xff\xc0\x00\x14") + 10 + 11
+    return data[:place] + b"\0" + data[place + 1 :]

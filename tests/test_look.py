@@ -1,0 +1,55 @@
+"""Colours by name and number, and looks that no picture can have."""
+
+from __future__ import annotations
+
+import pytest
+
+from glasseg import marketplaces
+from glasseg.config import MARKETPLACES
+from glasseg.framing import Framing
+from glasseg.look import Look, colour_of, contradiction
+
+
+@pytest.mark.parametrize(
+    ("background", "colour"),
+    [
+        ("white", (255, 255, 255)),
+        ("#f5f5f5", (245, 245, 245)),
+        ("#0A141e", (10, 20, 30)),
+        ("#fa0", (255, 170, 0)),
+        ("transparent", None),
+    ],
+)
+def test_a_background_is_a_colour_or_none(background: str, colour: tuple[int, int, int] | None) -> None:
+    assert colour_of(background) == Look(background).colour == colour
+
+
+@pytest.mark.parametrize("background", ["grey", "f5f5f5", "#f5f5f", "#f5f5f5 ", "", "#gggggg"])
+def test_another_word_is_refused_in_one_line(background: str) -> None:
+    with pytest.raises(ValueError, match="is no background: white, transparent or a colour"):
+        colour_of(background)
+
+
+@pytest.mark.parametrize(
+    ("look", "format", "words"),
+    [
+        (Look("transparent"), "jpeg", "a JPEG can't be transparent"),
+        (Look(framing=Framing(max_upscale=2.0)), "keep", "add --size"),
+        (Look("transparent", checks=("amazon",)), "keep", "--check amazon"),
+        (Look(shadow="soft", checks=("amazon",)), "keep", "--check amazon: has a shadow"),
+        (Look(framing=Framing(frame=(16, 9)), checks=("zalando",)), "keep", "--check zalando: ratio"),
+        (Look(framing=Framing(size=400), checks=("ebay",)), "keep", "--check ebay: longest side 400"),
+        (Look(checks=("zalando",)), "png", "--check zalando: format png"),
+    ],
+)
+def test_a_look_that_no_picture_can_have_is_said_before_any_work(look: Look, format: str, words: str) -> None:
+    assert words in str(contradiction(look, format))
+
+
+@pytest.mark.parametrize("format", ["keep", "png", "webp"])
+def test_what_can_be_is_not_refused(format: str) -> None:
+    assert contradiction(Look("transparent", "keep", "soft", Framing((1, 1), 0.85, 1600, True, 2.0)), format) is None
+
+
+def test_every_marketplace_has_rules_and_a_column() -> None:
+    assert tuple(marketplaces.MARKETPLACES) == MARKETPLACES

@@ -1,0 +1,143 @@
+"""From a photo to its picture: every option does what it says, and the background stays exact."""
+
+from __future__ import annotations
+
+import io
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from glasseg import picture
+from glasseg.decoder import Photo, decode
+from glasseg.delivery import deliver
+from glasseg.framing import Framing
+from glasseg.look import Look
+from glasseg.picture import Picture
+from glasseg.tags import Tags
+
+SIZE = (360, 480)
+GROUND = (205, 203, 200)
+
+
+def glasses() -> np.ndarray:
+    """The alpha of two clear lenses in dark rims with a bridge, H×W uint8."""
+    alpha = np.zeros(SIZE, np.uint8)
+    for x in (150, 330):
+        cv2.ellipse(alpha, (x, 180), (70, 50), 0, 0, 360, 255, 12, cv2.LINE_AA)
+    cv2.line(alpha, (218, 170), (262, 170), 255, 10, cv2.LINE_AA)
+    return alpha
+
+
+def photo(shadow: bool = False) -> Photo:
+    """Dark glasses on a light sweep, perhaps with a soft shadow below them."""
+    share = glasses()[..., None] / 255
+    ground = np.full((*SIZE, 3), GROUND, np.float64)
+    if shadow:
+        dark = np.zeros(SIZE, np.float32)
+        cv2.ellipse(dark, (240, 250), (170, 16), 0, 0, 360, 1, -1)
+        ground *= 1 - 0.35 * cv2.GaussianBlur(dark, (0, 0), 9)[..., None]
+    image = share * np.array((30, 25, 40)) + (1 - share) * ground
+    image += np.random.default_rng(0).normal(0, 1, image.shape)
+    return Photo(np.clip(np.rint(image), 0, 255).astype(np.uint8), None, Tags(), ())
+
+
+def made(look: Look | None = None, of: Photo | None = None) -> Picture:
+    probability = cv2.GaussianBlur(glasses(), (0, 0), 1).astype(np.float32) / 255
+    return picture.make(of or photo(), probability, threshold=0.5, ramp=0.4, look=look or Look())
+
+
+def test_by_default_the_picture_has_the_photos_size_and_a_white_ground() -> None:
+    one = made()
+    assert one.pixels.shape == (*SIZE, 3) and one.placement.unchanged and one.warnings == ()
+    assert (one.pixels[one.background > 0] == 255).all()
+    assert (one.background > 0).mean() > 0.8 and (one.pixels[180, 80] < 60).all()
+    assert (one.pixels[180, 150] == 255).all(), "a clear lens shows white"
+
+
+@pytest.mark.parametrize("background", ["white", "#f5f5f5", "#102030"])
+@pytest.mark.parametrize("framing", [Framing(), Framing((1, 1), 0.85, 500, max_upscale=2), Framing((3, 4), 0.6, 300)])
+def test_the_background_is_exact_with_any_colour_and_any_frame(background: str, framing: Framing) -> None:
+    look = Look(background, framing=framing)
+    one = made(look)
+    assert one.background.any() and (one.pixels[one.background > 0] == look.colour).all()
+
+
+def test_transparent_has_no_colour_where_nothing_is() -> None:
+    one = made(Look("transparent"))
+    assert one.pixels.shape == (*SIZE, 4)
+    assert (one.pixels[one.background > 0] == 0).all() and one.pixels[180, 80, 3] == 255
+
+
+def test_lenses_keep_the_photos_own_pixels_without_a_seam() -> None:
+    of = photo()
+    one = made(Look(lenses="keep"), of)
+    inside = (slice(145, 215), slice(120, 180))
+    assert np.array_equal(one.pixels[inside], of.image[inside])
+    across = one.pixels[180, 78:223].astype(int)
+    assert np.abs(across - of.image[180, 78:223]).max() <= 1, "from rim to rim it is the photo"
+    assert not one.background[inside].any() and (one.pixels[:40] == 255).all()
+
+
+def test_a_soft_shadow_is_neutral_and_fades_to_the_background() -> None:
+    one = made(Look(shadow="soft"), photo(shadow=True))
+    below = one.pixels[250, 240].astype(int)
+    assert one.shadow and 130 < below[0] < 245 and np.ptp(below) == 0
+    assert (one.pixels[[0, -1]] == 255).all() and (one.pixels[:, [0, -1]] == 255).all()
+    assert not made(Look(shadow="soft")).shadow, "where there is none, none is drawn"
+
+
+def test_a_shadow_is_dropped_by_default() -> None:
+    assert (made(of=photo(shadow=True)).pixels[265:300] == 255).all()
+
+
+def test_framed_glasses_are_centred_and_fill_the_frame() -> None:
+    one = made(Look(framing=Framing((1, 1), 0.8, 400, max_upscale=2)))
+    x, y, w, h = cv2.boundingRect((one.alpha > 127).astype(np.uint8))
+    assert one.pixels.shape == (400, 400, 3)
+    assert w == pytest.approx(320, abs=2) and (x + w / 2, y + h / 2) == pytest.approx((200, 200), abs=1.5)
+    assert one.placement.fill == pytest.approx(0.8, abs=0.01)
+
+
+def test_a_photo_that_came_cut_out_keeps_its_own_mask_and_colours() -> None:
+    rgba = np.dstack([np.full((*SIZE, 3), (30, 60, 90), np.uint8), glasses()])
+    buffer = io.BytesIO()
+    Image.fromarray(rgba).save(buffer, "PNG")
+    of = decode(buffer.getvalue(), max_pixels=10**7)
+    nothing = np.zeros(SIZE, np.float32)  # what the network says does not matter then
+    one = picture.make(of, nothing, threshold=0.5, ramp=0.4, look=Look("transparent"))
+    assert one.own_mask and np.array_equal(one.alpha, glasses()) and "came cut out" in one.warnings[0]
+    assert (np.abs(one.pixels[one.alpha > 200, :3].astype(int) - (30, 60, 90)) <= 1).all()
+
+
+def test_rounded_corners_are_no_cut_out_but_stay_background() -> None:
+    corners = np.full(SIZE, 255, np.uint8)
+    corners[150:210, 60:100] = 0
+    of = photo()
+    one = made(of=Photo(of.image, corners, Tags(), ()))
+    assert not one.own_mask
+    assert not one.alpha[150:210, 60:100].any() and one.alpha[180, 400] == 255
+
+
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
+def test_what_is_delivered_was_read_again_and_judged(format: str) -> None:
+    look = Look(framing=Framing((1, 1), 0.87, 1000, max_upscale=5), checks=("amazon", "zalando"))
+    one = made(look)
+    sent = deliver(one, look, format, 95, Tags(dpi=(300, 300)))
+    again = decode(sent.data, max_pixels=10**7).image
+    assert again.shape == one.pixels.shape
+    exact = float((again[one.background > 0] == 255).all(axis=-1).mean())
+    assert sent.whiteness.exact_share == pytest.approx(exact)
+    assert sent.whiteness.ring_share == 1 and exact > 0.9
+    assert sent.verdicts["amazon"] == ("pass" if format != "webp" else "format webp, only jpeg or png")
+    assert sent.verdicts["zalando"].startswith("format" if format != "jpeg" else "ratio")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])
+@pytest.mark.parametrize("look", [Look(), Look("transparent", "keep", "soft", Framing((1, 1), 0.8, 64, True, 2))])
+def test_photos_of_a_few_pixels_are_no_trouble(size: tuple[int, int], look: Look) -> None:
+    rng = np.random.default_rng(0)
+    of = Photo(rng.integers(0, 256, (*size, 3), dtype=np.uint8), None, Tags(), ())
+    one = picture.make(of, rng.random(size, dtype=np.float32), threshold=0.5, ramp=0.4, look=look)
+    assert deliver(one, look, "png", 95, Tags()).data
