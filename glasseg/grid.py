@@ -13,8 +13,9 @@ CELLS: Final = 320
 """Cells along the longer side of the glasses."""
 MARGIN: Final = 6
 """Cells around the glasses, where there is room: the two passes of the widest window used on the grid."""
-TILE: Final = 16
-"""Cells along a side of the tiles in which full resolution is worked on; they bound the memory that takes."""
+TILE: Final = 64
+"""Cells along a side of the tiles in which full resolution is worked on: large enough that few calls are made, small
+enough that the floats of one tile are few beside the photo."""
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,9 @@ def blend(
     foreground: np.ndarray, alpha: np.ndarray, colour: tuple[int, int, int], shade: np.ndarray | None = None
 ) -> np.ndarray:
     """A premultiplied foreground (H×W×3 uint8) on a colour darkened by `shade`; see `compose`."""
-    ground = np.full_like(foreground, colour)
+    ground = np.empty_like(foreground)
+    ground[0] = colour
+    ground[1:] = ground[0]  # whole rows: numpy takes 7 ms to repeat three values over 2 megapixels
     if shade is not None:
         cv2.multiply(ground, cv2.cvtColor(shade, cv2.COLOR_GRAY2RGB), dst=ground, scale=1 / 255)
     if box := bounding_box(alpha):  # outside it there is nothing to compute

@@ -187,6 +187,7 @@ def stream(
         return
     context = DataContext.get_current()
     context.enable_progress_bars = False
+    context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
     context.max_errored_blocks = LOST_BATCHES  # those photos are redone one by one
     most = room(config.cpus_per_worker, config.gpus_per_worker)
     workers = config.workers or min(most, math.ceil(len(work) / BATCH_ROWS))  # a worker takes seconds to start
