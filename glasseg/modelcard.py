@@ -82,7 +82,8 @@ def _head(spec: ModelSpec) -> str:
     network = [
         f"A U-Net, preset `{spec.preset}`, trained from scratch{f' on {name}' if name else ''}. A photo is {how} to",
         f"{spec.input_side}×{spec.input_side} pixels{mirror}{looks}. With p the network's probability,",
-        f"alpha = clip((p − {spec.threshold:g}) / {spec.ramp:g} + 0.5, 0, 1).",
+        f"alpha = clip((p − {spec.threshold:g}) / {spec.ramp:g} + 0.5, 0, 1),",
+        "and along the edge it follows the photo.",
     ]
     return "\n\n".join([f"# Model {spec.model_id}", " ".join(words), " ".join(network)])
 

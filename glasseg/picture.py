@@ -59,7 +59,8 @@ def make(photo: Photo, probability: np.ndarray, *, threshold: float, ramp: float
     alpha = place(alpha, placement, border=0)
     if not placement.exact:  # a kernel rounds and overshoots; no colour is stronger than its alpha
         foreground = cv2.min(foreground, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
-    shade = None if shade is None else place(shade, placement, border=255)
+    if shade is not None and not placement.unchanged:
+        shade = shadows.faded(place(shade, placement, border=255))
     if look.colour is None:
         pixels = whitening.cut_out(foreground, alpha, shade)
     else:

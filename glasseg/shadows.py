@@ -25,6 +25,8 @@ _REACH: Final = 0.3
 """Of the glasses' longest side: how far a shadow may go."""
 _GAP: Final = 0.08
 """Of the glasses' longest side: a cast shadow that begins this near belongs to them."""
+_FRAME_FADE: Final = 0.06
+"""Of the shorter side of a cropped shade: over how much it fades to its border."""
 _STEPS: Final = 8
 """Dilations between two looks at whether they still change anything."""
 
@@ -46,6 +48,18 @@ def soft_shade(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     shade = cv2.resize(shade, None, fx=around.cell, fy=around.cell, interpolation=cv2.INTER_LINEAR)
     below, right = height - shade.shape[0], width - shade.shape[1]
     return cv2.copyMakeBorder(shade, 0, below, 0, right, cv2.BORDER_CONSTANT, value=255)
+
+
+def faded(shade: np.ndarray) -> np.ndarray:
+    """A shade (H×W uint8) that was cropped, faded to exactly 255 at its own border again."""
+    height, width = shade.shape
+    reach = max(1.0, _FRAME_FADE * min(height, width))
+    rows, columns = (
+        np.rint(255 * _step(np.minimum(np.arange(n), np.arange(n)[::-1]), 0, reach)).astype(np.uint8)
+        for n in (height, width)
+    )
+    depth = cv2.multiply(cv2.bitwise_not(shade), np.minimum.outer(rows, columns), scale=1 / 255)
+    return cv2.bitwise_not(depth)
 
 
 def _depth(around: Surroundings) -> np.ndarray | None:

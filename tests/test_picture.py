@@ -88,6 +88,13 @@ def test_a_soft_shadow_is_neutral_and_fades_to_the_background() -> None:
     assert not made(Look(shadow="soft")).shadow, "where there is none, none is drawn"
 
 
+def test_a_shadow_is_not_cut_by_the_frame() -> None:
+    one = made(Look(shadow="soft", framing=Framing((1, 1), 1.0)), photo(shadow=True))
+    ring = np.concatenate([one.pixels[0], one.pixels[-1], one.pixels[:, 0], one.pixels[:, -1]])
+    outside = np.concatenate([one.alpha[0], one.alpha[-1], one.alpha[:, 0], one.alpha[:, -1]]) == 0
+    assert one.shadow and (ring[outside] == 255).all()
+
+
 def test_a_shadow_is_dropped_by_default() -> None:
     assert (made(of=photo(shadow=True)).pixels[265:300] == 255).all()
 
