@@ -27,7 +27,8 @@ def deliver(picture: Picture, look: Look, format: str, quality: int, tags: Tags)
     Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
     """
     data = encoder.encode(picture.pixels, format, quality, tags)
-    whiteness = inspection.inspect(data, picture.background, look.colour)
+    colour = None if look.colour is None else encoder.held(look.colour, format, quality)
+    whiteness = inspection.inspect(data, picture.background, colour)
     height, width = picture.pixels.shape[:2]
     facts = marketplaces.PictureFacts(
         width=width,

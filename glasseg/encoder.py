@@ -152,6 +152,16 @@ def _tagged_png(data: bytes, tags: Tags) -> bytes:
 
 
 @functools.cache
+def held(colour: tuple[int, int, int], format: str, quality: int) -> tuple[int, int, int]:
+    """What a plain area of that RGB colour comes back as: lossy formats round most colours by a level or two."""
+    flat = np.full((16, 16, 3), colour, np.uint8)
+    decoded = cv2.imdecode(np.frombuffer(encode(flat, format, quality), np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None
+    blue, green, red = (int(value) for value in decoded[8, 8])
+    return red, green, blue
+
+
+@functools.cache
 def srgb_profile() -> bytes:
     """An ICC profile of sRGB (IEC 61966-2-1), under 600 bytes, the same on every day and system."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())

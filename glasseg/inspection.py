@@ -25,6 +25,8 @@ class Whiteness:
     """Share of the background pixels that are within `NEAR` levels in every channel; None without a background."""
     ring_share: float
     """Share of the outermost pixels that are exact, [0, 1], background or not: below 1 something touches the frame."""
+    ring_near: float
+    """Share of the outermost pixels that are within `NEAR` levels."""
     deviation: int | None
     """How far the worst background pixel is off, 0 to 255, in its worst channel; None without a background.
 
@@ -56,16 +58,19 @@ def measure(picture: np.ndarray, background: np.ndarray, colour: tuple[int, int,
     """
     wanted = np.array((0,) if colour is None else colour)
     exact = cv2.inRange(picture, wanted, wanted)
-    ring_share = _ring_share(exact)
+    alike = cv2.inRange(picture, wanted - NEAR, wanted + NEAR)
+    ring_share, ring_near = _ring_share(exact), _ring_share(alike)
     pixels = cv2.countNonZero(background)
     if not pixels:
-        return Whiteness(None, None, ring_share, None)
+        return Whiteness(None, None, ring_share, ring_near, None)
+    near = cv2.countNonZero(cv2.bitwise_and(background, alike, dst=alike))
+    del alike
     off = cv2.bitwise_and(background, cv2.bitwise_not(exact, dst=exact), dst=exact)
-    near = cv2.bitwise_and(background, cv2.inRange(picture, wanted - NEAR, wanted + NEAR))
     return Whiteness(
         exact_share=1 - cv2.countNonZero(off) / pixels,
-        near_share=cv2.countNonZero(near) / pixels,
+        near_share=near / pixels,
         ring_share=ring_share,
+        ring_near=ring_near,
         deviation=_deviation(picture, off, [int(value) for value in wanted]),
     )
 
@@ -76,8 +81,11 @@ def _decode(encoded: bytes, *, transparent: bool) -> np.ndarray | None:
     if not transparent:
         return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
     picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    has_alpha = picture is not None and picture.ndim == 3 and picture.shape[2] == 4
-    return cv2.extractChannel(picture, 3) if has_alpha else None
+    if picture is None:
+        return None
+    # WebP drops an alpha that is 255 everywhere
+    has_alpha = picture.ndim == 3 and picture.shape[2] == 4
+    return cv2.extractChannel(picture, 3) if has_alpha else np.full(picture.shape[:2], 255, np.uint8)
 
 
 def _ring_share(exact: np.ndarray) -> float:

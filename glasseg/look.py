@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from glasseg import marketplaces
+from glasseg import encoder, marketplaces
 from glasseg.framing import Framing
 
 WHITE: Final = (255, 255, 255)
@@ -45,9 +45,12 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
     return red, green, blue
 
 
-def contradiction(look: Look, format: str) -> str | None:
-    """Why no picture can have this look in this format ("keep" or a format's name), in one line; None when one can."""
+def contradiction(look: Look, format: str, quality: int) -> str | None:
+    """Why this look contradicts itself or the format ("keep" or a name), in one line; None when it does not."""
     framing = look.framing
+    lossy = "jpeg" if format == "keep" else format
+    if look.colour == WHITE and (white := encoder.held(WHITE, lossy, quality)) != WHITE:
+        return f"--quality {quality} makes white {min(white)} in a {lossy}: choose another, such as {quality + 1} or 95"
     if look.background == "transparent" and format == "jpeg":
         return "a JPEG can't be transparent: choose --format png or webp"
     if framing.max_upscale != Framing.max_upscale and framing.size is None:

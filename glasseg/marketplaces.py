@@ -6,6 +6,7 @@ which numbers are on the marketplace's own page and which are only commonly repo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -18,6 +19,7 @@ _READ: Final = "2026-11-24"
 # JPEG can't hold exact white beside a dark rim. Of 64 real photos framed to a fill of .88 and written at quality 75 to
 # 95, 4:4:4, the outermost pixels all stayed 255, at least .952 of the background did, .985 was 250 or more, and the
 # darkest pixel, next to a rim, was 205. A grey or veiled background or one with a shadow fails by far.
+_FULLEST: Final = 0.98  # the glasses of a fuller picture reach its outermost pixels
 _LEAST_WHITE: Final = 0.90
 _LEAST_NEARLY_WHITE: Final = 0.98
 _DARKEST: Final = 200
@@ -255,7 +257,7 @@ def contradiction(
     fill: float | None = None,
     size: int | None = None,
 ) -> str | None:
-    """Why no picture made with these options can pass a check that is asked for, in one line; None when one can.
+    """Which check contradicts the other options, and how, in one line; None when none does.
 
     The values are those of `glasseg whiten`; "keep" and None depend on the photo and so contradict nothing.
     """
@@ -263,7 +265,9 @@ def contradiction(
         if name not in MARKETPLACES:
             return f"--check knows {', '.join(MARKETPLACES)}, not {name!r}"
         rules = MARKETPLACES[name]
-        width, height = _largest(rules, frame, size)
+        if fill is not None and fill > _FULLEST and rules.backgrounds is not None:
+            return f"--check {name} wants a clean ring around the glasses: --fill {_FULLEST} at most"
+        width, height = _best_sides(rules, frame, size)
         best = PictureFacts(
             width=width,
             height=height,
@@ -275,15 +279,22 @@ def contradiction(
         )
         broken = next(_broken(rules, best), None)
         if broken:
-            return f"no picture can pass --check {name}: {broken}"
+            return f"--check {name} contradicts the other options: {broken}"
     return None
 
 
-def _largest(rules: Rules, frame: tuple[int, int] | None, size: int | None) -> tuple[int, int]:
-    """Width and height of a picture of these options, with what they leave open as the rules want it."""
-    wide, tall = frame or rules.preset[0]
-    longest = size or rules.preset[2]
-    scale = Fraction(longest, max(wide, tall))
+def _best_sides(rules: Rules, frame: tuple[int, int] | None, size: int | None) -> tuple[int, int]:
+    """Width and height, as good as the rules can want them where the options leave it open.
+
+    `size` is the most that a picture has: a photo that is too small gives a smaller one, so it exceeds no limit.
+    """
+    sides = [side for side in (rules.shortest, *rules.longest, *(rules.least or ())) if side]
+    wide, tall = frame or (rules.ratio or (1, 1))
+    scale = Fraction(size or 4 * max(sides, default=1000), max(wide, tall))
+    if rules.longest[1]:
+        scale = min(scale, Fraction(rules.longest[1], max(wide, tall)))
+    if rules.megapixels:
+        scale = min(scale, Fraction(int(math.sqrt(rules.megapixels * 10**6 / (wide * tall)) * 1000), 1000))
     return max(1, round(wide * scale)), max(1, round(tall * scale))
 
 

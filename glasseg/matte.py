@@ -25,7 +25,6 @@ _SPECK: Final = 0.005
 """Parts with less than this share of the largest part's mass are specks …"""
 _NEAR: Final = 3
 """… unless they lie within so many cells of a larger one: a temple may come in pieces."""
-_SPECK_ALPHA: Final = 0.02
 _GAIN: Final = 1.4
 """Steepens what the filter gives: its windows spread an edge over a few cells."""
 
@@ -42,7 +41,7 @@ def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: fl
     photo, soft, p = (one[grid.window] for one in (image, found, probability))
     _drop_specks(soft, grid)
     small = grid.shrink(soft)
-    decided = np.square(cv2.absdiff(grid.shrink(p), threshold) / max(threshold, 1 - threshold))
+    decided = np.square((grid.shrink(p) - np.float32(threshold)) / max(threshold, 1 - threshold))
     planes = _coefficients(grid.shrink(photo), small, decided + _UNDECIDED)
     for cells, pixels in grid.tiles(_uncertain(small)):
         soft[pixels] = _applied(soft[pixels], photo[pixels], [grid.enlarge(plane, cells) for plane in planes])
@@ -66,7 +65,7 @@ def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarr
 def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
     """Clear, in place, what is small beside the largest part of an alpha (whole cells, uint8) and lies apart."""
     small = grid.shrink(soft)
-    count, parts = cv2.connectedComponents((small > _SPECK_ALPHA).astype(np.uint8), connectivity=8)
+    count, parts = cv2.connectedComponents((small > 0).astype(np.uint8), connectivity=8)
     mass = np.bincount(parts.ravel(), small.ravel(), count)
     mass[0] = 0
     large = (mass >= _SPECK * mass.max())[parts].astype(np.uint8)

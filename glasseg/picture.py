@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import cv2
@@ -10,13 +10,18 @@ import numpy as np
 
 from glasseg import framing, lenses, matte, shadows, whitening
 from glasseg.decoder import Photo
+from glasseg.errors import PhotoError
 from glasseg.foreground import decontaminate
 from glasseg.look import Look
 from glasseg.placement import Placement, place
 from glasseg.whitening import MaskFacts
 
 _CUT_OUT_RING: Final = 0.5
-"""Share of a photo's outermost pixels from which on its own transparency is a cut-out, not rounded corners."""
+"""Share of a photo's outermost pixels from which on its own transparency may be a cut-out, not rounded corners."""
+_CUT_OUT_GLASSES: Final = 0.5
+"""Mean probability of what it leaves from which on it is one, not a vignette or a turned photo."""
+_LONGEST_STRIP: Final = 100
+"""The longer side of a photo over the shorter, beyond which it is not framed."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Picture:
     placement: Placement
     """How the photo lies in the picture."""
     own_mask: bool
-    """Whether the photo came cut out: then its own alpha was taken, and the network was not asked."""
+    """Whether the photo came cut out: then its own alpha was taken, and `mask` has no confidence."""
     shadow: bool
     """Whether a shadow was found and kept."""
 
@@ -47,14 +52,20 @@ class Picture:
 
 def make(photo: Photo, probability: np.ndarray, *, threshold: float, ramp: float, look: Look) -> Picture:
     """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`."""
+    _refuse_strip(photo, look)
     image, alpha, own = _cut(photo, probability, threshold, ramp)
     mask = whitening.measure(alpha, probability)
-    shade = shadows.soft_shade(photo.image, alpha) if look.shadow == "soft" else None
     placement = framing.plan(alpha, look.framing)
-    if look.lenses == "keep":
-        openings = lenses.openings(alpha)
-        cv2.copyTo(photo.image, openings, image)
-        alpha = cv2.max(alpha, openings)
+    shade = None
+    if own:  # what its transparent pixels hold is what somebody cut away
+        mask = replace(mask, confidence=None)
+    else:
+        shade = shadows.soft_shade(photo.on_white(), alpha) if look.shadow == "soft" else None
+        if look.lenses == "keep":
+            openings = lenses.openings(alpha)
+            openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
+            cv2.copyTo(photo.image, openings, image)
+            alpha = cv2.max(alpha, openings)
     foreground = place(whitening.multiplied(image, alpha), placement, border=0)
     alpha = place(alpha, placement, border=0)
     if not placement.exact:  # a kernel rounds and overshoots; no colour is stronger than its alpha
@@ -76,14 +87,27 @@ def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -
 
     A photo's own transparency is respected: a cut-out is taken as it is, and what is transparent stays background.
     """
-    if photo.alpha is not None and _is_cut_out(photo.alpha):
+    if photo.alpha is not None and _is_cut_out(photo.alpha, probability):
         return photo.image.copy(), photo.alpha, True
-    image = photo.on_white()
-    alpha = matte.alpha(image, probability, threshold, ramp)
-    image = decontaminate(image, alpha)
-    return image, alpha if photo.alpha is None else cv2.min(alpha, photo.alpha), False
+    seen = photo.on_white()
+    alpha = matte.alpha(seen, probability, threshold, ramp)
+    image = decontaminate(seen, alpha)
+    if photo.alpha is not None:
+        cv2.copyTo(photo.image, cv2.threshold(photo.alpha, 254, 255, cv2.THRESH_BINARY_INV)[1], image)
+        alpha = cv2.min(alpha, photo.alpha)
+    return image, alpha, False
 
 
-def _is_cut_out(alpha: np.ndarray) -> bool:
+def _is_cut_out(alpha: np.ndarray, probability: np.ndarray) -> bool:
+    """Whether an alpha (H×W uint8) leaves glasses and little else, by the network's word (H×W float32)."""
     ring = np.concatenate([alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1]])
-    return float(np.mean(ring == 0)) >= _CUT_OUT_RING
+    kept = float(alpha.sum())
+    glasses = float(np.vdot(alpha.astype(np.float32), probability)) / kept if kept else 0.0
+    return float(np.mean(ring == 0)) >= _CUT_OUT_RING and glasses >= _CUT_OUT_GLASSES
+
+
+def _refuse_strip(photo: Photo, look: Look) -> None:
+    """Raise PhotoError for a strip that would be resampled: the kernel's margins would dwarf it."""
+    height, width = photo.image.shape[:2]
+    if look.framing.changes and max(height, width) > _LONGEST_STRIP * min(height, width):
+        raise PhotoError("side_too_long", f"a strip of {width}×{height} pixels can't be framed")

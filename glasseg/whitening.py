@@ -100,7 +100,7 @@ class MaskFacts:
     bbox: tuple[int, int, int, int] | None
     """Half-open (x0, y0, x1, y1) of alpha above 0; None when nothing was found."""
     confidence: float | None
-    """Mean of |2p - 1| where alpha is above 0, [0, 1]; None when nothing was found."""
+    """Mean of |2p - 1| where alpha is above 0, [0, 1]; None when nothing was found, or the mask is the photo's own."""
 
 
 def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
@@ -118,14 +118,14 @@ def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
 def review_code(facts: MaskFacts, ring_share: float, *, framed_cut: bool) -> str | None:
     """Why a person should look at this photo, a key of `glasseg.errors.REVIEW_CODES`; None when nobody needs to.
 
-    `ring_share`: of the written picture's outermost pixels, how many are exactly background. `framed_cut`: whether
+    `ring_share`: of the written picture's outermost pixels, how many are background. `framed_cut`: whether
     glasses that the photo cuts off were framed, which puts the cut where it can be seen.
     """
-    if facts.confidence is None or facts.coverage < _LEAST_COVERAGE:
+    if facts.bbox is None or facts.coverage < _LEAST_COVERAGE:
         return "no_glasses"
     if facts.coverage > _MOST_COVERAGE:
         return "fills_frame"
-    if facts.confidence < _LEAST_CONFIDENCE:
+    if facts.confidence is not None and facts.confidence < _LEAST_CONFIDENCE:
         return "uncertain_mask"
     if ring_share < _LEAST_RING:
         return "ring_not_clean"

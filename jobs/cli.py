@@ -78,7 +78,7 @@ def cli() -> None:
 @click.option("--frame", type=Ratio(), help="Width to height of the picture, such as 1:1.  [default: the photo's]")
 @click.option(
     "--fill",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=click.FloatRange(0.05, 1),
     help="Share of the picture's width or height that the glasses take, such as 0.85.",
 )
 @click.option(
@@ -101,7 +101,10 @@ def cli() -> None:
     help="Set frame, fill, size, format and check for a marketplace; options given beside it count.",
 )
 @click.option(
-    "--check", type=Marketplaces(), default=(), help="Hold pictures against marketplaces' rules, in columns check_NAME."
+    "--check",
+    type=Marketplaces(),
+    default=(),
+    help="Hold this run's pictures against marketplaces' rules: check_NAME.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace files in DST that glasseg did not write.")
 @click.option("--limit", type=click.IntRange(min=1), help="Do only the first N pending photos.")
@@ -158,18 +161,20 @@ def whiten(context: click.Context, src: str, dst: str, market: str | None, **opt
     from jobs.whiten import whiten as run
 
     if market:
-        options |= _preset(market, context, options["check"])
+        options |= _preset(market, context, options)
     sys.exit(run(src, dst, WhitenConfig(**options)))
 
 
-def _preset(market: str, context: click.Context, checks: tuple[str, ...]) -> dict[str, Any]:
+def _preset(market: str, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """What `--for` sets: options of the marketplace's preset that were not given, and its check beside others."""
     from glasseg.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if options["background"] == "transparent":
+        given.append("format")  # not the preset's, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}
-    return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*checks, market})}
+    return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*options["check"], market})}
 
 
 @cli.command(cls=GroupedCommand, short_help="Train the network on labelled photos.")

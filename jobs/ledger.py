@@ -16,7 +16,7 @@ FLUSH_ROWS = 1000
 FLUSH_SECONDS = 30.0
 """Rows wait at most for so many others, or until the first batch after so much time."""
 EXAMPLES = 5
-_NUMBERS = re.compile(r"\s*[#\d][\w.:×]*")
+_NUMBERS = re.compile(r"[#\d][\w.:×]*")
 
 
 class Ledger:
@@ -83,6 +83,6 @@ class Ledger:
 
 
 def rule_of(verdict: str) -> str:
-    """A verdict without this picture's numbers: "fill 0.71, at least 0.85" becomes "fill, at least 0.85"."""
+    """A verdict without this picture's numbers: "fill 0.71, at least 0.85" becomes "fill …, at least 0.85"."""
     found, comma, wanted = verdict.partition(", ")
-    return _NUMBERS.sub("", found).strip() + comma + wanted
+    return _NUMBERS.sub("…", found) + comma + wanted

@@ -22,7 +22,10 @@ LOOKS: Final = {
     "--background transparent --shadow soft": ("a cut-out, PNG or WebP", Look("transparent", shadow="soft")),
     "--frame 1:1 --fill 0.85": ("centred, as large in every picture", Look(framing=Framing((1, 1), 0.85))),
     "--frame 1:1 --fill 0.85 --straighten": ("and level", Look(framing=Framing((1, 1), 0.85, straighten=True))),
-    "--for zalando --shadow soft": ("ratio, size and format", Look(shadow="soft", framing=Framing((25, 36), 0.88))),
+    "--for zalando --shadow soft": (
+        "its ratio, and full",
+        Look(shadow="soft", framing=Framing((25, 36), 0.88)),
+    ),
 }
 SUBJECT: Final = (9, "sweep")
 """Seed and scene of the photo: it has clear lenses, a shadow and a slight tilt."""

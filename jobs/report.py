@@ -92,6 +92,8 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str)
     if flagged > len(ledger.examples()):
         say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
     for name, counts in summary.get("checks", {}).items():
+        if not counts["pass"] + counts["fail"]:
+            continue
         most = next(iter(counts["broken"].items()), None)
         why = f"; most often: {most[0]} ({most[1]})" if most else ""
         say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")

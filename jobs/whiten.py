@@ -122,7 +122,7 @@ def look_of(config: WhitenConfig) -> Look:
     except ValueError as error:
         raise GlassegError(str(error), 2) from error
     look = Look(config.background, config.lenses, config.shadow, framing, config.check)
-    if reason := contradiction(look, config.format):
+    if reason := contradiction(look, config.format, config.quality):
         raise GlassegError(reason, 2)
     return look
 

@@ -18,7 +18,7 @@ from glasseg.decoder import Photo
 from glasseg.delivery import Delivery
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
 from glasseg.keys import printable
-from glasseg.look import Look
+from glasseg.look import WHITE, Look
 from glasseg.modelfolder import ModelFolder
 from glasseg.picture import Picture
 from glasseg.storage import Root
@@ -180,11 +180,12 @@ class Whitener:
 
 
 def _review_code(made: Picture, sent: Delivery, look: Look) -> str | None:
-    """Why a person should look; a photo that came cut out was looked at by whoever did that."""
-    if made.own_mask and made.mask.bbox is not None:
-        return None
+    """Why a person should look at this picture; None when nobody needs to."""
+    white = sent.whiteness
+    # the nearest that a lossy format holds of a colour may come back a level off; white it holds
+    ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
     framed_cut = look.framing.changes and bool(made.placement.cut)
-    return whitening.review_code(made.mask, sent.whiteness.ring_share, framed_cut=framed_cut)
+    return whitening.review_code(made.mask, ring, framed_cut=framed_cut)
 
 
 def _measured(made: Picture, sent: Delivery) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -55,3 +57,14 @@ def test_tiny_photos_are_no_trouble(size: tuple[int, int]) -> None:
     rng = np.random.default_rng(0)
     photo, alpha = rng.integers(0, 256, (*size, 3), dtype=np.uint8), rng.integers(0, 256, size, dtype=np.uint8)
     assert decontaminate(photo, alpha).shape == photo.shape
+
+
+def test_many_rim_pixels_take_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    photo, alpha = rng.integers(0, 256, (1500, 2000, 3), dtype=np.uint8), np.full((1500, 2000), 128, np.uint8)
+    tracemalloc.start()
+    decontaminate(photo, alpha)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # the result is 3 bytes a pixel, the list of rim pixels 8
+    assert peak < 20 * alpha.size

@@ -97,6 +97,14 @@ def test_a_lone_speck_goes_and_a_piece_beside_the_glasses_stays() -> None:
     assert (found[197:199, 404:419] == 255).all() and not found[:40].any()
 
 
+def test_a_faint_veil_apart_from_the_glasses_goes() -> None:
+    probability = np.zeros((400, 640), np.float32)
+    probability[150:250, 100:400] = 1
+    probability[20:60, 560:600] = 0.31  # an alpha of about 6
+    found = matte.alpha(np.full((400, 640, 3), 90, np.uint8), probability, 0.5, 0.4)
+    assert not found[:80].any()
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 90), st.integers(1, 90), st.integers(0, 10**6))
 def test_any_photo_of_any_size_gets_an_alpha_of_its_size(height: int, width: int, seed: int) -> None:

@@ -12,6 +12,7 @@ from PIL import Image
 from glasseg import picture
 from glasseg.decoder import Photo, decode
 from glasseg.delivery import deliver
+from glasseg.errors import PhotoError
 from glasseg.framing import Framing
 from glasseg.look import Look
 from glasseg.picture import Picture
@@ -112,10 +113,39 @@ def test_a_photo_that_came_cut_out_keeps_its_own_mask_and_colours() -> None:
     buffer = io.BytesIO()
     Image.fromarray(rgba).save(buffer, "PNG")
     of = decode(buffer.getvalue(), max_pixels=10**7)
-    nothing = np.zeros(SIZE, np.float32)  # what the network says does not matter then
-    one = picture.make(of, nothing, threshold=0.5, ramp=0.4, look=Look("transparent"))
+    seen = cv2.GaussianBlur(glasses(), (0, 0), 9).astype(np.float32) / 255  # what the network says is coarse
+    one = picture.make(of, seen, threshold=0.5, ramp=0.4, look=Look("transparent", "keep", "soft"))
     assert one.own_mask and np.array_equal(one.alpha, glasses()) and "came cut out" in one.warnings[0]
     assert (np.abs(one.pixels[one.alpha > 200, :3].astype(int) - (30, 60, 90)) <= 1).all()
+    assert not one.shadow and one.mask.confidence is None
+    assert (one.pixels[one.alpha == 0] == 0).all(), "what somebody cut away does not come back"
+
+
+def test_a_vignette_or_a_turned_photo_is_no_cut_out() -> None:
+    circle = np.zeros(SIZE, np.uint8)
+    cv2.circle(circle, (240, 180), 179, 255, -1)
+    of = photo()
+    one = made(of=Photo(of.image, circle, Tags(), ()))
+    assert not one.own_mask and (one.pixels[one.background > 0] == 255).all() and one.background[100, 240]
+
+
+def test_half_transparent_material_is_composed_once() -> None:
+    half = np.full(SIZE, 255, np.uint8)
+    half[glasses() > 0] = 128
+    one = made(of=Photo(photo().image, half, Tags(), ()))
+    assert not one.own_mask
+    rim = one.pixels[180, 82].astype(int)  # 128 parts of about (30, 25, 40) on white
+    assert np.abs(rim - (142, 139, 147)).max() < 6
+
+
+def test_kept_lenses_of_a_punched_photo_stay_background() -> None:
+    of = photo()
+    punched = np.full(SIZE, 255, np.uint8)
+    cv2.ellipse(punched, (150, 180), (40, 30), 0, 0, 360, 0, -1)
+    black = of.image.copy()
+    black[punched == 0] = 0
+    one = made(Look(lenses="keep"), Photo(black, punched, Tags(), ()))
+    assert (one.pixels[180, 150] == 255).all() and np.array_equal(one.pixels[180, 330], of.image[180, 330])
 
 
 def test_rounded_corners_are_no_cut_out_but_stay_background() -> None:
@@ -131,8 +161,11 @@ def test_rounded_corners_are_no_cut_out_but_stay_background() -> None:
 def test_what_is_delivered_was_read_again_and_judged(format: str) -> None:
     look = Look(framing=Framing((1, 1), 0.87, 1000, max_upscale=5), checks=("amazon", "zalando"))
     one = made(look)
-    sent = deliver(one, look, format, 95, Tags(dpi=(300, 300)))
-    again = decode(sent.data, max_pixels=10**7).image
+    tags = Tags(dpi=(300, 300), copyright="© a shop", artist="someone")
+    sent = deliver(one, look, format, 95, tags)
+    read = decode(sent.data, max_pixels=10**7)
+    again = read.image
+    assert read.tags == tags and read.warnings == ()
     assert again.shape == one.pixels.shape
     exact = float((again[one.background > 0] == 255).all(axis=-1).mean())
     assert sent.whiteness.exact_share == pytest.approx(exact)
@@ -141,7 +174,30 @@ def test_what_is_delivered_was_read_again_and_judged(format: str) -> None:
     assert sent.verdicts["zalando"].startswith("format" if format != "jpeg" else "ratio")
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (3, 2)])
+@pytest.mark.parametrize(("format", "quality"), [("jpeg", 95), ("webp", 95), ("webp", 70), ("png", 95)])
+@pytest.mark.parametrize("background", ["#f5f5f5", "#dfe8ec", "#0a7bd1"])
+def test_a_colour_that_the_format_rounds_is_clean_all_the_same(background: str, format: str, quality: int) -> None:
+    look = Look(background)
+    sent = deliver(made(look), look, format, quality, Tags())
+    assert sent.whiteness.ring_near >= 0.995 and sent.whiteness.near_share is not None
+    assert sent.whiteness.near_share > 0.95
+
+
+def test_a_close_up_that_leaves_no_background_is_delivered_transparent() -> None:
+    of, look = photo(), Look("transparent")
+    one = picture.make(of, np.ones(SIZE, np.float32), threshold=0.5, ramp=0.4, look=look)
+    for format in ("png", "webp"):
+        assert deliver(one, look, format, 95, Tags()).whiteness.ring_share == 0
+
+
+def test_a_strip_is_refused_before_it_is_resampled() -> None:
+    of = Photo(np.full((2, 900, 3), 200, np.uint8), None, Tags(), ())
+    with pytest.raises(PhotoError, match="a strip of 900×2 pixels") as caught:
+        picture.make(of, np.ones((2, 900), np.float32), threshold=0.5, ramp=0.4, look=Look(framing=Framing(size=20)))
+    assert caught.value.code == "side_too_long"
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 1), (1, 4), (1, 40), (40, 1), (3, 2)])
 @pytest.mark.parametrize("look", [Look(), Look("transparent", "keep", "soft", Framing((1, 1), 0.8, 64, True, 2))])
 def test_photos_of_a_few_pixels_are_no_trouble(size: tuple[int, int], look: Look) -> None:
     rng = np.random.default_rng(0)

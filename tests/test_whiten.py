@@ -524,8 +524,8 @@ def test_frames_checks_and_backgrounds_reach_pictures_rows_and_summary(
         assert row["check_ebay"] == f"longest side {side}, at least 500" and row["check_amazon"] is None
         assert row["output_bytes"] == (white / key).with_suffix(".png").stat().st_size
     checks = json.loads((tmp_path / "summary.json").read_text())["checks"]
-    assert checks == {"ebay": {"pass": 0, "fail": 2, "broken": {"longest side, at least 500": 2}}}
-    assert "ebay: 0 of 2 pass; most often: longest side, at least 500 (2)" in capsys.readouterr().err
+    assert checks == {"ebay": {"pass": 0, "fail": 2, "broken": {"longest side …, at least 500": 2}}}
+    assert "ebay: 0 of 2 pass; most often: longest side …, at least 500 (2)" in capsys.readouterr().err
     job.whiten(str(source), str(white), config)
     assert {row["run_seq"] for row in rows_of(Folder(white)).values()} == {1}, "nothing is pending"
 
@@ -548,7 +548,7 @@ def test_a_transparent_run_writes_png_and_webp_with_alpha(photos: Path, tmp_path
     [
         (WhitenConfig(background="transparent", format="jpeg"), "a JPEG can't be transparent"),
         (WhitenConfig(background="grey"), "is no background"),
-        (WhitenConfig(fill=0.6, check=("amazon",)), "no picture can pass --check amazon: fill 0.60"),
+        (WhitenConfig(fill=0.6, check=("amazon",)), "--check amazon contradicts the other options: fill 0.60"),
         (WhitenConfig(frame=(99, 1)), "a frame is at most"),
     ],
 )
