@@ -98,7 +98,8 @@ def decode(data: bytes, *, max_pixels: int) -> Photo:
         # The first bytes tell a saved HTML page or a renamed video at a glance.
         raise PhotoError("unreadable", f"no picture that can be decoded; it begins with {data[:16]!r}") from None
     except _BAD_DATA as error:
-        raise PhotoError("unreadable", f"damaged or unsupported picture: {type(error).__name__}: {error}") from error
+        text = " ".join(str(error).split())  # some decoders say it in several lines
+        raise PhotoError("unreadable", f"damaged or unsupported picture: {type(error).__name__}: {text}") from error
 
 
 def _decode(data: bytes, max_pixels: int) -> Photo:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from glasseg import encoder, inspection, marketplaces
 from glasseg.inspection import Whiteness
-from glasseg.look import Look
+from glasseg.look import WHITE, Look
 from glasseg.picture import Picture
 from glasseg.tags import Tags
 
@@ -27,7 +27,9 @@ def deliver(picture: Picture, look: Look, format: str, quality: int, tags: Tags)
     Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
     """
     data = encoder.encode(picture.pixels, format, quality, tags)
-    colour = None if look.colour is None else encoder.held(look.colour, format, quality)
+    colour = look.colour  # white is promised; of other colours what the format makes of them
+    if colour is not None and colour != WHITE:
+        colour = encoder.held(colour, format, quality)
     whiteness = inspection.inspect(data, picture.background, colour)
     height, width = picture.pixels.shape[:2]
     facts = marketplaces.PictureFacts(

@@ -48,9 +48,11 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
 def contradiction(look: Look, format: str, quality: int) -> str | None:
     """Why this look contradicts itself or the format ("keep" or a name), in one line; None when it does not."""
     framing = look.framing
-    lossy = "jpeg" if format == "keep" else format
-    if look.colour == WHITE and (white := encoder.held(WHITE, lossy, quality)) != WHITE:
-        return f"--quality {quality} makes white {min(white)} in a {lossy}: choose another, such as {quality + 1} or 95"
+    if look.colour == WHITE and format in {"keep", "jpeg"} and (white := encoder.held(WHITE, "jpeg", quality)) != WHITE:
+        return f"--quality {quality} makes white {min(white)} in a JPEG: choose another, such as 95"
+    for name in look.checks if look.lenses == "keep" else ():
+        if name in marketplaces.MARKETPLACES and marketplaces.MARKETPLACES[name].backgrounds is not None:
+            return f"--lenses keep shows the old background, which --check {name} does not allow: leave out one of them"
     if look.background == "transparent" and format == "jpeg":
         return "a JPEG can't be transparent: choose --format png or webp"
     if framing.max_upscale != Framing.max_upscale and framing.size is None:

@@ -26,7 +26,7 @@ from glasseg.config import (
     WhitenConfig,
 )
 from glasseg.errors import GlassegError
-from jobs.options import GroupedCommand, Marketplaces, Ratio, Workers
+from jobs.options import Background, GroupedCommand, Marketplaces, Ratio, Workers
 
 _WHITEN, _JOB, _BENCH = WhitenConfig(), TrainJob(), BenchConfig()
 _DEMO, _EVALUATE = DemoConfig(), EvaluateConfig()
@@ -56,6 +56,7 @@ def cli() -> None:
 )
 @click.option(
     "--background",
+    type=Background(),
     metavar="COLOUR",
     default=_WHITEN.background,
     show_default=True,

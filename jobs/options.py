@@ -20,6 +20,18 @@ class Workers(click.ParamType):
         return int(click.IntRange(min=1).convert(value, param, ctx))
 
 
+class Background(click.ParamType):
+    """A colour or `transparent`, written in one way: what looks the same must not make photos stale."""
+
+    name = "colour"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        background = str(value).lower()
+        if len(background) == 4 and background.startswith("#"):
+            background = "#" + "".join(2 * digit for digit in background[1:])
+        return "white" if background == "#ffffff" else background
+
+
 class Ratio(click.ParamType):
     """`W:H` as two whole numbers in lowest terms."""
 

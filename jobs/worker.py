@@ -184,7 +184,8 @@ def _review_code(made: Picture, sent: Delivery, look: Look) -> str | None:
     white = sent.whiteness
     # the nearest that a lossy format holds of a colour may come back a level off; white it holds
     ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
-    framed_cut = look.framing.changes and bool(made.placement.cut)
+    framing, placement = look.framing, made.placement
+    framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
     return whitening.review_code(made.mask, ring, framed_cut=framed_cut)
 
 

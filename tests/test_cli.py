@@ -122,3 +122,19 @@ def test_readme_query_runs_in_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     [query] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
     assert duckdb.sql(query).fetchall()[0][:2] == ("ok", 1)
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("#FFF", "white"),
+        ("White", "white"),
+        ("#F5F5F5", "#f5f5f5"),
+        ("#fa0", "#ffaa00"),
+        ("transparent", "transparent"),
+    ],
+)
+def test_a_background_is_written_in_one_way(given: str, meant: str) -> None:
+    from jobs.options import Background
+
+    assert Background().convert(given, None, None) == meant

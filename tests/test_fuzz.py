@@ -58,6 +58,7 @@ def test_500_damaged_files_are_500_rows(tmp_path: Path, monkeypatch: pytest.Monk
     rows, memory = whitened(files, tmp_path, monkeypatch)
     codes = {row["error_code"] for row in rows.values() if row["status"] == "failed"}
     assert codes <= set(FAILURE_CODES) - FAULTS
+    assert not any("\n" in (row["error"] or "") for row in rows.values())
     assert 50 < sum(row["status"] != "failed" for row in rows.values()) < 450, "some can be read, some can't"
     assert memory < MOST_MEMORY
 

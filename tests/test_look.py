@@ -47,6 +47,7 @@ def test_another_word_is_refused_in_one_line(background: str) -> None:
             "keep",
             "options: longest side 400",
         ),
+        (Look(lenses="keep", checks=("ebay", "amazon")), "keep", "--check amazon does not allow"),
         (Look(framing=Framing(fill=1.0), checks=("amazon",)), "keep", "--fill 0.98 at most"),
         (Look(checks=("zalando",)), "png", "options: format png"),
     ],
@@ -69,7 +70,7 @@ def test_what_some_photo_can_pass_is_not_refused(look: Look, format: str) -> Non
 
 
 def test_a_quality_at_which_white_is_not_white_is_refused() -> None:
-    assert "--quality 34 makes white 254 in a jpeg" in str(contradiction(Look(), "keep", 34))
+    assert "--quality 34 makes white 254 in a JPEG" in str(contradiction(Look(), "keep", 34))
     assert contradiction(Look("#f5f5f5"), "jpeg", 34) is None and contradiction(Look(), "png", 34) is None
 
 
