@@ -20,6 +20,8 @@ SCHEMA_VERSION: Final = 2
 MANIFEST: Final = "_glasseg/manifest/"
 RUNS: Final = "_glasseg/runs/"
 CLAIMS: Final = "_glasseg/claims/"
+_THREADS: Final = False
+"""Whether Arrow reads with its pool: a thread of it that lets go of our bytes while Python ends aborts the process."""
 STATUSES: Final = ("ok", "review", "failed", "gone")
 
 
@@ -102,7 +104,7 @@ def _read_part(root: Root, key: str, wanted: pa.Schema) -> pa.Table:
         names = set(part.schema_arrow.names)
         if lacking := [name for name in _IDENTITY if name not in names]:
             raise pa.ArrowInvalid(f"it has no column {', '.join(lacking)}")
-        found = part.read(columns=sorted(names & {*wanted.names, *_IDENTITY}))
+        found = part.read(columns=sorted(names & {*wanted.names, *_IDENTITY}), use_threads=_THREADS)
         if empty := [name for name in _IDENTITY if found[name].null_count]:
             raise pa.ArrowInvalid(f"column {', '.join(empty)} has a null")
         columns = [
@@ -203,7 +205,8 @@ def claimed(root: Root) -> set[str]:
     names: set[str] = set()
     for key in _ours(root, CLAIMS, ".parquet"):
         with _refused(root, key):
-            names.update(pq.read_table(io.BytesIO(root.read(key)[0]))["output"].to_pylist())
+            part = pq.ParquetFile(io.BytesIO(root.read(key)[0]))
+            names.update(part.read(use_threads=_THREADS)["output"].to_pylist())
     return names
 
 

@@ -107,7 +107,7 @@ def _parquet(name: str, data: bytes) -> Iterator[Iterable[Any]]:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
     try:
-        table = pq.ParquetFile(io.BytesIO(data)).read()
+        table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)
         columns = [column.to_pylist() for column in table.columns]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]

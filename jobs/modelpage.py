@@ -38,7 +38,7 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     if not judged.rows:
         raise GlassegError("no validation photo can be judged any more: are they still there?")
     try:
-        history = pq.read_table(io.BytesIO(root.read(HISTORY)[0])).to_pylist()
+        history = pq.ParquetFile(io.BytesIO(root.read(HISTORY)[0])).read(use_threads=False).to_pylist()
         for name, data in _pictures(judged, history, config.monitor, model.spec.threshold).items():
             root.write(name, data)
     except PhotoError as error:

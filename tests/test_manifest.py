@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import tempfile
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -293,3 +295,21 @@ def test_names_of_runs_sort_by_time() -> None:
     names = [manifest.new_run_id(time) for time in times]
     assert names == sorted(names) and names[0] == "20260131T021500.123Z"
     assert manifest.new_run_id() > names[0]
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by /proc")
+def test_reading_starts_no_decoding_threads_that_could_abort_the_end_of_the_process(tmp_path: Path) -> None:
+    """One of Arrow's that lets go of our bytes while Python ends is exit code 134, once in twenty runs."""
+    root = Folder(tmp_path)
+    manifest.write_part(root, "run1", 0, [row(), FULL])
+    manifest.claim(root, "run2", ["a.jpg"])
+    code = f"""
+import os, pathlib
+from glasseg import manifest
+from glasseg.folder import Folder
+root, threads = Folder(pathlib.Path({str(tmp_path)!r})), lambda: len(os.listdir("/proc/self/task"))
+before = threads()
+manifest.read(root), manifest.claimed(root)
+assert threads() <= before + 1, (before, threads())  # one for input stays
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
