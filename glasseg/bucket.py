@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -11,12 +12,12 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from glasseg.errors import GlassegError, PhotoError
-from glasseg.keys import Entry, check_output_key
+from glasseg.errors import DeniedError, GlassegError, PhotoError
+from glasseg.keys import Entry, check_output_key, without_secrets
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off half-way
 
-IMPATIENT: Final = {"mode": "standard", "max_attempts": 1}
+IMPATIENT: Final = {"mode": "standard", "max_attempts": 3}
 PATIENT: Final = {"mode": "legacy", "max_attempts": 6}
 """botocore's retries of one request: a server may be away for half a minute on average before a run stops.
 
@@ -30,6 +31,7 @@ CONTENT_TYPES: Final = {
 }
 
 NEW_CREDENTIALS: Final = "the credentials have expired: log in again or set a new session token"
+KEYS_FROM: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
 KEY_PAIR: Final = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
 RUN_WIDE_S3_CODES: Final = {
     "NoSuchBucket": "the bucket does not exist: check its name and the endpoint",
@@ -51,8 +53,14 @@ RUN_WIDE_S3_CODES: Final = {
 }
 """S3 error codes that stop a run, each with the way out."""
 
+OVERTAKEN_S3_CODES: Final = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
+"""What a server says to a conditional put when somebody else was faster."""
+
 MISSING_S3_CODES: Final = ("NoSuchKey", "404", "NotFound")
 DENIED_S3_CODES: Final = ("AccessDenied", "403", "Forbidden")
+
+
+_counted = threading.local()
 
 
 @dataclass(frozen=True)
@@ -85,18 +93,36 @@ class Bucket:
 
         Raises GlassegError when the listing fails.
         """
-        uri, above = self.uri_of(prefix), len(self._full(""))
+        for page in self._pages(prefix):
+            yield from self._entries(page)
+
+    def level(self, prefix: str = "") -> tuple[tuple[Entry, ...], tuple[str, ...] | None]:
+        """The objects right below `prefix`, which ends with "/" or is "", and the prefixes of the folders there.
+
+        Only of one page of the listing: where it does not hold them all, it would cost more to walk the folders than to
+        list them flat, and they are None. Raises GlassegError when the listing fails.
+        """
+        page = next(self._pages(prefix, Delimiter="/"))
+        folders = tuple(one["Prefix"][len(self._full("")) :] for one in page.get("CommonPrefixes", ()))
+        return tuple(self._entries(page)), None if page["IsTruncated"] else folders
+
+    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+        uri = self.uri_of(prefix)
         with _s3_faults(uri):
             paginator = self._client().get_paginator("list_objects_v2")
-            pages = iter(paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix)))
+            pages = iter(paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix), **options))
         while True:
             with _s3_faults(uri):
                 page = next(pages, None)
             if page is None:
                 return
-            for one in page.get("Contents", ()):
-                if not one["Key"].endswith("/"):
-                    yield Entry(one["Key"][above:], one["Size"], one["ETag"].strip('"'))
+            yield page
+
+    def _entries(self, page: dict[str, Any]) -> Iterator[Entry]:
+        above = len(self._full(""))
+        for one in page.get("Contents", ()):
+            if not one["Key"].endswith("/"):
+                yield Entry(one["Key"][above:], one["Size"], one["ETag"].strip('"'))
 
     def read(self, key: str) -> tuple[bytes, str]:
         """The bytes of `key` and the etag of exactly these bytes.
@@ -116,6 +142,7 @@ class Bucket:
         except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError):
             if attempts == 1:
                 raise
+        _count_repeated(2)
         return self._get(full_key, attempts - 1)
 
     def write(self, key: str, data: bytes) -> None:
@@ -123,11 +150,26 @@ class Bucket:
 
         Raises PhotoError write_error, too_long_name or unsafe_name, GlassegError when the bucket takes no writes.
         """
-        uri = self.uri_of(key)
-        check_output_key(key, uri)
-        content_type = CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
-        with _s3_faults(uri, "write_error"):
-            self._client().put_object(Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=content_type)
+        check_output_key(key, self.uri_of(key))
+        with _s3_faults(self.uri_of(key), "write_error"):
+            self._put(key, data)
+
+    def _put(self, key: str, data: bytes, **condition: str) -> None:
+        kind = CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
+        self._client().put_object(Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=kind, **condition)
+
+    def _put_if(self, key: str, data: bytes, **condition: str) -> bool:
+        """Write `data` under a condition that the server checks; whether it held. Raises as `write` does."""
+        from botocore.exceptions import ClientError  # noqa: PLC0415
+
+        with _s3_faults(self.uri_of(key), "write_error"):
+            try:
+                self._put(key, data, **condition)
+                return True
+            except ClientError as error:
+                if error.response["Error"]["Code"] not in (*OVERTAKEN_S3_CODES, *MISSING_S3_CODES):
+                    raise
+        return False
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that name. Raises GlassegError when that can't be found out."""
@@ -148,6 +190,45 @@ class Bucket:
         """Deletes `key`; fine when it is not there. Raises as `write` does."""
         with _s3_faults(self.uri_of(key), "write_error"):
             self._client().delete_object(Bucket=self.bucket, Key=self._full(key))
+
+    def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Writes `new` as `key` if its bytes are `old`, None for nothing there; whether they were.
+
+        By conditional puts, so that of several that swap the same at once only one succeeds. Raises as `write` does,
+        and PhotoError read_error when it can't be found out whether it succeeded.
+        """
+        check_output_key(key, self.uri_of(key))
+        condition = {"IfNoneMatch": "*"}
+        if old is not None:
+            found = self._current(key)
+            if found is None or found[0] != old:
+                return False
+            condition = {"IfMatch": f'"{found[1]}"'}
+        # a put whose answer was lost is repeated by botocore, and then refused because of itself
+        return self._put_if(key, new, **condition) or self._holds(key, new)
+
+    def _holds(self, key: str, data: bytes) -> bool:
+        """Whether `data` is what `key` holds; also where it may not be read, as far as the server tells."""
+        try:
+            return self.read(key)[0] == data
+        except PhotoError as error:
+            if error.code == "vanished":
+                return False
+            if error.code != "denied":
+                raise
+        try:  # the ETag of what was put at once is its MD5: the same bytes are written over themselves, or nothing is
+            return self._put_if(key, data, IfMatch=f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"')
+        except DeniedError:  # some servers want the permission to read for this: nobody knows, so it is not ours
+            return False
+
+    def _current(self, key: str) -> tuple[bytes, str] | None:
+        """Bytes and etag of a record of ours, None when it is not there; GlassegError when it can't be read."""
+        try:
+            return self.read(key)
+        except PhotoError as error:
+            if error.code == "vanished":
+                return None
+            raise GlassegError(str(error)) from error
 
     def holds_anything(self) -> bool:
         """Whether an object lies below the prefix, asked with little patience: a run's first question to a server.
@@ -184,9 +265,26 @@ def _make_client(endpoint_url: str | None, connect_seconds: int, retries: dict[s
         max_pool_connections=32,
     )
     try:
-        return boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
+        client = boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
     except ValueError as error:  # botocore's way to say that the endpoint is no url
-        raise GlassegError(f"S3 can't be used: {error}; an endpoint looks like https://host:port") from error
+        raise GlassegError(
+            f"S3 can't be used: {without_secrets(str(error))}; an endpoint looks like https://host:port"
+        ) from error
+    address = client.meta.endpoint_url
+    if (shown := without_secrets(address)) != address:  # it would be in error messages, and nothing reads it there
+        raise GlassegError(f"the endpoint {shown} has a user or query in it: leave it out; {KEYS_FROM}", 2)
+    client.meta.events.register("needs-retry.s3", _count_repeated)
+    return client
+
+
+def _count_repeated(attempts: int, **_: Any) -> None:
+    """Called by botocore after each attempt at a request, in the thread that makes it."""
+    _counted.repeated = repeated() + (attempts > 1)
+
+
+def repeated() -> int:
+    """How many requests of this thread were repeats of one that a server had refused, or not answered."""
+    return int(getattr(_counted, "repeated", 0))
 
 
 @contextmanager
@@ -202,16 +300,15 @@ def _s3_faults(uri: str, code: str | None = None) -> Iterator[None]:
     except boto.ClientError as error:
         raise _client_fault(uri, code, error) from error
     except (boto.NoCredentialsError, boto.PartialCredentialsError) as error:
-        way_out = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
-        raise GlassegError(f"no AWS credentials found for {uri}: {way_out}") from error
+        raise GlassegError(f"no AWS credentials found for {uri}: {KEYS_FROM}") from error
     except boto.ConnectionError as error:
         way_out = "check the endpoint and the network"
         raise GlassegError(f"can't reach the S3 server of {uri}: {_unreached(error)}; {way_out}") from error
     except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError) as error:
-        message = f"the connection broke off for {uri}: {error}"
+        message = f"the connection broke off for {uri}: {without_secrets(str(error))}"
         raise (PhotoError(code, message) if code else GlassegError(message)) from error
     except boto.BotoCoreError as error:  # what is left are faults of the setup: profile, login, bucket name
-        raise GlassegError(f"can't use {uri}: {' '.join(str(error).split())}") from error
+        raise GlassegError(f"can't use {uri}: {without_secrets(' '.join(str(error).split()))}") from error
 
 
 def _unreached(error: Any) -> str:
@@ -233,7 +330,7 @@ def _client_fault(uri: str, code: str | None, error: Any) -> GlassegError | Phot
         return PhotoError("denied", f"no permission to read {uri}")
     if name in DENIED_S3_CODES:
         way_out = "ask for it, or use other credentials"
-        return GlassegError(f"{uri}: no permission for {error.operation_name}: {way_out} ({name})")
+        return DeniedError(f"{uri}: no permission for {error.operation_name}: {way_out} ({name})")
     message = f"{uri}: {' '.join(str(error).split())}"
     if code is None:
         return GlassegError(message)

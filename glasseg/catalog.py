@@ -1,43 +1,40 @@
-"""What is there and what is pending: the source's listing against the destination's manifest and files."""
+"""What is there and what is pending: the source's listing against what is known of every photo, as Arrow tables."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Final
 
-from glasseg.encoder import output_name
-from glasseg.errors import GlassegError
-from glasseg.images import PHOTO_EXTENSIONS
-from glasseg.keys import printable
-from glasseg.storage import Entry, Root
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
+from glasseg.formats import PHOTO_EXTENSIONS, kept_suffixes, new_suffix
+from glasseg.state import among
 
 OURS: Final = "_glasseg/"
 """Below this, a destination keeps what is not an output."""
 
+UNCHANGED: Final = "unchanged"
+REASONS: Final = ("new", "changed", "redo", "retry", "model", "options", "missing", UNCHANGED)
+"""Why a photo is worked on, or that it is not; see `difference`."""
+
 RETRIED_CODES: Final = frozenset(
-    {"vanished", "denied", "read_error", "write_error", "out_of_memory", "worker_died", "timeout", "internal_error"}
+    {
+        *("vanished", "denied", "read_error", "write_error", "foreign"),
+        *("out_of_memory", "worker_died", "timeout", "internal_error"),
+    }
 )
 """Failures that may be over at the next run; a photo that failed otherwise waits until it changes."""
 
+_OPTION_CODES: Final = frozenset({"side_too_long", "too_long_name"})
+"""Failures of a format, which may be over with another one."""
 
-@dataclass(frozen=True)
-class Photo:
-    """One photo of the catalog: its listing entry and the key of its output."""
-
-    entry: Entry
-    output: str
-
-
-@dataclass(frozen=True)
-class Pending:
-    """A photo to work on, why (`reason`), and the run whose output it replaces."""
-
-    photo: Photo
-    reason: str
-    replaced_run_id: str | None
+_EXTENSION: Final = r"\.[^./]+$"
+_IS_PHOTO: Final = rf"(?i)(^|/)[^/]*[^/]\.({'|'.join(sorted(PHOTO_EXTENSIONS))})$"
+_IS_OURS: Final = r"(^|/)_glasseg/"
 
 
 def is_photo(key: str) -> bool:
@@ -46,92 +43,146 @@ def is_photo(key: str) -> bool:
     Those lie below `_glasseg/` of any folder, since a source may hold an older destination.
     """
     path = PurePosixPath(key)
-    return path.suffix[1:].lower() in PHOTO_EXTENSIONS and not path.name.startswith("._") and not _is_ours(key)
+    ours = OURS.rstrip("/") in key.split("/")[:-1]
+    return path.suffix[1:].lower() in PHOTO_EXTENSIONS and not path.name.startswith("._") and not ours
 
 
-def _is_ours(key: str) -> bool:
-    return OURS.rstrip("/") in key.split("/")[:-1]
+def photos(listing: pa.Table, format: str, transparent: bool = False) -> tuple[pa.Table, int]:
+    """The photos of a listing with the keys of their pictures in `output`, and how many other files there are.
 
-
-def photos(entries: Iterable[Entry], format: str, transparent: bool = False) -> tuple[list[Photo], int]:
-    """The photos of a listing with their output keys, and how many other files there are; see `output_name`.
-
-    Raises GlassegError when two photos would land on one output.
+    `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`. Raises GlassegError when two
+    photos would land on one output.
     """
-    found, others = [], 0
-    for entry in entries:
-        if is_photo(entry.key):
-            found.append(Photo(entry, output_name(entry.key, format, transparent)))
-        else:
-            others += not _is_ours(entry.key)
+    ours = pc.match_substring_regex(listing["key"], _IS_OURS)
+    picture = pc.match_substring_regex(listing["key"], _IS_PHOTO)
+    chosen = pc.and_(pc.and_not(picture, ours), pc.invert(pc.match_substring_regex(listing["key"], r"(^|/)\._[^/]*$")))
+    found = listing if pc.all(chosen, min_count=0).as_py() else listing.filter(chosen)
+    others = len(listing) - len(found) - (pc.sum(ours).as_py() or 0)
+    found = found.append_column("output", outputs(found["key"], format, transparent))
     refuse_collisions(found)
     return found, others
 
 
-def refuse_collisions(found: Iterable[Photo]) -> None:
+def outputs(keys: pa.ChunkedArray, format: str, transparent: bool = False) -> pa.ChunkedArray:
+    """`formats.output_name` of many keys at once; the same memory where no name changes."""
+    kept = pc.match_substring_regex(keys, rf"(?i)\.({'|'.join(kept_suffixes(format, transparent))})$")
+    if pc.all(kept, min_count=0).as_py():
+        return keys
+    renamed = pc.replace_substring_regex(keys, _EXTENSION, new_suffix(format))
+    return pc.if_else(kept, keys, renamed)
+
+
+def refuse_collisions(found: pa.Table) -> None:
     """Raise GlassegError, naming the photos, when two of them would be written to one output."""
-    found = list(found)
-    twice = [output for output, n in Counter(photo.output for photo in found).items() if n > 1]
-    if twice:
-        sources = ", ".join(photo.entry.key for photo in found if photo.output == twice[0])
+    renamed = found.filter(pc.not_equal(found["output"], found["key"]))
+    if not len(renamed):
+        return  # the keys of a listing are all different
+    sharing = found.filter(pc.is_in(found["output"], value_set=renamed["output"]))
+    counted = sharing["output"].value_counts()
+    twice = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
+    if len(twice):
+        sources = ", ".join(sharing.filter(pc.equal(sharing["output"], twice[0]))["key"].to_pylist())
         more = f" (and {len(twice) - 1} more such names)" if len(twice) > 1 else ""
         raise GlassegError(f"{sources} would all become {twice[0]}{more}: rename them, or choose another --format")
 
 
-def pending(
-    found: Iterable[Photo],
-    state: Mapping[str, Mapping[str, Any]],
-    outputs: set[str],
-    *,
-    model_id: str,
-    options_id: str,
-    max_pixels: int,
-) -> list[Pending]:
-    """The photos that need work, each with its reason.
+@dataclass(frozen=True)
+class Wanted:
+    """What a run holds the state against."""
 
-    Reasons: new, changed (its content), model, options, missing (its output is gone), retry (it failed in a way that
-    may be over, or was too large for an earlier `max_pixels`). `state` as `manifest.state` gives it, `outputs`: the
-    keys that exist in the destination.
-    """
-    work = []
-    for photo in found:
-        row = state.get(printable(photo.entry.key))
-        reason = _reason(photo, row, outputs, model_id=model_id, options_id=options_id, max_pixels=max_pixels)
-        if reason:
-            replaced = row["run_id"] if row and photo.output in outputs and row["status"] in {"ok", "review"} else None
-            work.append(Pending(photo, reason, replaced))
-    return work
+    model_id: str
+    options_id: str
+    max_pixels: int
+    redo: str | None = None
+    """`all`, or what the last row of a photo has to say for it to be done again; see `check_redo`."""
 
 
-def _reason(
-    photo: Photo, row: Mapping[str, Any] | None, outputs: set[str], *, model_id: str, options_id: str, max_pixels: int
-) -> str | None:
-    if row is None:
-        return "new"
-    if row["source_etag"] != photo.entry.etag:
-        return "changed"
-    if row["status"] == "failed":
-        size_known = row["error_code"] == "too_large" and row["width"] and row["height"]
-        fits_now = size_known and row["width"] * row["height"] <= max_pixels
-        return "retry" if fits_now or row["error_code"] in RETRIED_CODES else None
-    if row["model_id"] != model_id:
-        return "model"
-    if row["options_id"] != options_id:
-        return "options"
-    return None if photo.output in outputs else "missing"
-
-
-def outputs_of(root: Root) -> set[str]:
-    """Keys of all files in a destination but our own."""
-    return {entry.key for entry in root.list() if not entry.key.startswith(OURS)}
-
-
-def refuse_foreign(planned: Iterable[str], outputs: set[str], ours: set[str], destination: str) -> None:
-    """Raise GlassegError when an output would replace a file that glasseg did not write."""
-    foreign = sorted(output for output in planned if output in outputs and output not in ours)
-    if foreign:
-        names = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+def check_redo(word: str) -> None:
+    """Raise GlassegError, as wrong usage, when `--redo` can't mean anything by `word`."""
+    known = ("all", "failed", "review", "held", *REASONS[:-1], *FAILURE_CODES, *REVIEW_CODES)
+    if word not in known:
         raise GlassegError(
-            f"{len(foreign)} files in the way in {destination} that glasseg did not write ({names}): "
-            "choose another destination, or add --overwrite"
+            f"--redo {word}: it takes all, failed, review, held, an error_code or a reason of the manifest", 2
         )
+
+
+def with_existing(found: pa.Table, there: pa.ChunkedArray | None) -> pa.Table:
+    """`found` with a column `exists`: whether the output is among the keys `there` of the destination.
+
+    None where these can't be listed: then every output counts as there, and none as missing.
+    """
+    exists = pa.repeat(True, len(found)) if there is None else pc.is_in(found["output"], value_set=there)
+    return found.append_column("exists", exists)
+
+
+def difference(found: pa.Table, state: pa.Table, wanted: Wanted) -> pa.Table:
+    """`found` with the `reason` of each photo, and of the picture that work on it would replace what is known of it.
+
+    Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
+    over, or was too large for an earlier `max_pixels` or format), model, options, missing (its output is gone),
+    unchanged. The first that holds counts. `found` as `with_existing` gives it, `state` as `state.read`. Added columns:
+    `reason`, and `standing_status, standing_run_id, standing_coverage` of the output, null where there is none of ours.
+    """
+    row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
+    exists = found["exists"].combine_chunks()
+
+    def known(name: str) -> pa.Array:
+        return state[name].combine_chunks().take(row)
+
+    status, code = known("status"), known("error_code")
+    pixels = pc.multiply(pc.cast(known("width"), "int64"), pc.cast(known("height"), "int64"))
+    fits_now = pc.fill_null(pc.less_equal(pixels, wanted.max_pixels), False)
+    transient = pc.or_(among(code, sorted(RETRIED_CODES)), pc.and_(among(code, ["too_large"]), fits_now))
+    failed = among(status, ["failed"])
+    other_options = pc.invert(among(known("options_id"), [wanted.options_id]))
+    may_fit = pc.and_(pc.and_(failed, among(code, sorted(_OPTION_CODES))), other_options)
+    conditions = {
+        "new": pc.or_(pc.is_null(row), among(status, ["gone"])),
+        "changed": pc.fill_null(pc.not_equal(known("source_etag"), found["etag"].combine_chunks()), True),
+        "redo": _forced(known, wanted.redo),
+        "retry": pc.and_(failed, pc.or_(transient, may_fit)),
+        UNCHANGED: failed,
+        "model": pc.invert(among(known("model_id"), [wanted.model_id])),
+        "options": other_options,
+        "missing": pc.invert(exists),
+    }
+    reason = _first(conditions, UNCHANGED)
+    columns = {"reason": reason}
+    for name in ("standing_status", "standing_run_id", "standing_coverage"):
+        column = known(name)
+        if pa.types.is_dictionary(column.type):
+            column = column.cast(pa.string())
+        columns[name] = pc.if_else(exists, column, pa.scalar(None, column.type))
+    for name, column in columns.items():
+        found = found.append_column(name, column)
+    return found
+
+
+def _forced(known: Callable[[str], pa.Array], redo: str | None) -> pa.Array:
+    """Whether `--redo` means a photo, by its last row."""
+    status = known("status")
+    if redo == "all":
+        return pc.is_valid(status)
+    if redo == "held":
+        return pc.fill_null(known("held"), False)
+    if redo in {"failed", "review"}:
+        return among(status, [redo])
+    words = [redo] if redo else []
+    return pc.or_(among(known("error_code"), words), among(known("reason"), words))
+
+
+def _first(conditions: dict[str, pa.Array], otherwise: str) -> pa.Array:
+    """For each row the name of the first condition that holds."""
+    cases = pc.make_struct(*conditions.values(), field_names=[str(i) for i in range(len(conditions))])
+    return pc.case_when(cases, *conditions, otherwise)
+
+
+def gone(found: pa.Table, state: pa.Table, *, delete: bool) -> pa.Table:
+    """The rows of `state` whose photos were below the source and are not in its complete listing any more.
+
+    Those that an earlier run told of are left out; with `delete` only those whose pictures it deleted.
+    """
+    listed = pc.is_in(state["key"], value_set=found["key"])
+    left = pc.and_not(state["of_source"], listed)
+    told = among(state["reason"], ["deleted"]) if delete else among(state["status"], ["gone"])
+    return state.filter(pc.and_not(left, told))

@@ -90,6 +90,21 @@ def precision_recall_chart(curve: Curve, threshold: float) -> bytes:
     return _png(figure)
 
 
+def memory_chart(photos: Sequence[int], held: dict[str, list[int]]) -> bytes:
+    """Resident bytes of each kind of process over the photos that were done; `held`: a value for each look."""
+    figure = Figure(figsize=(8.5, 4.4), dpi=_DPI, layout="constrained")
+    axes = figure.subplots()
+    for kind, values in held.items():
+        there = [(x, y / 2**20) for x, y in zip(photos, values, strict=True) if y]
+        axes.plot([x for x, _ in there], [y for _, y in there], linewidth=2, label=kind)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("photos done")
+    axes.set_title("Resident memory, MB", loc="left", fontsize=13, color=_INK)
+    figure.legend(frameon=False, ncols=len(held), loc="outside lower center")
+    _plain(axes)
+    return _png(figure)
+
+
 def _plain(axes: Axes) -> None:
     axes.grid(color="#e4e4e4")
     axes.set_axisbelow(True)

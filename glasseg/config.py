@@ -6,11 +6,12 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Raised by hand when the same options give other pixels."""
 
 LENSES = ("white", "keep")
 SHADOWS = ("none", "soft")
+GONE = ("keep", "delete")
 MARKETPLACES = ("amazon", "google", "zalando", "ebay")
 """Those whose rules `glasseg.marketplaces` knows; each has a column `check_NAME` in the manifest."""
 
@@ -44,15 +45,34 @@ class WhitenConfig:
     check: tuple[str, ...] = ()
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
-    cpus_per_worker: int = 1
-    gpus_per_worker: float = 0.0
+    cpus_per_worker: int | None = None
+    """None: what suits the nodes; without GPUs 1."""
+    gpus_per_worker: float | None = None
+    """None: a share of a GPU where there are GPUs."""
     address: str | None = None
+    photos: str | None = None
+    """A list of photos; None for all of them."""
+    column: str | None = None
+    listing: str | None = None
+    """An S3 Inventory instead of the listing of the source."""
+    redo: str | None = None
     limit: int | None = None
+    gone: str = "keep"
+    yes: bool = False
+    new_source: bool = False
+    gates: bool = True
+    stop_above: float = 0.5
     max_flagged: float = 0.05
+    dry_run: bool = False
+    price_per_hour: float | None = None
+    report: bool = True
+    keep_seconds: float = 30.0
+    """How long rows wait at most before they are stored."""
     max_pixels: int = 100_000_000
     endpoint_url: str | None = None
     overwrite: bool = False
     verbose: bool = False
+    log_json: bool = False
     summary_json: str | None = None
 
     @property
@@ -191,8 +211,8 @@ class EvaluateConfig:
     max_bad: int = TrainJob.max_bad
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
-    cpus_per_worker: int = WhitenConfig.cpus_per_worker
-    gpus_per_worker: float = WhitenConfig.gpus_per_worker
+    cpus_per_worker: int | None = WhitenConfig.cpus_per_worker
+    gpus_per_worker: float | None = WhitenConfig.gpus_per_worker
     address: str | None = None
     endpoint_url: str | None = None
     overwrite: bool = False
@@ -221,5 +241,7 @@ class BenchConfig:
     model: str = "packaged"
     workers: int | None = None
     """None: as many as the machine has room for, as with `glasseg whiten`."""
-    cpus_per_worker: int = WhitenConfig.cpus_per_worker
+    cpus_per_worker: int = 1
+    versus: bool = False
+    price_per_hour: float | None = None
     verbose: bool = False

@@ -1,4 +1,4 @@
-"""Pictures out: arrays to the bytes of a JPEG, PNG or WebP that says it is sRGB, and the names of such files.
+"""Pictures out: arrays to the bytes of a JPEG, PNG or WebP that says it is sRGB.
 
 cv2 writes JPEG and PNG, and the tags are put in after it: of 1600×1200 product photos on white Pillow's JPEGs take
 1.1 times as long and its PNGs more than twice. Pillow writes WebP, since cv2 has no say in its effort.
@@ -10,7 +10,6 @@ import functools
 import io
 import struct
 import zlib
-from pathlib import PurePosixPath
 from typing import Final
 
 import cv2
@@ -19,49 +18,11 @@ from PIL import Image, ImageCms
 
 from glasseg import tags as tags_
 from glasseg.errors import PhotoError
-from glasseg.images import PHOTO_EXTENSIONS
 from glasseg.tags import Tags
 
-FORMATS: Final = ("keep", "jpeg", "png", "webp")
-"""The output formats a user can ask for; "keep" stays with the source's format where a browser can show it."""
-
-_WRITTEN_SUFFIXES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
-_NEW_SUFFIX: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 _LONGEST_SIDE: Final = {"jpeg": 65_500, "png": 1_000_000, "webp": 16_383}  # pixels, as their libraries have it
 _METRES_PER_INCH: Final = 0.0254
 _NO_TAGS: Final = Tags()
-
-
-def output_name(key: str, format: str, transparent: bool = False) -> str:
-    """The output's key for the photo `key` when the user asked for `format`, one of `FORMATS`.
-
-    "keep" keeps jpg, jpeg, png and webp as they are and writes the rest as .png; another format replaces the suffix
-    unless it is already one of that format's. With `transparent`, "keep" writes .png for JPEG photos too.
-
-    Raises:
-        ValueError: for a format that is none of `FORMATS`, and for "jpeg" with `transparent`, which it can't hold.
-    """
-    if format not in FORMATS:
-        raise ValueError(f"{format!r} is none of {FORMATS}")
-    if transparent and format == "jpeg":
-        raise ValueError("jpeg holds no transparency")
-    suffix = PurePosixPath(key).suffix
-    written_as = _WRITTEN_SUFFIXES.get(suffix[1:].lower())
-    wanted = (written_as or "png") if format == "keep" else format
-    if transparent and wanted == "jpeg":
-        wanted = "png"
-    if written_as == wanted:
-        return key
-    stem = key[: -len(suffix)] if suffix[1:].lower() in PHOTO_EXTENSIONS else key
-    return stem + _NEW_SUFFIX[wanted]
-
-
-def format_of(key: str) -> str:
-    """ "jpeg", "png" or "webp", by the suffix of an output's key; ValueError for any other suffix."""
-    suffix = PurePosixPath(key).suffix[1:].lower()
-    if suffix not in _WRITTEN_SUFFIXES:
-        raise ValueError(f"outputs are jpeg, png or webp, which {key!r} is not")
-    return _WRITTEN_SUFFIXES[suffix]
 
 
 def encode(image: np.ndarray, format: str, quality: int, tags: Tags = _NO_TAGS) -> bytes:
@@ -135,7 +96,7 @@ def _tagged_jpeg(data: bytes, tags: Tags) -> bytes:
 def _tagged_png(data: bytes, tags: Tags) -> bytes:
     """A PNG with profile, resolution (pHYs, pixels per metre) and EXIF between its header and its pixels.
 
-    A profile says no more than the sRGB chunk would, but Photoshop and checkers that ask for a profile heed only one.
+    A profile says no more than the sRGB chunk would, but whoever looks for a profile finds one.
     """
     # Not compressed, since what zlib makes of it depends on the zlib.
     chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 0))]

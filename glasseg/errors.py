@@ -13,6 +13,7 @@ REVIEW_CODES: Final = {
     "fills_frame": "the glasses fill nearly the whole frame",
     "uncertain_mask": "the mask is mostly undecided",
     "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
+    "coverage_jump": "the mask covers far more or less of the photo than that of the picture it would replace",
     "cut_off": "the glasses reach the edge of the photo that was framed, and may go on beyond it",
 }
 
@@ -27,6 +28,7 @@ FAILURE_CODES: Final = {
     "too_long_name": "the name is longer than the destination allows",
     "read_error": "the storage could not deliver it",
     "write_error": "the storage did not take this output",
+    "foreign": "in the place of its picture is a file that glasseg did not write",
     "out_of_memory": "working on it took more memory than a worker may have",
     "worker_died": "the process that worked on it died",
     "internal_error": "a fault of glasseg itself; please report it with the photo",
@@ -48,6 +50,10 @@ class GlassegError(Exception):
     def __init__(self, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
         self.exit_code = exit_code
+
+
+class DeniedError(GlassegError):
+    """The storage allows something else, but not this."""
 
 
 class PhotoError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import stat
 import uuid
@@ -42,17 +43,18 @@ class Folder:
         """The absolute path of `key`."""
         return f"{self.uri.rstrip('/')}/{key}"  # joining paths would let an absolute key hide the root
 
-    def list(self, prefix: str = "") -> Iterator[Entry]:
+    def list(self, prefix: str = "", without: str | None = None) -> Iterator[Entry]:
         """Every file whose key starts with `prefix`, sorted by key; links are followed, but never in a circle.
 
-        A link that leads nowhere is listed with size 0. Raises GlassegError when a folder can't be read.
+        The folder `without` (such as "_glasseg/") is not looked into. A link that leads nowhere is listed with size 0.
+        Raises GlassegError when a folder can't be read.
         """
         folder, _, start = prefix.rpartition("/")
         if folder:
             check_output_key(folder, self.uri_of(folder))
-        yield from self._walk(f"{folder}/" if folder else "", start, frozenset())
+        yield from self._walk(f"{folder}/" if folder else "", start, frozenset(), without)
 
-    def _walk(self, folder: str, start: str, above: frozenset[tuple[int, int]]) -> Iterator[Entry]:
+    def _walk(self, folder: str, start: str, above: frozenset[tuple[int, int]], without: str | None) -> Iterator[Entry]:
         """The files below the key prefix `folder` with names from `start`; `above`: (device, inode) of its parents."""
         try:
             here = (self.path / folder).stat()
@@ -65,8 +67,10 @@ class Folder:
         except OSError as error:
             raise GlassegError(f"can't list the folder {self.path / folder}: {error.strerror}") from error
         for name, one in sorted(found, key=lambda pair: pair[0]):  # a folder sorts as "name/", as S3 sorts its keys
+            if folder + name == without:
+                continue
             if name.endswith("/"):
-                yield from self._walk(folder + name, "", above | {(here.st_dev, here.st_ino)})
+                yield from self._walk(folder + name, "", above | {(here.st_dev, here.st_ino)}, without)
             else:
                 yield _entry(folder + name, one)
 
@@ -79,7 +83,8 @@ class Folder:
         check_output_key(key, uri)
         path = self.path / key
         try:
-            if path.exists() and not path.is_file():  # opening a pipe would wait forever
+            mode = _mode(path)
+            if mode and not stat.S_ISREG(mode):  # opening a pipe would wait forever
                 raise PhotoError("read_error", f"{uri} is not a file")
             with path.open("rb") as file:
                 state = os.fstat(file.fileno())
@@ -98,17 +103,23 @@ class Folder:
         Raises PhotoError write_error, too_long_name or unsafe_name, GlassegError when the disk takes no more writes.
         """
         with self._write_faults(key):
-            temporary = self.path / TMP_PREFIX / uuid.uuid4().hex  # below the root: replacing must not cross disks
-            temporary.parent.mkdir(parents=True, exist_ok=True)
             try:
-                with temporary.open("xb") as file:
-                    file.write(data)
-                target = self.path / key
-                target.parent.mkdir(parents=True, exist_ok=True)
-                temporary.replace(target)
-            finally:  # on an interrupt too; after the replacement it is gone already
-                with suppress(OSError):
-                    temporary.unlink(missing_ok=True)
+                self._replace(key, data)
+            except FileNotFoundError:  # another run has just removed the empty folder; one more time will do
+                self._replace(key, data)
+
+    def _replace(self, key: str, data: bytes) -> None:
+        temporary = self.path / TMP_PREFIX / uuid.uuid4().hex  # below the root: replacing must not cross disks
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("xb") as file:
+                file.write(data)
+            target = self.path / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(target)
+        finally:  # on an interrupt too; after the replacement it is gone already
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
 
     def exists(self, key: str) -> bool:
         """Whether a file or link of that name is there; a folder of that name does not count, as on S3."""
@@ -126,6 +137,23 @@ class Folder:
         with self._write_faults(key), suppress(FileNotFoundError, NotADirectoryError):
             (self.path / key).unlink()
 
+    def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
+        """Writes `new` as `key` if its bytes are `old`, None for nothing there; whether they were.
+
+        Of several processes that swap the same at once only one succeeds: a link or O_EXCL never replaces a file, and
+        `flock` keeps those apart that do. Raises as `write` does.
+        """
+        with self._write_faults(key):
+            target = self.path / key
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if old is None:
+                return _create(target, new, self.path / TMP_PREFIX / uuid.uuid4().hex)
+            with _only_one(target.parent):
+                if not target.exists() or target.read_bytes() != old:
+                    return False
+                self.write(key, new)
+                return True
+
     @contextmanager
     def _write_faults(self, key: str) -> Iterator[None]:
         """Checks `key` and turns an OSError inside the block into storage's two kinds of errors."""
@@ -141,6 +169,38 @@ class Folder:
                 raise GlassegError(f"can't write to {uri}: {RUN_WIDE_ERRNOS[error.errno]}") from error
             code = NAME_ERRNOS.get(error.errno or 0, "write_error")
             raise PhotoError(code, f"{uri}: {error.strerror}") from error
+
+
+def _create(target: Path, data: bytes, temporary: Path) -> bool:
+    """Make a file that must not be there yet, whole from the first moment on where the disk knows links."""
+    temporary.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        temporary.write_bytes(data)
+        try:
+            os.link(temporary, target)
+        except FileExistsError:
+            return False
+        except OSError:  # a disk without links
+            try:
+                with target.open("xb") as file:
+                    file.write(data)
+            except FileExistsError:
+                return False
+        return True
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let one process at a time into the block, as far as the disk can do that; the kernel ends it with the process."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network disks have no flock; what is left then is a moment of danger
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _mode(path: Path) -> int:

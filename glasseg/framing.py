@@ -150,7 +150,9 @@ def _allowed(longest: float, most: float, framing: Framing) -> tuple[float, list
     if framing.size and (scale - framing.max_upscale) * longest >= 1:
         needed, scale = scale, framing.max_upscale
         pixels = max(1, round(longest * scale))
-        remarks.append(f"would need {needed:.2g}× enlargement: {pixels} pixels instead of {framing.size}")
+        remarks.append(
+            f"would need {needed:.2f}× enlargement, see --max-upscale: {pixels} pixels instead of {framing.size}"
+        )
     if scale > most:
         scale = most
         remarks.append(f"more than {_MOST_PIXELS // 10**6} megapixels: {round(longest * scale)} pixels a side instead")

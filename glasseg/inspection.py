@@ -41,7 +41,7 @@ def inspect(encoded: bytes, background: np.ndarray, colour: tuple[int, int, int]
     background, RGB, or None when it is transparent. Working memory is the decoded picture and 3 bytes per pixel.
 
     Raises:
-        PhotoError: "internal_error" when the bytes are no picture of that size, or have no alpha to be transparent by.
+        PhotoError: "internal_error" when the bytes are no picture of that size.
     """
     picture = _decode(encoded, transparent=colour is None)
     if picture is None or picture.shape[:2] != background.shape:

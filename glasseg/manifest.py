@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import io
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from glasseg import parquet, records
 from glasseg.config import MARKETPLACES
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.keys import printable
 from glasseg.storage import Root
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 MANIFEST: Final = "_glasseg/manifest/"
-RUNS: Final = "_glasseg/runs/"
-CLAIMS: Final = "_glasseg/claims/"
-_THREADS: Final = False
-"""Whether Arrow reads with its pool: a thread of it that lets go of our bytes while Python ends aborts the process."""
+MASKS: Final = "_glasseg/masks/"
+HELD: Final = "_glasseg/held/"
+REPORT: Final = "_glasseg/report/"
+MERGED: Final = "/part-merged-"
+"""In the key of a part that holds rows of several runs."""
 STATUSES: Final = ("ok", "review", "failed", "gone")
+_ATTEMPTS: Final = 5
+
+
+class _Vanished(Exception):
+    """A part that was listed is not there any more."""
 
 
 def _text(name: str, required: bool = False) -> pa.Field:
@@ -33,6 +40,7 @@ SCHEMA: Final = pa.schema(
     [
         _text("key", required=True),
         _text("source_uri", required=True),
+        _text("output_key"),
         _text("output_uri"),
         _text("mask_uri"),
         _text("status", required=True),
@@ -45,6 +53,7 @@ SCHEMA: Final = pa.schema(
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
         pa.field("mask_coverage", pa.float64()),
+        pa.field("previous_coverage", pa.float64()),
         *(pa.field(f"bbox_{edge}", pa.int32()) for edge in ("x0", "y0", "x1", "y1")),
         pa.field("confidence", pa.float64()),
         pa.field("output_width", pa.int32()),
@@ -61,8 +70,10 @@ SCHEMA: Final = pa.schema(
         pa.field("run_seq", pa.int64(), nullable=False),
         pa.field("published", pa.bool_(), nullable=False),
         _text("replaced_run_id"),
+        pa.field("list_columns", pa.map_(pa.string(), pa.string())),
         pa.field("finished_at", pa.timestamp("us", tz="UTC"), nullable=False),
         *(pa.field(f"{step}_ms", pa.float32()) for step in ("read", "segment", "write")),
+        pa.field("storage_retries", pa.int32()),
         pa.field("schema_version", pa.int32(), nullable=False),
     ]
 )
@@ -82,143 +93,139 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
 def write_part(root: Root, run_id: str, number: int, rows: Sequence[Mapping[str, Any]]) -> str:
     """Write one part and return its key."""
     key = f"{MANIFEST}{run_id}/part-{number:05d}.parquet"
-    _store(root, key, _parquet(table(rows)))
+    write_table(root, key, table(rows))
     return key
 
 
+def write_table(root: Root, key: str, rows: pa.Table) -> None:
+    """Write a table of `SCHEMA` as the part `key`."""
+    buffer = io.BytesIO()
+    pq.write_table(rows, buffer, compression="zstd")
+    records.store(root, key, buffer.getvalue())
+
+
+def mask_key(output_key: str) -> str:
+    """Where the mask of a picture is kept."""
+    return f"{MASKS}{output_key}.png"
+
+
+def held_folder(run_id: str) -> str:
+    """Where pictures of a run are kept that were not published; below it things lie as they do in the destination."""
+    return f"{HELD}{run_id}/"
+
+
+def report_folder(run_id: str) -> str:
+    """Where the page of a run is."""
+    return f"{REPORT}{run_id}/"
+
+
+def is_held(row: Mapping[str, Any]) -> bool:
+    """Whether a row's picture was held back instead of published."""
+    return bool(row["status"] == "review" and not row["published"])
+
+
 def read(root: Root, columns: Sequence[str] | None = None) -> pa.Table:
-    """All rows of a destination, oldest run first, with the columns of `SCHEMA` (or some of them).
+    """All rows of a destination with the columns of `SCHEMA` (or some of them), as the parts' names sort; see `parts`.
 
-    Parts of older versions get null for columns they lack. Raises GlassegError, naming it, for a part that is no
-    manifest or can't be read.
+    A row can be there twice, when a compaction was killed between writing and deleting: `key` and `run_seq` tell.
     """
-    chosen = pa.schema([SCHEMA.field(name) for name in columns]) if columns else SCHEMA
-    wanted = pa.schema([field.with_nullable(True) for field in chosen])
-    keys = sorted(_ours(root, MANIFEST, ".parquet"))
-    return pa.concat_tables([_read_part(root, key, wanted) for key in keys] or [wanted.empty_table()])
+    chosen = tuple(columns or SCHEMA.names)
+    return pa.concat_tables([wanted(chosen).empty_table(), *parts(root, chosen)])
 
 
-def _read_part(root: Root, key: str, wanted: pa.Schema) -> pa.Table:
-    with _refused(root, key):
-        part = pq.ParquetFile(io.BytesIO(root.read(key)[0]))
-        names = set(part.schema_arrow.names)
+def of_run(root: Root, run_id: str) -> pa.Table:
+    """The rows of one run, each once."""
+
+    def may_hold(key: str) -> bool:
+        return key.startswith(f"{MANIFEST}{run_id}/") or MERGED in key
+
+    found = [part.filter(pc.equal(part["run_id"], run_id)) for part in parts(root, SCHEMA.names, may_hold)]
+    rows = pa.concat_tables([wanted(SCHEMA.names).empty_table(), *found])
+    return rows.filter(first_of(rows["key"]))
+
+
+def of_photo(root: Root, key: str) -> list[dict[str, Any]]:
+    """All rows of one photo, oldest first, each once."""
+    key = printable(key)
+    found = (part.filter(pc.equal(part["key"], key)).to_pylist() for part in parts(root, SCHEMA.names))
+    return [row for _, row in sorted({row["run_seq"]: row for rows in found for row in rows}.items())]
+
+
+def first_of(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """For each value whether it is the first of its kind."""
+    codes = pc.index_in(values, value_set=values)  # the first place of each value
+    return pc.equal(codes, pa.array(np.arange(len(values), dtype=np.int32)))
+
+
+def wanted(columns: Sequence[str]) -> pa.Schema:
+    """The types of some columns, all of which may be null: what a reader gets."""
+    return pa.schema([SCHEMA.field(name).with_nullable(True) for name in columns])
+
+
+def parts(root: Root, columns: Sequence[str], chosen: Callable[[str], bool] = lambda key: True) -> Iterator[pa.Table]:
+    """The parts of a manifest with `columns`, or those whose key is `chosen`, read one by one.
+
+    Parts of older versions get null for columns they lack. When a compaction takes parts away meanwhile, the part that
+    it made comes too, so that rows may come twice. Raises GlassegError, naming it, for a part that is no manifest or
+    can't be read.
+    """
+    done: set[str] = set()
+    for _ in range(_ATTEMPTS):
+        try:
+            for key in records.keys(root, MANIFEST, ".parquet"):
+                if key not in done and chosen(key):
+                    yield _read_part(root, key, wanted(columns))
+                    done.add(key)
+            return
+        except _Vanished:  # a compaction merged it since it was listed
+            continue
+    raise GlassegError(f"the manifest in {root.uri} changes all the time: is another run going on?")
+
+
+def part(root: Root, key: str) -> pa.Table | None:
+    """All columns of one part; None when it has columns that this version does not know."""
+    with records.refused(root, key):
+        data = root.read(key)[0]
+        unknown = set(parquet.names(data)) - set(SCHEMA.names)
+    return None if unknown else _table_of(root, key, data, wanted(SCHEMA.names))
+
+
+def _read_part(root: Root, key: str, schema: pa.Schema) -> pa.Table:
+    with records.refused(root, key):
+        try:
+            data = root.read(key)[0]
+        except PhotoError as error:
+            if error.code == "vanished":
+                raise _Vanished from error
+            raise
+    return _table_of(root, key, data, schema)
+
+
+def _table_of(root: Root, key: str, data: bytes, schema: pa.Schema) -> pa.Table:
+    """The columns of `schema` of the part with the bytes `data`."""
+    with records.refused(root, key):
+        found = parquet.read(data, {*schema.names, *_IDENTITY, "output_uri"})
+        names = set(found.schema.names)
         if lacking := [name for name in _IDENTITY if name not in names]:
             raise pa.ArrowInvalid(f"it has no column {', '.join(lacking)}")
-        found = part.read(columns=sorted(names & {*wanted.names, *_IDENTITY}), use_threads=_THREADS)
         if empty := [name for name in _IDENTITY if found[name].null_count]:
             raise pa.ArrowInvalid(f"column {', '.join(empty)} has a null")
+        if "output_key" in schema.names and "output_key" not in names and "output_uri" in names:
+            found = found.append_column("output_key", _output_keys(found))
+            names.add("output_key")
         columns = [
             found[field.name].cast(field.type) if field.name in names else pa.nulls(found.num_rows, field.type)
-            for field in wanted
+            for field in schema
         ]
-        return pa.Table.from_arrays(columns, schema=wanted)
+        return pa.Table.from_arrays(columns, schema=schema)
 
 
-def _ours(root: Root, prefix: str, suffix: str) -> Iterator[str]:
-    """Keys below one of our folders, but for the `._*` files that macOS leaves on disks of other systems."""
-    for entry in root.list(prefix):
-        if entry.key.endswith(suffix) and not entry.key.rpartition("/")[2].startswith("._"):
-            yield entry.key
-
-
-@contextmanager
-def _refused(root: Root, key: str) -> Iterator[None]:
-    """Turns what reading one of our files may raise into a GlassegError that names it."""
-    try:
-        yield
-    except PhotoError as error:
-        raise GlassegError(f"a record of glasseg can't be read: {error}") from error
-    # pyarrow raises OSError for damaged pages
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        text = " ".join(str(error).split())
-        raise GlassegError(
-            f"{root.uri_of(key)} is no record of glasseg ({text}): move it away, or choose another destination"
-        ) from error
+def _output_keys(part: pa.Table) -> pa.Array:
+    """`output_key` of a part that is older than the column, from `output_uri`: an output lies as deep as its photo."""
+    pairs = zip(part["key"].to_pylist(), part["output_uri"].to_pylist(), strict=True)
+    names = [uri and "/".join(uri.split("/")[-1 - key.count("/") :]) for key, uri in pairs]
+    return pa.array(names, pa.string())
 
 
 _IDENTITY: Final = ("key", "status", "run_seq")
 """Columns that every part has had from the first version on, and never null."""
-
-STATE_COLUMNS: Final = (
-    *("key", "status", "error_code", "source_etag", "model_id", "options_id"),
-    *("output_uri", "mask_uri", "run_id", "run_seq", "width", "height"),
-)
-
-
-def state(root: Root) -> dict[str, dict[str, Any]]:
-    """The last row of every photo, by key, with `STATE_COLUMNS`: the one with the highest `run_seq`."""
-    rows = read(root, STATE_COLUMNS).sort_by([("run_seq", "ascending")])
-    return {row["key"]: row for batch in rows.to_batches() for row in batch.to_pylist()}
-
-
-def written(root: Root) -> set[str]:
-    """Keys of all outputs that any row names, wherever the destination was then mounted.
-
-    The last rows alone would not do: a photo that fails once, or changes its format, leaves an earlier picture behind.
-    """
-    rows = read(root, ("key", "output_uri")).to_pylist()
-    named = ((row["key"].count("/") + 1, row["output_uri"]) for row in rows if row["output_uri"])
-    return {"/".join(uri.split("/")[-parts:]) for parts, uri in named}  # an output lies as deep as its photo
-
-
-def new_run_id(now: datetime | None = None) -> str:
-    """A name for a run that sorts by time, such as 20260131T021500.123Z."""
-    return (now or datetime.now(UTC)).strftime("%Y%m%dT%H%M%S.%f")[:-3] + "Z"
-
-
-def next_run_seq(root: Root, known: Mapping[str, Mapping[str, Any]]) -> int:
-    """One more than any run so far had, those without rows included; `known` as `state` gives it.
-
-    Raises GlassegError for a `runs/RUN.json` that is none.
-    """
-    sequences = [row["run_seq"] for row in known.values()]
-    for key in _ours(root, RUNS, ".json"):
-        with _refused(root, key):
-            sequences.append(int(json.loads(root.read(key)[0])["run_seq"]))
-    return max(sequences, default=0) + 1
-
-
-def write_run(root: Root, run_id: str, summary: Mapping[str, Any]) -> None:
-    """Write `runs/RUN.json`, the summary of one run."""
-    _store(root, f"{RUNS}{run_id}.json", json.dumps(summary, indent=2, default=str).encode() + b"\n")
-
-
-def claim(root: Root, run_id: str, outputs: Sequence[str]) -> None:
-    """Note the output names that a run is about to write, after it found that they are free or ours.
-
-    Without it, a picture that a killed run wrote before its row was stored would for ever look like somebody else's.
-    """
-    _store(root, f"{CLAIMS}{run_id}.parquet", _parquet(pa.table({"output": pa.array(outputs, pa.string())})))
-
-
-def release(root: Root) -> None:
-    """Forget all claims: after a run that did everything, every picture has its row."""
-    for key in list(_ours(root, CLAIMS, ".parquet")):
-        try:
-            root.delete(key)
-        except PhotoError as error:
-            raise GlassegError(f"a claim can't be deleted: {error}") from error
-
-
-def claimed(root: Root) -> set[str]:
-    """Output names that unfinished runs have claimed. Raises GlassegError for a file that holds no claims."""
-    names: set[str] = set()
-    for key in _ours(root, CLAIMS, ".parquet"):
-        with _refused(root, key):
-            part = pq.ParquetFile(io.BytesIO(root.read(key)[0]))
-            names.update(part.read(use_threads=_THREADS)["output"].to_pylist())
-    return names
-
-
-def _parquet(rows: pa.Table) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(rows, buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _store(root: Root, key: str, data: bytes) -> None:
-    """Write a file of ours; that it can't be written is no fault of a photo but ends the run."""
-    try:
-        root.write(key, data)
-    except PhotoError as error:
-        raise GlassegError(f"the run's records can't be written: {error}") from error

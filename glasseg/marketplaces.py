@@ -152,8 +152,6 @@ class PictureFacts:
     """Whether a shadow was kept or drawn."""
     cut: bool = False
     """Whether the photo's edge cuts the glasses off."""
-    srgb: bool = True
-    """Whether the pixels are sRGB, which every format stands for that carries no other profile."""
     white: Whiteness | None = None
     """Of the written picture; None when its background is not white or was not measured."""
 
@@ -174,8 +172,6 @@ def _broken(rules: Rules, facts: PictureFacts) -> Iterator[str]:
 def _file(rules: Rules, facts: PictureFacts) -> Iterator[str]:
     if facts.format not in rules.formats:
         yield f"format {facts.format}, only {_either(rules.formats)}"
-    if not facts.srgb:
-        yield "colours are not sRGB"
     if rules.megabytes is not None and facts.bytes > rules.megabytes * 10**6:
         yield f"file of {_apart(facts.bytes / 10**6, rules.megabytes)} MB, at most {rules.megabytes}"
 

@@ -72,7 +72,7 @@ def renew(uri: str, training: dict[str, Any], *, endpoint_url: str | None = None
 def _head(spec: ModelSpec) -> str:
     name = spec.training.get("data", {}).get("name")
     how = "letterboxed" if spec.resize == "letterbox" else "stretched"
-    looks = "; what was found is cropped and segmented again" if spec.looks == 2 else ""
+    looks = "; what a smaller look before found is cropped" if spec.looks == 2 else ""
     mirror = ", together with its mirror image" if spec.mirror else ""
     words = [
         "Finds the visible material of eyeglasses in a product photo, so that glasseg can put everything else on",

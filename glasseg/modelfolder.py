@@ -104,7 +104,7 @@ def save(
         weights, description = Path(new) / WEIGHTS_NAME, Path(new) / SPEC_NAME
         network.save_weights(weights)
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
-        side = int(network.input_shape[1])
+        side = INPUT_SIDE[network.name]
         spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, mirror, training)
         description.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
         weights.replace(folder / WEIGHTS_NAME)

@@ -1,7 +1,7 @@
 """The pixels of an opened picture, in its own colours: each format by the library that measures best.
 
-Pillow decodes but for two. JPEG goes to simplejpeg: it is two to five times as fast, and says where data are missing or
-corrupt, which Pillow hides as long as the file ends properly. WebP goes to cv2: four times as fast, in half the memory.
+Pillow decodes but for two. JPEG goes to simplejpeg: it is 1.3 to 2.8 times as fast, the more the larger, and says where
+data are missing or corrupt, which Pillow hides as long as the file ends properly. WebP goes to cv2, a little faster.
 All of it works in bands, since a whole copy more of 100 megapixels is 400 MB.
 """
 

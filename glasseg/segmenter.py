@@ -13,9 +13,14 @@ import numpy as np
 from glasseg.images import Letterbox, letterbox, unletterbox
 from glasseg.modelfolder import ModelFolder
 
-BATCH: Final = 8
-"""Photos per network call. Always this many, padded: then a photo gives the same bytes alone and at any place."""
+BATCH: Final = 4
+"""Photos per network call. Always this many, padded: then a photo gives the same bytes alone and at any place.
 
+Few, since the last call of a run is padded; calls of 8 are no faster on a CPU.
+"""
+
+_GLANCE: Final = 0.75
+"""The first of two looks only finds where the glasses are, at this share of the network's input side: half as dear."""
 _FOUND: Final = 0.3
 """Probability from which a pixel counts for the crop of the second look; low, so that faint temples stay inside."""
 _MARGIN: Final = 0.08
@@ -42,13 +47,18 @@ class Segmenter:
         finally:
             keras.mixed_precision.set_dtype_policy(before)
         self.spec = model.spec
-        side = model.spec.input_side
-        signature = tf.TensorSpec((BATCH, side, side, 3), tf.uint8)
+        # no autograph: there is nothing to translate, and what it would write is left in the temporary folder
         self._run = tf.function(
-            lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0], input_signature=[signature]
+            lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0], autograph=False
         )
-        self._squares = np.zeros((BATCH, side, side, 3), np.uint8)
-        self._network(list(self._squares[:1]))  # compiles, so that the first photo does not wait
+        for side in {self.spec.input_side, self._first_side}:
+            self._network([np.zeros((side, side, 3), np.uint8)])  # compiles, so that the first photo does not wait
+
+    @property
+    def _first_side(self) -> int:
+        """The side of the square at the first look."""
+        side = self.spec.input_side
+        return round(_GLANCE * side / 64) * 64 if self.spec.looks == 2 else side  # networks halve six times
 
     def probabilities(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The probability of glasses, H×W float32 in [0, 1], of each H×W×3 uint8 RGB photo."""
@@ -58,39 +68,47 @@ class Segmenter:
         return found
 
     def _group(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        boxed = [self._square(image) for image in images]
+        crops = self._crops(images) if self.spec.looks == 2 else [None] * len(images)
+        parts = [image if crop is None else image[crop] for image, crop in zip(images, crops, strict=True)]
+        boxed = [self._square(part, self.spec.input_side) for part in parts]
         maps = self._network([square for square, _ in boxed])
-        crops = [_crop(map, box) if self.spec.looks == 2 else None for map, (_, box) in zip(maps, boxed, strict=True)]
-        looked = [i for i, crop in enumerate(crops) if crop is not None]
-        second = [self._square(images[i][crops[i]]) for i in looked]
-        nearer = self._network([square for square, _ in second])
-        found = [
-            unletterbox(map, box) if crop is None else np.zeros(box.size, np.float32)
-            for map, (_, box), crop in zip(maps, boxed, crops, strict=True)
+        if self.spec.mirror:
+            mirrored = self._network([square[:, ::-1] for square, _ in boxed])
+            maps = [(map + other[:, ::-1]) / 2 for map, other in zip(maps, mirrored, strict=True)]
+        return [
+            _placed(unletterbox(map, box), crop, image.shape[:2])
+            for image, crop, map, (_, box) in zip(images, crops, maps, boxed, strict=True)
         ]
-        for i, map, (_, box) in zip(looked, nearer, second, strict=True):
-            found[i][crops[i]] = unletterbox(map, box)
-        return found
 
-    def _square(self, image: np.ndarray) -> tuple[np.ndarray, Letterbox]:
-        side = self.spec.input_side
+    def _crops(self, images: list[np.ndarray]) -> list[tuple[slice, slice] | None]:
+        """Where in each photo the glasses are, by a glance at it, small; None when a crop would show all of it."""
+        boxed = [self._square(image, self._first_side) for image in images]
+        maps = self._network([square for square, _ in boxed])
+        return [_crop(map, box) for map, (_, box) in zip(maps, boxed, strict=True)]
+
+    def _square(self, image: np.ndarray, side: int) -> tuple[np.ndarray, Letterbox]:
         if self.spec.resize == "letterbox":
             return letterbox(image, side)
         shrinks = side < max(image.shape[:2])
         square = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
         return square, Letterbox((image.shape[0], image.shape[1]), side, (side, side), 0, 0)
 
-    def _network(self, squares: list[np.ndarray]) -> np.ndarray:
-        """The maps, n×side×side float32, of up to `BATCH` squares (side×side×3 uint8)."""
+    def _network(self, squares: list[np.ndarray]) -> list[np.ndarray]:
+        """The maps, side×side float32, of up to `BATCH` squares (side×side×3 uint8)."""
         if not squares:
-            return np.empty((0, *self._squares.shape[1:3]), np.float32)
-        self._squares[: len(squares)] = squares
-        self._squares[len(squares) :] = 0
-        maps = self._run(self._squares).numpy()
-        if self.spec.mirror:
-            mirrored = self._run(self._squares[:, :, ::-1]).numpy()
-            maps = (maps + mirrored[:, :, ::-1]) / 2
-        return maps[: len(squares)]
+            return []
+        batch = np.zeros((BATCH, *squares[0].shape), np.uint8)
+        batch[: len(squares)] = squares
+        return list(self._run(batch).numpy()[: len(squares)])
+
+
+def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int, ...]) -> np.ndarray:
+    """A map of a photo's crop in the photo, H×W float32: 0 around it."""
+    if crop is None:
+        return part
+    whole = np.zeros(size, np.float32)
+    whole[crop] = part
+    return whole
 
 
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
@@ -109,8 +127,8 @@ def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
 
 
 def _widened(start: float, stop: float, scale: float, length: int) -> slice:
-    """The photo's whole pixels, of `length`, that model pixels [start, stop) touch."""
-    return slice(math.floor(max(start, 0) * scale), min(length, math.ceil(stop * scale)))
+    """The photo's pixels, of `length`, that model pixels [start, stop) touch; in whole eights, which shrink fast."""
+    return slice(math.floor(max(start, 0) * scale / 8) * 8, min(length, math.ceil(stop * scale / 8) * 8))
 
 
 def prepare_tensorflow(threads: int, gpu: bool) -> bool:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 import stat
-import uuid
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from glasseg.bucket import Bucket
-from glasseg.errors import GlassegError, PhotoError
+from glasseg.errors import DeniedError, GlassegError, PhotoError
 from glasseg.folder import Folder
-from glasseg.keys import TMP_PREFIX, Entry, unsafe_reason
+from glasseg.keys import TMP_PREFIX, Entry, unsafe_reason, without_secrets
 
 __all__ = [
     "TMP_PREFIX",
@@ -24,9 +23,11 @@ __all__ = [
     "Folder",
     "Root",
     "check_writable",
+    "delete_if_allowed",
     "open_root",
     "open_source",
     "refuse_nested",
+    "sweep",
     "tidy",
     "unsafe_reason",
 ]
@@ -51,7 +52,7 @@ def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
         return Folder(_local_path(uri).resolve())
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket):
-        raise GlassegError(f"{uri!r} is neither a folder nor s3://bucket/prefix", 2)
+        raise GlassegError(f"{without_secrets(uri)!r} is neither a folder nor s3://bucket/prefix", 2)
     if {".", ".."} & set(prefix.split("/")):  # some servers would resolve it, past `refuse_nested`
         raise GlassegError(f'{uri!r} has a "." or ".." in it: write it without', 2)
     return Bucket(bucket, prefix.strip("/"), endpoint_url)
@@ -93,18 +94,35 @@ def open_source(uri: str, *, endpoint_url: str | None = None) -> tuple[Root, lis
 
 
 def check_writable(root: Root) -> None:
-    """Proves that `root` takes a write, by writing and deleting one small file; makes the folder when there is none.
+    """Proves that `root` takes a write, by writing one small file; makes the folder when there is none.
 
-    Raises GlassegError otherwise.
+    Raises GlassegError otherwise. In a bucket where nothing may be deleted, the file stays.
     """
-    key = TMP_PREFIX + uuid.uuid4().hex
+    key = TMP_PREFIX + "probe"
     try:
         if isinstance(root, Bucket):
-            root.holds_anything()
+            with suppress(DeniedError):  # the server answers; writing is another permission than listing
+                root.holds_anything()
         root.write(key, b"glasseg was here")
-        root.delete(key)
+        delete_if_allowed(root, key)
     except PhotoError as error:
         raise GlassegError(f"can't write to {root.uri}: {error}") from error
+
+
+def delete_if_allowed(root: Root, key: str) -> bool:
+    """Delete `key`; whether that is allowed. On S3 writing and deleting are two permissions."""
+    try:
+        root.delete(key)
+        return True
+    except DeniedError:
+        return False
+
+
+def sweep(root: Root) -> None:
+    """Delete what killed processes left half-written; on S3 nothing is ever half-written."""
+    if isinstance(root, Folder):
+        for entry in list(root.list(TMP_PREFIX)):
+            root.delete(entry.key)
 
 
 def tidy(root: Root) -> None:

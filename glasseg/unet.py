@@ -17,35 +17,94 @@ class FusedBatchNormalization(layers.BatchNormalization):
     """Batch normalisation with the weights and the arithmetic of keras' own, through TensorFlow's fused kernel.
 
     Keras 3 normalises in several float32 passes over the whole tensor; in mixed bfloat16 on a CPU they took two thirds
-    of a training step. The fused kernel reads the tensor once. Synchronised statistics (several training workers) and
-    other backends go the keras way.
+    of a training step. The fused kernel reads the tensor once. `synchronized` statistics are those of all training
+    workers, whose batches have to be of one size. Other backends go the keras way.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
-        if keras.backend.backend() != "tensorflow" or self.synchronized:
+        if keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
         import tensorflow as tf  # noqa: PLC0415  (the network itself stays free of it)
 
         scale, offset = (tf.cast(v, tf.float32) for v in (self.gamma, self.beta))
-        moving = [tf.cast(v, tf.float32) for v in (self.moving_mean, self.moving_variance)]
         if not (training and self.trainable):
-            return tf.compat.v1.nn.fused_batch_norm(
-                inputs, scale, offset, *moving, epsilon=self.epsilon, is_training=False
-            )[0]
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=self.epsilon)
-        values = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-        variance *= (values - 1) / values  # the kernel's is the unbiased one, keras keeps the other
+            moving = tf.cast(self.moving_mean, tf.float32), tf.cast(self.moving_variance, tf.float32)
+            return _normalized(inputs, scale, offset, moving, self.epsilon)
+        if self.synchronized:
+            outputs, mean, variance = _normalized_together(inputs, scale, offset, self.epsilon)
+        else:
+            outputs, mean, variance = _normalized_alone(inputs, scale, offset, self.epsilon)
         for value, batch in zip((self.moving_mean, self.moving_variance), (mean, variance), strict=True):
             value.assign(value * self.momentum + tf.cast(batch, value.dtype) * (1 - self.momentum))
         return outputs
+
+
+def _normalized(inputs: Any, scale: Any, offset: Any, statistics: tuple[Any, Any], epsilon: float) -> Any:
+    """`inputs` (N×h×w×c) by given `statistics`: mean and variance, each c float32, as `scale` and `offset` are."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    mean, variance = statistics
+    kernel = tf.compat.v1.nn.fused_batch_norm
+    return kernel(inputs, scale, offset, mean=mean, variance=variance, epsilon=epsilon, is_training=False)[0]
+
+
+def _normalized_alone(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """`inputs` by their own mean and (biased) variance, and these two."""
+    import tensorflow as tf  # noqa: PLC0415
+
+    outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=epsilon)
+    values = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
+    return outputs, mean, variance * (values - 1) / values  # the kernel's is the unbiased one, keras keeps the other
+
+
+def _normalized_together(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any]:
+    """As `_normalized_alone`, by mean and variance of all replicas' inputs.
+
+    C. Peng et al., "MegDet: A Large Mini-Batch Object Detector", 2018. The kernel's gradient is of given statistics;
+    what these owe to the inputs is x̂ times the mean of dy·x̂ and the mean of dy, which the kernel computes as well.
+    """
+    import tensorflow as tf  # noqa: PLC0415
+
+    context = tf.distribute.get_replica_context()
+
+    def mean_of_all(*vectors: Any) -> list[Any]:
+        reduced: list[Any] = tf.unstack(context.all_reduce(tf.distribute.ReduceOp.MEAN, tf.stack(vectors)))
+        return reduced
+
+    @tf.custom_gradient
+    def normalize(x: Any, scale: Any, offset: Any) -> tuple[Any, Any]:
+        _, mean, variance = _normalized_alone(x, scale, offset, epsilon)
+        mean, square = mean_of_all(mean, variance + tf.square(mean))
+        variance = tf.maximum(square - tf.square(mean), 0.0)
+
+        def gradient(dy: Any, *_of_statistics: Any) -> tuple[Any, Any, Any]:
+            dx, d_scale, d_offset, *_ = tf.raw_ops.FusedBatchNormGradV2(
+                y_backprop=dy,
+                x=x,
+                scale=scale,
+                reserve_space_1=mean,
+                reserve_space_2=variance,
+                epsilon=epsilon,
+                is_training=False,
+            )
+            values = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+            slope = scale * tf.math.rsqrt(variance + epsilon) / values
+            by_scale, by_offset = mean_of_all(d_scale, d_offset)
+            owed = _normalized(x, slope * by_scale, slope * by_offset, (mean, variance), epsilon)
+            return dx - owed, d_scale, d_offset
+
+        return (_normalized(x, scale, offset, (mean, variance), epsilon), mean, variance), gradient
+
+    outputs: tuple[Any, Any, Any] = normalize(inputs, scale, offset)
+    return outputs
 
 
 def build(preset: str, *, synchronized: bool = False) -> keras.Model:
     """Build an untrained network.
 
     `preset` is a key of `INPUT_SIDE`. The model maps N×side×side×3 in [0, 255], RGB, to N×side×side×1 float32 in
-    (0, 1), the probability of glasses. `synchronized` shares batch statistics between training workers
-    (tensorflow backend only).
+    (0, 1), the probability of glasses; also for other sides that are a multiple of 64. `synchronized` shares batch
+    statistics between training workers (tensorflow backend only).
     """
     if preset == "baseline":
         return _baseline()
@@ -62,7 +121,7 @@ def _baseline() -> keras.Model:
             x = layers.Conv2D(filters, 3, padding="same", activation="relu", kernel_initializer="he_normal")(x)
         return x
 
-    inputs = keras.Input((INPUT_SIDE["baseline"],) * 2 + (3,))
+    inputs = keras.Input((None, None, 3))
     skips = []
     x = layers.Rescaling(1 / 255)(inputs)
     for filters in (64, 128):
@@ -114,7 +173,7 @@ def _compact(synchronized: bool) -> keras.Model:
             x = layers.Activation("relu")(layers.Add()([x, y]))
         return x
 
-    inputs = keras.Input((INPUT_SIDE["compact"],) * 2 + (3,))
+    inputs = keras.Input((None, None, 3))
     x = layers.Rescaling(1 / 127.5, offset=-1.0)(inputs)
     stem = convolve(x, COMPACT_STEM, strides=2)
     x = convolve(stem, COMPACT_WIDTHS[0], strides=2)

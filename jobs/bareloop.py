@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import decoder, delivery, encoder, picture
+from glasseg import decoder, delivery, formats, picture
 from glasseg.errors import GlassegError
 from glasseg.modelfolder import ModelFolder
 from jobs.worker import PENDING, Order, Whitener
@@ -34,39 +34,40 @@ def whiten(
     """
     shares = [pa.Table.from_pylist(photos[first::processes], schema=PENDING) for first in range(processes)]
     with ExitStack() as stack:
-        pipes = [stack.enter_context(_process(verbose, _whiten_share, order, model, share)) for share in shares]
+        pipes = [stack.enter_context(process(verbose, _whiten_share, order, model, share)) for share in shares]
         for pipe in pipes:
-            _hear(pipe)
+            hear(pipe)
         for pipe in pipes:
             pipe.send("go")
-        return [row for pipe in pipes for row in _hear(pipe).to_pylist()]
+        return [row for pipe in pipes for row in hear(pipe).to_pylist()]
 
 
 def stage_rates(
     order: Order, model: ModelFolder, photos: Sequence[dict[str, Any]], *, verbose: bool
 ) -> dict[str, float]:
     """Photos/s of each of `STAGES` alone on one core, over `photos` (rows of `PENDING`)."""
-    with _process(verbose, _time_stages, order, model, photos) as pipe:
-        return _hear(pipe)
+    with process(verbose, _time_stages, order, model, photos) as pipe:
+        return hear(pipe)
 
 
 @contextmanager
-def _process(verbose: bool, work: Callable[..., None], *args: Any) -> Iterator[Connection]:
+def process(verbose: bool, work: Callable[..., None], *args: Any) -> Iterator[Connection]:
     """A fresh process that runs `work(pipe, *args)`; the near end of its pipe. It is gone after the block."""
     context = get_context("spawn")
     near, far = context.Pipe()
-    process = context.Process(target=_run, args=(verbose, work, far, *args), daemon=True)
-    process.start()
+    child = context.Process(target=_run, args=(verbose, work, far, *args), daemon=True)
+    child.start()
     far.close()  # or its death would never be heard of
     try:
         yield near
     finally:
-        process.kill()  # its files are whole: it has answered, or nobody wants its answer any more
-        process.join()
+        child.kill()  # its files are whole: it has answered, or nobody wants its answer any more
+        child.join()
         near.close()
 
 
-def _hear(pipe: Connection) -> Any:
+def hear(pipe: Connection) -> Any:
+    """What a process of `process` sends next. Raises GlassegError when it died."""
     try:
         return pipe.recv()
     except EOFError as error:
@@ -126,7 +127,7 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
     )
     sent = lap(
         [
-            delivery.deliver(one, order.look, encoder.format_of(output), order.quality, photo.tags).data
+            delivery.deliver(one, order.look, formats.format_of(output), order.quality, photo.tags).data
             for one, output, photo in zip(made, outputs, opened, strict=True)
         ]
     )

@@ -5,7 +5,8 @@ says. A run gets more photos than are timed: the clock starts when the first `sk
 its read-ahead full) and stops `count` photos later, while the last `tail` still keep every worker busy. So neither
 side pays for starting, nor for workers that idle at the end while another one finishes. What happens all the time is
 in it: the start and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets its
-share at once. Loop and pipeline take turns, and while a loop runs no Ray process is alive. Everything runs on CPUs.
+share at once. All ways take turns, and while one without Ray runs no Ray process is alive. Everything runs on CPUs.
+`--versus` also measures the pipeline as one actor with all cores, and the two ways of `rivals`.
 """
 
 from __future__ import annotations
@@ -17,31 +18,35 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
-from glasseg import catalog, encoder, images, manifest, modelfolder
-from glasseg.catalog import Pending
+import pyarrow as pa
+
+from glasseg import catalog, encoder, images, listing, modelfolder, runs
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.folder import Folder
 from glasseg.modelfolder import ModelFolder
-from jobs import bareloop
-from jobs.benchtable import machine, summary
+from jobs import bareloop, rivals
+from jobs.benchtable import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
 from jobs.engine import available_cpus, engine
-from jobs.report import say
-from jobs.whiten import BATCH_ROWS, stream
-from jobs.worker import Order
+from jobs.stream import BATCH_ROWS, stream
+from jobs.terminal import say
+from jobs.worker import PENDING, Order
 
 DISTINCT = 12
 """Drawn photos; the bench repeats them under other names."""
 SIZE = (1200, 1600)
 DRAWN_QUALITY = 92
 STAGE_PHOTOS = 48
+RIVALS_READ = frozenset({".jpg", ".jpeg", ".png"})
+"""Photos that all ways of `--versus` can read and write."""
 NETWORK_ROWS = 8
 
 
@@ -66,7 +71,8 @@ class Bench:
     config: BenchConfig
     model: ModelFolder
     order: Order
-    work: list[Pending]
+    work: pa.Table
+    """Of `PENDING`."""
     window: Window
     size: tuple[int, int]
     cores: int
@@ -75,10 +81,8 @@ class Bench:
     @property
     def rows(self) -> list[dict[str, Any]]:
         """The work as rows of `PENDING`."""
-        return [
-            {"key": p.photo.entry.key, "output": p.photo.output, "etag": p.photo.entry.etag, "reason": p.reason}
-            for p in self.work
-        ]
+        rows: list[dict[str, Any]] = self.work.to_pylist()
+        return rows
 
 
 def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
@@ -86,7 +90,7 @@ def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
 
     Raises GlassegError when there is no model, no usable photo, or when a process dies.
     """
-    _stay_here(config.verbose)
+    stay_here(config.verbose)
     model = modelfolder.load(config.model)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
@@ -100,7 +104,7 @@ def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
             )
         rates = _rounds(one)
     return {
-        **summary(rates),
+        **summary(rates, config.price_per_hour),
         "startup_s": round(startup, 2),
         "command_s": round(whole, 2),
         "stages": {name: round(rate, 2) for name, rate in stages.items()},
@@ -115,7 +119,7 @@ def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
     }
 
 
-def _stay_here(verbose: bool) -> None:
+def stay_here(verbose: bool) -> None:
     """This machine and its CPUs only, for this process and all that it starts."""
     os.environ.pop("RAY_ADDRESS", None)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
@@ -146,18 +150,18 @@ def _prepare(photos: Path | None, config: BenchConfig, model: ModelFolder, tempo
     if photos is None:
         say(f"drawing {DISTINCT} photos")
         photos = _draw(temporary / "drawn")
-    originals, size = _usable(photos, window.total)
+    originals, size = _usable(photos, window.total, RIVALS_READ if config.versus else None)
     linked = temporary / "photos"
     linked.mkdir()
     for number, original in enumerate(islice(cycle(originals), window.total)):
         (linked / f"{number:05d}{original.suffix}").symlink_to(original)
     source = Folder(linked.resolve())
-    found, _ = catalog.photos(source.list(), "keep")
+    found, _ = catalog.photos(listing.read(source), "keep")
     whiten = WhitenConfig()
     order = Order(
         source=source,
         destination=Folder(temporary.resolve() / "white"),
-        run_id=manifest.new_run_id(),
+        run_id=runs.new_id(),
         run_seq=1,
         model_id=model.spec.model_id,
         options_id=whiten.options_id,
@@ -166,7 +170,15 @@ def _prepare(photos: Path | None, config: BenchConfig, model: ModelFolder, tempo
         max_pixels=whiten.max_pixels,
         cpus=config.cpus_per_worker,
     )
-    return Bench(config, model, order, [Pending(p, "new", None) for p in found], window, size, cores, workers)
+    return Bench(config, model, order, _new(found), window, size, cores, workers)
+
+
+def _new(photos: pa.Table) -> pa.Table:
+    """Photos as a table of `PENDING`: all are new."""
+    columns = {"key": photos["key"], "output": photos["output"], "etag": photos["etag"]}
+    columns["reason"] = pa.repeat("new", len(photos))
+    rest = {field.name: pa.nulls(len(photos), field.type) for field in PENDING if field.name not in columns}
+    return pa.table(columns | rest).select(PENDING.names).cast(PENDING)
 
 
 def _draw(folder: Path) -> Path:
@@ -181,13 +193,17 @@ def _draw(folder: Path) -> Path:
     return folder
 
 
-def _usable(folder: Path, most: int) -> tuple[list[Path], tuple[int, int]]:
-    """Up to `most` photos of a folder that can be decoded, and the (height, width) of the one of middle size."""
+def _usable(folder: Path, most: int, suffixes: Set[str] | None = None) -> tuple[list[Path], tuple[int, int]]:
+    """Up to `most` photos of a folder that can be decoded, and the (height, width) of the one of middle size.
+
+    `suffixes`: only photos with one of these; None for all.
+    """
     root, limit = Folder(folder.resolve()), WhitenConfig.max_pixels
     good: list[Path] = []
     sizes, bad = [], 0
     for entry in root.list():
-        if len(good) < most and catalog.is_photo(entry.key):
+        wanted = suffixes is None or Path(entry.key).suffix.lower() in suffixes
+        if len(good) < most and wanted and catalog.is_photo(entry.key):
             try:
                 sizes.append(images.decode(root.read(entry.key)[0], max_pixels=limit).shape[:2])
                 good.append(root.path / entry.key)
@@ -210,6 +226,7 @@ def _first_photo(one: Bench) -> tuple[float, float]:
     assert isinstance(white, Folder)
     command = [sys.executable, "-P", "-m", "jobs.cli", "whiten", one.order.source.uri, white.uri, "--max-flagged=1"]
     command += [f"--model={config.model}", f"--limit={config.photos}", f"--cpus-per-worker={config.cpus_per_worker}"]
+    command += ["--gpus-per-worker=0"]
     command += [f"--workers={config.workers or 'auto'}", *(["--verbose"] if config.verbose else [])]
     with _emptied(one.order), tempfile.TemporaryFile() as words:
         began, first = time.perf_counter(), math.nan
@@ -233,33 +250,53 @@ def _first_photo(one: Bench) -> tuple[float, float]:
 
 
 def _rounds(one: Bench) -> dict[str, list[float]]:
-    """Photos/s of each way in every round: the bare loops and the pipeline take turns."""
+    """Photos/s of each way in every round: they take turns."""
     rates: dict[str, list[float]] = {}
     for number in range(1, one.config.rounds + 1):
-        for processes in sorted({1, one.cores}):
-            name = _loop_name(processes, one.cores // processes)
-            say(f"round {number} of {one.config.rounds}: bare loop, {name}")
-            order = replace(one.order, cpus=one.cores // processes)
-            with _emptied(order):
-                rows = bareloop.whiten(order, one.model, one.rows, processes, verbose=one.config.verbose)
+        for name, way in _ways(one).items():
+            say(f"round {number} of {one.config.rounds}: {name}")
+            with _emptied(one.order):
+                rows = way()
             rates.setdefault(name, []).append(_steady_rate(rows, one.window))
-        say(f"round {number} of {one.config.rounds}: Ray pipeline")
-        with _emptied(one.order):
-            rows = _through_ray(one)
-        rates.setdefault("pipeline", []).append(_steady_rate(rows, one.window))
     return rates
+
+
+def _ways(one: Bench) -> dict[str, Callable[[], list[dict[str, Any]]]]:
+    """What is measured, by name; each gives the rows of all photos."""
+    per_worker = one.config.cpus_per_worker
+    ways: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        **{_loop_name(n, one.cores // n): partial(_bare_loop, one, n) for n in sorted({1, one.cores})},
+        PIPELINE: partial(_through_ray, one, one.workers, per_worker),
+    }
+    if one.config.versus:
+        keys = one.work["key"].to_pylist()
+        ways |= {
+            ONE_ACTOR: partial(_through_ray, one, 1, one.cores),
+            RECIPE: partial(_by_recipe, one),
+            POOL: partial(rivals.pool, one.order, one.model, keys, one.cores),
+        }
+    return ways
 
 
 def _loop_name(processes: int, threads: int) -> str:
     return f"{processes} process{'es' * (processes > 1)} × {threads} core{'s' * (threads > 1)}"
 
 
-def _through_ray(one: Bench) -> list[dict[str, Any]]:
+def _bare_loop(one: Bench, processes: int) -> list[dict[str, Any]]:
+    order = replace(one.order, cpus=one.cores // processes)
+    return bareloop.whiten(order, one.model, one.rows, processes, verbose=one.config.verbose)
+
+
+def _through_ray(one: Bench, workers: int, cpus: int) -> list[dict[str, Any]]:
     """Manifest rows of the work, as `glasseg whiten` makes them; Ray starts before and ends after."""
-    per_worker = one.config.cpus_per_worker
-    config = WhitenConfig(workers=one.workers, cpus_per_worker=per_worker)
-    with engine("local", cpus=max(one.cores, one.workers * per_worker), verbose=one.config.verbose):
-        return [row for rows in stream(one.order, one.model, one.work, config) for row in rows]
+    with engine("local", cpus=max(one.cores, workers * cpus), verbose=one.config.verbose):
+        batches = stream(replace(one.order, cpus=cpus), one.model, one.work, (workers, workers))
+        return [row for rows in batches for row in rows]
+
+
+def _by_recipe(one: Bench) -> list[dict[str, Any]]:
+    with engine("local", cpus=one.cores, verbose=one.config.verbose):
+        return rivals.recipe(one.order, one.model, one.cores)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Backdrop, Found, Pair, Problem
 from glasseg.samples import SIDE
 from glasseg.storage import open_root
-from jobs.report import say
+from jobs.terminal import say
 
 BATCH_ROWS: Final = 64
 THREADS: Final = 4

@@ -18,11 +18,11 @@ from glasseg import encoder, images, manifest, modelfolder, plots
 from glasseg.catalog import is_photo
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
-from glasseg.encoder import output_name
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.formats import format_of, output_name
 from glasseg.storage import Folder
 from jobs import looks
-from jobs.report import say
+from jobs.terminal import say
 from jobs.whiten import whiten
 
 SIZE: Final = (1200, 1600)
@@ -100,7 +100,7 @@ def _draw_catalog(folder: Path, config: DemoConfig) -> None:
         for i, photo in enumerate(bar):
             path = folder / _file_name(i, photo.name, taken)
             if config.overwrite or not path.exists():
-                _replace(path, encoder.encode(photo.image, encoder.format_of(path.name), QUALITY))
+                _replace(path, encoder.encode(photo.image, format_of(path.name), QUALITY))
 
 
 def _subjects(photos: int, seed: int) -> list[tuple[list[int], str]]:

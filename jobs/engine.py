@@ -25,6 +25,10 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     machine, so "local" is said.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    chosen = given_cluster(address)
+    if not chosen and "ray" not in sys.modules:
+        # Ray reads it as it is imported: no machine will join, so all of the cluster can listen on 127.0.0.1
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
@@ -36,7 +40,6 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         return
 
     level = logging.INFO if verbose else logging.CRITICAL
-    chosen = given_cluster(address)
     own = {"num_cpus": cpus, "include_dashboard": False} if not chosen else {}
     if own:
         os.environ.setdefault("RAY_enable_metrics_collection", "0")  # nobody could read them, and they cost CPU
@@ -46,9 +49,11 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     try:
         with nullcontext() if verbose else _quiet_stderr():
             ray.init(address=chosen or "local", log_to_driver=verbose, logging_level=level, **own)
-    except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: another version of Ray or Python there
-        what = f"reach a Ray cluster at {chosen}" if chosen else "start Ray on this machine"
-        raise GlassegError(f"can't {what}: {str(error).splitlines()[0]}") from error
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+        # RuntimeError: another version of Ray or Python there; RayError: without the cluster's token
+        what = f"join the Ray cluster at {chosen}" if chosen else "start Ray on this machine"
+        hint = "; has it a token, and is that RAY_AUTH_TOKEN here?" if isinstance(error, ConnectionError) else ""
+        raise GlassegError(f"can't {what}: {' '.join(str(error).split())}{hint}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler would end the process without our last rows
     for name in ("ray", "ray.data", "ray.train", "ray.tune"):
@@ -76,27 +81,8 @@ def available_cpus() -> int:
     return cpus
 
 
-def room(cpus: int, gpus: float) -> int:
-    """How many workers of so many CPUs and GPUs the connected cluster holds; GlassegError for none.
-
-    Ray itself would wait for ever.
-    """
-    import ray
-
-    wants = [(kind, amount) for kind, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    found = sum(min(int(node.get(kind, 0) // amount) for kind, amount in wants) for node in nodes)
-    if found < 1:
-        has = ray.cluster_resources()
-        raise GlassegError(
-            f"the cluster has {has.get('CPU', 0):g} CPUs and {has.get('GPU', 0):g} GPUs, one worker wants "
-            f"{cpus} and {gpus:g}: lower --cpus-per-worker or --gpus-per-worker"
-        )
-    return found
-
-
 def _refuse_unreachable(address: str) -> None:
-    """Raise GlassegError when nothing listens at HOST:PORT: Ray itself would go on trying for minutes."""
+    """Raise GlassegError when no Ray listens at HOST:PORT: Ray itself would go on trying for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         return  # "auto": Ray knows what is meant
@@ -106,6 +92,23 @@ def _refuse_unreachable(address: str) -> None:
         raise GlassegError(
             f"can't reach a Ray cluster at {address}: {error.strerror or error}; is its head running, is the port open?"
         ) from error
+    if os.environ.get("RAY_USE_TLS", "0").lower() not in {"1", "true"} and not _speaks_grpc(f"{host}:{port}"):
+        raise GlassegError(
+            f"what listens at {address} is no Ray cluster: give the port of its head, 6379 unless it was started with "
+            "another, or 10001 after ray://"
+        )
+
+
+def _speaks_grpc(address: str) -> bool:
+    """Whether a gRPC server answers at HOST:PORT, as Ray's head and its client server are."""
+    import grpc
+
+    with grpc.insecure_channel(address, [("grpc.enable_http_proxy", 0)]) as channel:  # as Ray goes there
+        try:
+            grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+            return True
+        except grpc.FutureTimeoutError:
+            return False
 
 
 @contextmanager

@@ -24,10 +24,11 @@ from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Problem
 from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
-from jobs.engine import available_cpus, engine, room
+from jobs import sizing
+from jobs.engine import available_cpus, engine
 from jobs.judge import BATCH_ROWS, RIM_SCORES, SCORES, Judged, Task, judge
-from jobs.report import progress, say
 from jobs.scoretable import table
+from jobs.terminal import progress, say
 
 SCORES_NAME: Final = "scores.parquet"
 SUMMARY, WORST, RANDOM, CURVE = FILES = ("summary.json", "worst.png", "random.png", "precision-recall.png")
@@ -57,18 +58,18 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
         refuse_bad(problems, config.max_bad)
     numbers = [] if config.composites else _numbers(data, found, config.split)
     _say_doubts(folder, data, found, numbers)
-    cpus = max(available_cpus(), (config.workers or 1) * config.cpus_per_worker)
+    cpus = max(available_cpus(), (config.workers or 1) * (config.cpus_per_worker or 1))
     with engine(config.address, cpus=cpus, verbose=config.verbose):
-        most = room(config.cpus_per_worker, config.gpus_per_worker)
+        pool = sizing.connected(config.cpus_per_worker, config.gpus_per_worker)
         task = Task(
             found=replace(found, problems=problems),
             kinds=kinds_of(found) if config.composites else (),
             endpoint_url=config.endpoint_url,
-            cpus=config.cpus_per_worker,
-            gpus=config.gpus_per_worker,
+            cpus=pool.cpus,
+            gpus=pool.gpus,
         )
         total = len(numbers) + config.composites
-        workers = config.workers or max(1, min(most, math.ceil(total / BATCH_ROWS)))
+        workers, _ = pool.bounds(config.workers, max(1, math.ceil(total / BATCH_ROWS)))
         with nullcontext() if total < BATCH_ROWS else progress(total, "evaluate") as bar:
             judged = judge(
                 folder,

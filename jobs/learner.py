@@ -5,6 +5,7 @@ Data-parallel by tf.distribute: every worker holds the whole network and sees it
 
 from __future__ import annotations
 
+import functools
 from typing import Any, Final
 
 import keras
@@ -40,8 +41,10 @@ class Learner:
             self._optimizer.build(self._network.trainable_variables)
         self.averaged = unet.build(config.preset)
         self.averaged.set_weights(self._network.get_weights())
-        self._step, self._total = tf.function(self._distributed_step), tf.function(self._distributed_total)
-        self._average, self._judge = tf.function(self._averaging_step), tf.function(self._judging_step)
+        # no autograph: there is nothing to translate, and what it writes to do so is left in the temporary folder
+        graph = functools.partial(tf.function, autograph=False)
+        self._step, self._total = graph(self._distributed_step), graph(self._distributed_total)
+        self._average, self._judge = graph(self._averaging_step), graph(self._judging_step)
 
     def start_from(self, network: keras.Model) -> None:
         """Begin with the weights of another network of the same preset."""

@@ -13,35 +13,41 @@ from glasseg.config import MARKETPLACES
 from glasseg.storage import Root
 
 FLUSH_ROWS = 1000
-FLUSH_SECONDS = 30.0
-"""Rows wait at most for so many others, or until the first batch after so much time."""
+"""Rows wait at most for so many others."""
 EXAMPLES = 5
 _NUMBERS = re.compile(r"[#\d][\w.:×]*")
 
 
 class Ledger:
-    """Takes rows, writes a part after enough of them or of time, counts statuses and remembers examples."""
+    """Takes rows, counts statuses and remembers examples; a part is written after enough rows, or `seconds`."""
 
-    def __init__(self, destination: Root, run_id: str) -> None:
+    def __init__(self, destination: Root, run_id: str, seconds: float) -> None:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.flagged: list[dict[str, Any]] = []
-        self.keys: set[str] = set()
+        self.keys: list[str] = []
+        """Of the photos that were worked on."""
+        self.held = 0
+        self.retries = 0
         self.verdicts: dict[str, Counter[str]] = defaultdict(Counter)
         self._destination, self._run_id = destination, run_id
         self._rows: list[dict[str, Any]] = []
-        self._parts, self._flushed = 0, time.monotonic()
+        self._seconds, self._parts, self._flushed = seconds, 0, time.monotonic()
 
     @property
     def processed(self) -> int:
-        """Photos that have a row."""
+        """Photos that were worked on."""
         return len(self.keys)
 
     def add(self, rows: list[dict[str, Any]]) -> None:
         """Take the rows of photos that are done."""
         for row in rows:
-            self.keys.add(row["key"])
             self.counts[row["status"]] += 1
+            if row["status"] == "gone":
+                continue
+            self.keys.append(row["key"])
+            self.retries += row.get("storage_retries") or 0
+            self.held += manifest.is_held(row)
             self.reasons[row["reason"]] += 1
             for name in MARKETPLACES:
                 if verdict := row.get(f"check_{name}"):
@@ -49,7 +55,7 @@ class Ledger:
             if row["status"] != "ok" and len(self.flagged) < 1000:
                 self.flagged.append(row)
         self._rows += rows
-        if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed >= FLUSH_SECONDS:
+        if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed >= self._seconds:
             self.flush()
 
     def flush(self) -> None:

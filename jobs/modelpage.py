@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any, Final
 
-import pyarrow.parquet as pq
-
-from glasseg import charts, encoder, metrics, modelcard, modelfolder, plots
+from glasseg import charts, encoder, metrics, modelcard, modelfolder, parquet, plots
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
@@ -16,7 +13,7 @@ from glasseg.trials import kinds_of
 from jobs.evaluate import summary
 from jobs.fit import HISTORY
 from jobs.judge import Judged, Task, judge
-from jobs.report import say
+from jobs.terminal import say
 
 SPLIT: Final = "split.csv"
 TRIALS: Final = 120
@@ -38,7 +35,7 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     if not judged.rows:
         raise GlassegError("no validation photo can be judged any more: are they still there?")
     try:
-        history = pq.ParquetFile(io.BytesIO(root.read(HISTORY)[0])).read(use_threads=False).to_pylist()
+        history = parquet.read(root.read(HISTORY)[0]).to_pylist()
         for name, data in _pictures(judged, history, config.monitor, model.spec.threshold).items():
             root.write(name, data)
     except PhotoError as error:

@@ -9,15 +9,31 @@ import click
 from glasseg.config import MARKETPLACES
 
 
-class Workers(click.ParamType):
-    """`auto` or a number of workers; auto is None."""
+class Auto(click.ParamType):
+    """`auto`, which is None, or a number of the given type."""
 
     name = "auto|N"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        if value is None or value == "auto":
-            return None
-        return int(click.IntRange(min=1).convert(value, param, ctx))
+    def __init__(self, number: click.ParamType) -> None:
+        self.number = number
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return None if value in {None, "auto"} else self.number.convert(value, param, ctx)
+
+
+def of_workers(command: Any) -> Any:
+    """Adds the options that say how many workers hold the model, and what each of them takes."""
+    for name, number, what in (
+        (
+            "--gpus-per-worker",
+            click.FloatRange(min=0),
+            "GPUs that each takes, or a share; auto: where there are some.",
+        ),
+        ("--cpus-per-worker", click.IntRange(min=1), "CPUs that each takes and uses; auto: 1, beside a GPU 4."),
+        ("--workers", click.IntRange(min=1), "Worker processes that hold the model; auto: as many as find room."),
+    ):
+        command = click.option(name, type=Auto(number), default="auto", show_default=True, help=what)(command)
+    return command
 
 
 class Background(click.ParamType):
@@ -67,7 +83,12 @@ class GroupedCommand(click.Command):
         "Pictures": ("--model", "--mask", "--format", "--quality", "--background", "--lenses", "--shadow"),
         "Framing": ("--frame", "--fill", "--size", "--straighten", "--max-upscale"),
         "Marketplaces": ("--for", "--check"),
-        "Photos": ("--limit", "--overwrite", "--max-pixels", "--max-flagged"),
+        "Photos": (
+            *("--photos", "--column", "--listing", "--redo", "--limit", "--max-pixels"),
+            *("--overwrite", "--new-source", "--gone", "--yes"),
+        ),
+        "Gates": ("--gates", "--stop-above", "--max-flagged"),
+        "Run": ("--dry-run", "--price-per-hour", "--report", "--summary-json", "--log-json"),
         "Data": ("--cutouts", "--backgrounds", "--val", "--composites", "--split", "--max-bad", "--preview"),
         "Recipe": (
             "--preset",

@@ -11,7 +11,7 @@ from glasseg import encoder, plots, splits
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.samples import Samples
-from jobs.report import say
+from jobs.terminal import say
 from jobs.train import find
 
 PAIRS: Final = 32

@@ -1,109 +1,249 @@
-"""What people see of a run: the first line, the progress, the closing summary. Words go to stderr, data to stdout."""
+"""`glasseg report`: a run's page in `DST/_glasseg/report/RUN/`, with thumbnails of the photos to look at first."""
 
 from __future__ import annotations
 
-import os
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+import io
+import threading
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
 
-import click
+import cv2
+import numpy as np
+import pyarrow as pa
+from PIL import Image
 
+from glasseg import decoder, encoder, manifest, records, reportcards, reportpage, runs, storage
 from glasseg.config import WhitenConfig
-from jobs.ledger import Ledger
+from glasseg.decoder import Photo
+from glasseg.errors import GlassegError, PhotoError
+from glasseg.photocard import Shown, Thumb
+from glasseg.reportcards import Card
+from glasseg.storage import Root
 
-if TYPE_CHECKING:
-    from jobs.whiten import Plan
-
-PLAIN_SECONDS = 10.0
-"""Without a terminal, a plain progress line this often."""
-
-RATE_SECONDS = 2.0
-"""No rate before it was measured for so long: batches that come at the same moment would make it thousands."""
-
-
-class Bar(Protocol):
-    """What moves as photos are done."""
-
-    def update(self, n: int) -> object: ...
-
-
-def say(line: str = "") -> None:
-    """One line for people."""
-    click.echo(line, err=True)
+SIDE: Final = 720
+"""Longest side of a thumbnail in pixels: sharp on a card of 360 CSS pixels on the finest screens."""
+QUALITY: Final = 85
+TINT: Final = (214, 25, 111)
+"""RGB of the mask on a photo: a pink that hardly any glasses have."""
+TINT_ALPHA: Final = 0.6
+_NOISE: Final = 8
+"""Levels by which JPEG may leave the background off its colour beside the glasses."""
+_NAMED_RUNS: Final = 5
 
 
-def say_plan(plan: Plan, config: WhitenConfig) -> None:
-    """What will be done: how many photos, which model, where."""
-    order, n = plan.order, len(plan.work)
-    notes = {
-        "up to date": plan.unchanged,
-        "left for later (--limit)": plan.found - plan.unchanged - n,
-        "other files skipped": plan.others,
-    }
-    beside = "".join(f", {count} {what}" for what, count in notes.items() if count)
-    address = config.address or os.environ.get("RAY_ADDRESS") or "local"
-    where = "this machine" if address == "local" else address
-    say(f"Whitening {n} photo{'s' * (n != 1)} of {order.source.uri}{beside}")
-    say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
+def report(destination_uri: str, run_id: str | None, endpoint_url: str | None) -> str:
+    """Write the page of a run, by default of the newest that worked on a photo; the uri of its index.html.
+
+    Raises GlassegError, one line that names what is there, when there is no such run, and when nothing can be written.
+    """
+    destination = storage.open_root(destination_uri, endpoint_url=endpoint_url)
+    record = _record(destination, run_id)
+    uri = str(record.get("source", ""))
+    source = storage.open_root(uri, endpoint_url=endpoint_url) if uri else None
+    name = str(record["run_id"])
+    return write(destination, source, name, manifest.of_run(destination, name), record)
 
 
-@contextmanager
-def progress(total: int, what: str) -> Iterator[Bar]:
-    """A progress bar with photos/s and the time left; plain lines where there is no terminal."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        with tqdm(total=total, unit=" photos", desc=what, smoothing=0.1, dynamic_ncols=True) as bar:
-            yield bar
-    else:
-        yield _PlainBar(total)
-
-
-class _PlainBar:
-    """Progress as plain lines, for logs. The rate leaves the first photos out: they waited for Ray to start."""
-
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._first = total, 0, 0
-        self._began = self._said = 0.0
-
-    def update(self, n: int) -> None:
-        self._done += n
-        now = time.monotonic()
-        if not self._began:
-            self._began, self._first = now, self._done
-        if now - self._said >= PLAIN_SECONDS or self._done == self._total:
-            say(f"{self._done} of {self._total} photos{self._rate(now)}")
-            self._said = now
-
-    def _rate(self, now: float) -> str:
-        measured = now - self._began
-        rate = (self._done - self._first) / measured if measured >= RATE_SECONDS else 0.0
-        return f", {rate:.1f} photos/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
+def _record(destination: Root, run_id: str | None) -> dict[str, Any]:
+    """The record of the run that is asked for, or of the newest one that worked on something."""
+    names = runs.names(destination)
+    if not names:
+        raise GlassegError(f"no run of glasseg in {destination.uri}: is it the folder that `glasseg whiten` wrote to?")
+    if run_id is not None and run_id not in names:
+        last = ", ".join(reversed(names[-_NAMED_RUNS:]))
+        raise GlassegError(f"no run {run_id} in {destination.uri}; the last ones are {last}")
+    for name in [run_id] if run_id else reversed(names):
+        record = {**runs.read(destination, name), "run_id": name}
+        if run_id or record.get("processed") or record.get("gone"):
+            return record
+    raise GlassegError(f"the {len(names)} runs into {destination.uri} had nothing to do, so there is nothing to review")
 
 
-def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str) -> None:
-    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
-    for row in ledger.examples():
-        say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}")
-    flagged = ledger.counts["failed"] + ledger.counts["review"]
-    if flagged > len(ledger.examples()):
-        say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
-    for name, counts in summary.get("checks", {}).items():
-        if not counts["pass"] + counts["fail"]:
-            continue
-        most = next(iter(counts["broken"].items()), None)
-        why = f"; most often: {most[0]} ({most[1]})" if most else ""
-        say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")
-    if not plan.work:
-        say("Nothing to do: every photo is up to date.")
-    if ledger.processed:
-        say(f"Manifest: {summary['manifest']}")
-    if ended == "interrupted":
-        say("Interrupted: the rows so far are kept, the same command goes on from there.")
-    click.echo(
-        f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "
-        f"in {summary['seconds']:.1f} s ({summary['photos_per_second']:.1f} photos/s)"
-    )
+def write(
+    destination: Root,
+    source: Root | None,
+    run_id: str,
+    rows: pa.Table,
+    record: Mapping[str, Any],
+    *,
+    threads: int = 4,
+) -> str:
+    """Write the page of a run from its manifest `rows` and its `record`; the uri of its index.html.
+
+    Photos and pictures that can't be read have cards that say so; without a source the cards show what was made. As
+    many pictures are decoded at a time as there are `threads`. Raises GlassegError when the page can't be written.
+    """
+    folder = manifest.report_folder(run_id)
+    studio = _Studio(destination, source, run_id, folder + "thumbs/", _max_pixels(record), _reframed(record))
+    cards = reportcards.choose(rows, seed=run_id)
+    with ThreadPoolExecutor(threads) as pool:
+        shown = list(pool.map(studio.show, cards, range(1, len(cards) + 1)))
+    text = reportpage.page({**record, "run_id": run_id}, reportcards.facts(rows), shown)
+    records.store(destination, folder + "index.html", text.encode("utf-8", "backslashreplace"))
+    _sweep(destination, folder + "thumbs/", shown)
+    return destination.uri_of(folder + "index.html")
+
+
+def _max_pixels(record: Mapping[str, Any]) -> int:
+    limit = _options(record).get("max_pixels")
+    return limit if isinstance(limit, int) else WhitenConfig.max_pixels
+
+
+def _reframed(record: Mapping[str, Any]) -> bool:
+    """Whether pictures of their photo's shape may all the same show another part of it, or show it turned."""
+    options = _options(record)
+    return any(options.get(name) for name in ("frame", "fill", "straighten"))
+
+
+def _options(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    options = record.get("options")
+    return options if isinstance(options, Mapping) else {}
+
+
+def _sweep(destination: Root, folder: str, shown: Iterable[Shown]) -> None:
+    """Delete the thumbnails that an earlier page of the run had and this one has not, where that is allowed."""
+    named = {folder + thumb.name for one in shown for thumb in (one.before, one.after, one.mask) if thumb}
+    with suppress(GlassegError):  # they harm nobody, and the page is written
+        for entry in list(destination.list(folder)):
+            if entry.key not in named:
+                records.discard(destination, entry.key)
+
+
+@dataclass(frozen=True)
+class _Small:
+    """A picture at most `SIDE` pixels wide and high, and the size of what it was made from."""
+
+    pixels: np.ndarray
+    """H×W×3 uint8 RGB, or H×W×4 with straight alpha."""
+    size: tuple[int, int]
+    """(height, width) of the whole picture."""
+
+
+@dataclass
+class _Studio:
+    """Takes the pictures of cards. Called from several threads; each has one large picture in memory at a time."""
+
+    destination: Root
+    source: Root | None
+    run_id: str
+    thumbs: str
+    max_pixels: int
+    reframed: bool
+    lost: threading.Event = field(default_factory=threading.Event)
+    """Set once the source as a whole can't be read: then nobody asks it for the other photos."""
+
+    def show(self, card: Card, number: int) -> Shown:
+        """Card `number` with its thumbnails, and notes on what could not be shown."""
+        notes: list[str] = []
+        before, after = self._before(card.row, notes), self._after(card, notes)
+        return Shown(
+            card,
+            before=self._kept(before, f"{number:04d}-before"),
+            after=self._kept(after, f"{number:04d}-after"),
+            mask=self._kept_mask(self._mask(card, after), f"{number:04d}-mask.png") if after else None,
+            aligned=bool(before and after) and not self.reframed and _same_shape(before, after),
+            notes=tuple(notes),
+        )
+
+    def _before(self, row: Mapping[str, Any], notes: list[str]) -> _Small | None:
+        """The photo as it is in the source now."""
+        if self.source is None or self.lost.is_set():
+            notes.append("The source can't be read any more.")
+            return None
+        try:
+            data, etag = self.source.read(row["key"])
+            if row.get("source_etag") not in {None, etag}:
+                notes.append("The photo has changed since this run.")
+            return self._small(data)
+        except GlassegError:
+            self.lost.set()
+            notes.append("The source can't be read any more.")
+        except PhotoError as error:
+            if row.get("status") != "failed":  # of a failed one the card says why already
+                notes.append(f"The photo can't be shown: {error}")
+        return None
+
+    def _after(self, card: Card, notes: list[str]) -> _Small | None:
+        """The picture that the run made, wherever it was put; of a failed photo there is none."""
+        if card.state not in {"ok", "review", "held"} or not card.row.get("output_key"):
+            return None
+        try:
+            return self._small(self.destination.read(self._place(card) + card.row["output_key"])[0])
+        except PhotoError as error:
+            notes.append(f"The picture can't be shown: {error}")
+            return None
+
+    def _mask(self, card: Card, after: _Small) -> np.ndarray:
+        """Where the glasses are in the picture, H×W uint8: the mask that the run wrote, else what isn't background."""
+        if card.row.get("mask_uri"):
+            key = self._place(card) + manifest.mask_key(card.row["output_key"])
+            try:
+                return np.ascontiguousarray(self._small(self.destination.read(key)[0]).pixels[..., 0])
+            except PhotoError:
+                pass  # a mask that was deleted is no loss: the picture tells nearly the same
+        return _not_background(after.pixels)
+
+    def _place(self, card: Card) -> str:
+        """The prefix below which a card's picture and mask lie."""
+        return manifest.held_folder(self.run_id) if card.state == "held" else ""
+
+    def _small(self, data: bytes) -> _Small:
+        try:
+            photo = decoder.decode(data, max_pixels=self.max_pixels)
+        except MemoryError as error:
+            raise PhotoError("out_of_memory", "no memory to decode it") from error
+        return _Small(_shrunk(photo), (photo.image.shape[0], photo.image.shape[1]))
+
+    def _kept(self, small: _Small | None, stem: str) -> Thumb | None:
+        """Store a picture as JPEG, or as WebP where it is transparent."""
+        if small is None:
+            return None
+        transparent = small.pixels.shape[2] == 4
+        kind, suffix = ("webp", ".webp") if transparent else ("jpeg", ".jpg")
+        records.store(self.destination, f"{self.thumbs}{stem}{suffix}", encoder.encode(small.pixels, kind, QUALITY))
+        height, width = small.pixels.shape[:2]
+        return Thumb(stem + suffix, width, height, transparent)
+
+    def _kept_mask(self, mask: np.ndarray, name: str) -> Thumb:
+        records.store(self.destination, self.thumbs + name, _tinted(mask))
+        return Thumb(name, mask.shape[1], mask.shape[0], transparent=True)
+
+
+def _same_shape(before: _Small | None, after: _Small | None) -> bool:
+    """Whether two pictures have the same ratio of sides, but for the rounding to whole pixels."""
+    if before is None or after is None:
+        return False
+    (height, width), (made_height, made_width) = before.size, after.size
+    return abs(height * made_width - width * made_height) <= max(*before.size, *after.size)
+
+
+def _shrunk(photo: Photo) -> np.ndarray:
+    """A photo with sides of at most `SIDE` pixels, h×w×3 uint8 RGB, or h×w×4 where it is transparent."""
+    height, width = photo.image.shape[:2]
+    scale = min(1.0, SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if photo.alpha is None:
+        return cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
+    whole = Image.fromarray(np.dstack([photo.image, photo.alpha]))
+    return np.asarray(whole.resize(size, Image.Resampling.BOX))  # Pillow weighs colours by their alpha
+
+
+def _not_background(pixels: np.ndarray) -> np.ndarray:
+    """What differs from the colour along the border, h×w uint8; of a transparent picture its alpha."""
+    if pixels.shape[2] == 4:
+        return np.ascontiguousarray(pixels[..., 3])
+    border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+    off = np.abs(pixels.astype(np.int16) - np.median(border, axis=0)).max(axis=2)
+    return np.where(off > _NOISE, 255, 0).astype(np.uint8)
+
+
+def _tinted(mask: np.ndarray) -> bytes:
+    """A mask, h×w uint8, as a PNG in one colour that is as opaque as the mask is white: a palette of 256 alphas."""
+    picture = Image.fromarray(mask).convert("P")
+    picture.putpalette(bytes(TINT) * 256)
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", transparency=bytes(round(alpha * TINT_ALPHA) for alpha in range(256)))
+    return buffer.getvalue()

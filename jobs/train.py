@@ -20,10 +20,10 @@ from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.samples import Samples
 from glasseg.storage import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
-from jobs import datacheck, modelpage
-from jobs.engine import available_cpus, engine, given_cluster, room
+from jobs import datacheck, modelpage, sizing
+from jobs.engine import available_cpus, engine, given_cluster
 from jobs.fit import Course, fit
-from jobs.report import say
+from jobs.terminal import say
 
 UNFINISHED: Final = "_training/"
 """Below OUT, what an unfinished run needs to go on. It is gone when the model is done."""
@@ -94,7 +94,8 @@ def _refuse_crowd(cpus: int, job: TrainJob) -> None:
     import ray
 
     has, wanted = ray.cluster_resources().get("CPU", 0), job.workers * (cpus + job.loader_cpus)
-    if room(cpus, job.gpus_per_worker) < job.workers or has < wanted:
+    pool = sizing.connected(cpus, job.gpus_per_worker)
+    if not pool.growing and (pool.now < job.workers or has < wanted):
         raise GlassegError(
             f"the cluster's {has:g} CPUs have no room for {job.workers} workers with {cpus} CPUs, "
             f"{job.gpus_per_worker} GPUs and {job.loader_cpus} CPUs to load photos: lower --workers or what each takes"

@@ -8,12 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
-from glasseg import decoder, delivery, encoder, manifest, picture, whitening
+from glasseg import bucket, decoder, delivery, encoder, formats, gates, manifest, picture, whitening
 from glasseg.decoder import Photo
 from glasseg.delivery import Delivery
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
@@ -22,16 +22,29 @@ from glasseg.look import WHITE, Look
 from glasseg.modelfolder import ModelFolder
 from glasseg.picture import Picture
 from glasseg.storage import Root
+from jobs.meters import Meters
 
-MASKS = "_glasseg/masks/"
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
+
+if TYPE_CHECKING:
+    import ray
 
 ROWS = pa.schema([*(column.with_nullable(True) for column in manifest.SCHEMA), pa.field("fatal", pa.string())])
 """What a batch returns: manifest rows, and after them perhaps one whose `fatal` says why the whole run has to stop."""
 
-PENDING = pa.schema([(name, pa.string()) for name in ("key", "output", "etag", "reason", "replaced_run_id")])
-"""What a batch gets."""
+PENDING = pa.schema(
+    [
+        *((name, pa.string()) for name in ("key", "output", "etag", "reason", "standing_status", "standing_run_id")),
+        ("standing_coverage", pa.float64()),
+        ("guarded", pa.bool_()),
+        ("list_columns", pa.map_(pa.string(), pa.string())),
+    ]
+)
+"""What a batch gets: photos, and what stands in the place of their pictures.
+
+`guarded`: nobody knows whether that place is free, and what is there is not ours.
+"""
 
 
 @dataclass(frozen=True)
@@ -47,9 +60,13 @@ class Order:
     mask: bool
     quality: int
     max_pixels: int
-    cpus: int
+    cpus: int = 1
+    """Of each worker, like `gpus`; told apart from 1 and 0 only where Ray is, since they depend on its nodes."""
     gpus: float = 0.0
     look: Look = field(default_factory=Look)
+    gates: bool = True
+    metered: bool = False
+    """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
 
     def row(self, pending: dict[str, Any], **facts: Any) -> dict[str, Any]:
         """A manifest row of this run for one pending photo."""
@@ -58,7 +75,8 @@ class Order:
             "source_uri": printable(self.source.uri_of(pending["key"])),
             "reason": pending["reason"],
             "source_etag": pending["etag"],
-            "replaced_run_id": pending["replaced_run_id"],
+            "previous_coverage": pending["standing_coverage"],
+            "list_columns": pending["list_columns"],
             "model_id": self.model_id,
             "options_id": self.options_id,
             "run_id": self.run_id,
@@ -70,7 +88,7 @@ class Order:
 
     def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
         """The row of a photo that could not be done, and so replaced nothing."""
-        return self.row({**pending, "replaced_run_id": None}, status="failed", error_code=code, error=message, **facts)
+        return self.row(pending, status="failed", error_code=code, error=message, **facts)
 
 
 @dataclass
@@ -85,19 +103,25 @@ class Opened:
 class Whitener:
     """Holds the model. Called by Ray Data with a table of `PENDING`, returns one of `ROWS`.
 
-    `memory`: bytes that the process may take on top of what it holds with the model loaded; None for no limit.
+    `model` may be a reference to one in Ray's object store. `memory`: bytes that the process may take on top of what it
+    holds with the model loaded; None for no limit.
     """
 
-    def __init__(self, order: Order, model: ModelFolder, memory: int | None = None) -> None:
+    def __init__(self, order: Order, model: ModelFolder | ray.ObjectRef, memory: int | None = None) -> None:
         import cv2
 
         from glasseg.segmenter import BATCH, Segmenter
 
+        if not isinstance(model, ModelFolder):
+            import ray
+
+            model = ray.get(model)
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._order = order
         self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
         self._group = BATCH
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
+        self._meters = Meters(order.run_id) if order.metered else None
         if memory:
             _limit_memory(memory)
 
@@ -108,6 +132,8 @@ class Whitener:
                 rows.append(future.result())
         except GlassegError as error:
             fatal = str(error)  # an exception would lose the rows of the photos that are done
+        if self._meters:
+            self._meters.add(rows)
         done = manifest.table(rows).append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
         stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
         return pa.concat_tables([done, stop])
@@ -133,11 +159,12 @@ class Whitener:
 
     def _open(self, pending: dict[str, Any]) -> Opened | dict[str, Any]:
         """Read and decode one photo, or its failed row."""
-        order, started = self._order, time.perf_counter()
+        order, started, before = self._order, time.perf_counter(), bucket.repeated()
         facts: dict[str, Any] = {}
         try:
             data, facts["source_etag"] = order.source.read(pending["key"])
             facts["source_bytes"] = len(data)
+            facts["storage_retries"] = bucket.repeated() - before
             facts["read_ms"] = (time.perf_counter() - started) * 1000
             photo = decoder.decode(data, max_pixels=order.max_pixels)
         except PhotoError as error:
@@ -151,32 +178,60 @@ class Whitener:
     def _write(self, opened: Opened, probability: np.ndarray) -> dict[str, Any]:
         """Make, encode, verify and write one picture; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
-        output, photo = opened.pending["output"], opened.photo
-        mask_key = f"{MASKS}{output}.png" if order.mask else None
+        pending, photo = opened.pending, opened.photo
         try:
             made = picture.make(photo, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
-            sent = delivery.deliver(made, order.look, encoder.format_of(output), order.quality, photo.tags)
-            if mask_key:
-                order.destination.write(mask_key, encoder.encode(made.alpha, "png", order.quality))
-            order.destination.write(output, sent.data)
+            sent = delivery.deliver(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
+            code = _review_code(made, sent, order.look)
+            held = _held_code(code, made.mask.coverage, pending) if order.gates else None
+            folder, before = manifest.held_folder(order.run_id) if held else "", bucket.repeated()
+            try:
+                uris = self._store(folder, pending["output"], made, sent, guarded=bool(pending["guarded"] and not held))
+            finally:
+                opened.facts["storage_retries"] += bucket.repeated() - before
         except PhotoError as error:
-            return order.failed(opened.pending, error.code, str(error), **opened.facts)
+            return order.failed(pending, error.code, str(error), **opened.facts)
         except MemoryError:
-            return order.failed(opened.pending, "out_of_memory", "no memory to write it", **opened.facts)
-        code = _review_code(made, sent, order.look)
+            return order.failed(pending, "out_of_memory", "no memory to write it", **opened.facts)
+        code = held or code
         return order.row(
-            opened.pending,
+            pending,
             status="review" if code else "ok",
             error_code=code,
             error=REVIEW_CODES[code] if code else None,
             warnings=[*photo.warnings, *made.warnings] or None,
-            output_uri=printable(order.destination.uri_of(output)),
-            mask_uri=printable(order.destination.uri_of(mask_key)) if mask_key else None,
-            published=True,
+            output_key=pending["output"],
+            published=not held,
+            replaced_run_id=None if held else pending["standing_run_id"],
             write_ms=(time.perf_counter() - started) * 1000,
+            **uris,
             **_measured(made, sent),
             **opened.facts,
         )
+
+    def _store(self, folder: str, output: str, made: Picture, sent: Delivery, *, guarded: bool) -> dict[str, str]:
+        """Write the mask, if it was asked for, and then the picture, below `folder`; where they are now.
+
+        A `guarded` picture replaces nothing: PhotoError foreign when its place is taken.
+        """
+        order, uris = self._order, {}
+        if order.mask:
+            mask = folder + manifest.mask_key(output)
+            order.destination.write(mask, encoder.encode(made.alpha, "png", order.quality))
+            uris["mask_uri"] = printable(order.destination.uri_of(mask))
+        if not guarded:
+            order.destination.write(folder + output, sent.data)
+        elif not order.destination.swap(folder + output, None, sent.data):
+            raise PhotoError(
+                "foreign", f"{order.destination.uri_of(output)} is taken: move it away, or add --overwrite"
+            )
+        uris["output_uri"] = printable(order.destination.uri_of(folder + output))
+        return uris
+
+
+def _held_code(code: str | None, coverage: float, pending: dict[str, Any]) -> str | None:
+    """Why this picture may not replace the one that stands there; None when it may."""
+    return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
 
 
 def _review_code(made: Picture, sent: Delivery, look: Look) -> str | None:

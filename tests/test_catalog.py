@@ -1,45 +1,62 @@
-"""What counts as a photo, what is pending and why, and what must never be overwritten."""
+"""What counts as a photo, what is pending and why, and what has gone."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg import catalog
-from glasseg.catalog import RETRIED_CODES, Photo, is_photo, pending, photos, refuse_foreign
+from glasseg import catalog, listing
+from glasseg import state as states
+from glasseg.catalog import RETRIED_CODES, Wanted, difference, is_photo, photos
 from glasseg.errors import FAILURE_CODES, GlassegError
-from glasseg.images import PHOTO_EXTENSIONS
-from glasseg.storage import Entry, open_root
+from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, output_name
+from glasseg.manifest import SCHEMA
+from glasseg.storage import Entry
+
+WANTED = Wanted("m", "o", max_pixels=100)
+KNOWN = {"status": "ok", "source_etag": "1-1", "model_id": "m", "options_id": "o", "run_id": "run1", "reason": "new"}
 
 
-def entry(key: str, etag: str = "1-1") -> Entry:
-    return Entry(key, 1, etag)
+def listed(*keys: str, etag: str = "1-1") -> pa.Table:
+    return listing.table(Entry(key, 1, etag) for key in keys)
 
 
 def row(**facts: Any) -> dict[str, Any]:
-    """The state of a photo that is done and unchanged."""
+    """A row of the manifest as `state` reads it: of the photo a.jpg that is done, published and unchanged."""
+    status = facts.get("status", "ok")
     return {
-        "status": "ok",
-        "error_code": None,
-        "source_etag": "1-1",
-        "model_id": "m",
-        "options_id": "o",
-        "run_id": "run1",
-        "width": None,
-        "height": None,
+        "key": "a.jpg",
+        "run_seq": 1,
+        "published": status in {"ok", "review"},
+        "source_uri": "/in/a.jpg",
+        **KNOWN,
         **facts,
     }
 
 
-def reason_of(row: dict[str, Any] | None, outputs: set[str] | None = None) -> tuple[str, str | None] | None:
-    """Why the photo a.jpg is pending, and the run that it replaces; None when it is not pending."""
-    state = {} if row is None else {"a.jpg": row}
-    outputs = {"a.jpg"} if outputs is None else outputs
-    work = pending([Photo(entry("a.jpg"), "a.jpg")], state, outputs, model_id="m", options_id="o", max_pixels=100)
-    return (work[0].reason, work[0].replaced_run_id) if work else None
+def state(*rows: dict[str, Any]) -> pa.Table:
+    schema = pa.schema([SCHEMA.field(name).with_nullable(True) for name in states._READ])
+    return states.newest(states._slim(pa.Table.from_pylist(list(rows), schema=schema), "/in"))
+
+
+def known(
+    found: pa.Table, *rows: dict[str, Any], outputs: set[str] | None = None, wanted: Wanted = WANTED
+) -> list[Any]:
+    there = pa.chunked_array([found["output"].to_pylist() if outputs is None else sorted(outputs)], pa.string())
+    return difference(catalog.with_existing(found, there), state(*rows), wanted).to_pylist()
+
+
+def reason_of(
+    *rows: dict[str, Any], outputs: set[str] | None = None, redo: str | None = None, etag: str = "1-1"
+) -> tuple[str, str | None]:
+    """Why the photo a.jpg is pending, and the run whose picture stands there."""
+    found, _ = photos(listed("a.jpg", etag=etag), "keep")
+    [one] = known(found, *rows, outputs=outputs, wanted=Wanted("m", "o", 100, redo))
+    return one["reason"], one["standing_run_id"]
 
 
 @pytest.mark.parametrize("extension", sorted(PHOTO_EXTENSIONS))
@@ -65,10 +82,32 @@ def test_names_like_ours_are_photos(key: str) -> None:
 
 
 def test_photos_are_listed_with_their_outputs_and_the_rest_is_counted() -> None:
-    names = ["a.JPG", "b/c.tif", "notes.txt", "b/._c.tif", "_glasseg/runs/x.json", "_glasseg/masks/a.png"]
-    found, others = photos([entry(name) for name in names], "keep")
-    assert [(photo.entry.key, photo.output) for photo in found] == [("a.JPG", "a.JPG"), ("b/c.tif", "b/c.png")]
+    found, others = photos(
+        listed("a.JPG", "b/c.tif", "notes.txt", "b/._c.tif", "_glasseg/runs/x.json", "_glasseg/masks/a.png"), "keep"
+    )
+    assert list(zip(found["key"].to_pylist(), found["output"].to_pylist(), strict=True)) == [
+        ("a.JPG", "a.JPG"),
+        ("b/c.tif", "b/c.png"),
+    ]
     assert others == 2
+
+
+NAMES = st.lists(st.text("aÉ._/ -\n", min_size=1, max_size=8), min_size=1, max_size=6)
+ENDINGS = st.sampled_from([*sorted(PHOTO_EXTENSIONS), "JPG", "Tif", "txt", "jpgx", ""])
+
+
+@given(NAMES, ENDINGS, st.sampled_from(FORMATS), st.booleans())
+def test_a_million_names_are_judged_as_one_is(stems: list[str], ending: str, format: str, transparent: bool) -> None:
+    if transparent and format == "jpeg":
+        return
+    keys = list(dict.fromkeys(f"{stem}.{ending}" for stem in stems))
+    column = pa.chunked_array([keys], pa.string())
+    chosen = [key for key in keys if is_photo(key)]
+    outputs = [output_name(key, format, transparent) for key in chosen]
+    if len(set(outputs)) == len(outputs):
+        assert photos(listed(*keys), format, transparent)[0]["key"].to_pylist() == chosen
+    renamed = dict(zip(keys, catalog.outputs(column, format, transparent).to_pylist(), strict=True))
+    assert [renamed[key] for key in chosen] == outputs
 
 
 @pytest.mark.parametrize(
@@ -77,52 +116,123 @@ def test_photos_are_listed_with_their_outputs_and_the_rest_is_counted() -> None:
 )
 def test_two_photos_for_one_output_are_refused_naming_both(names: list[str], format: str, output: str) -> None:
     with pytest.raises(GlassegError, match="would all become") as caught:
-        photos([entry(name) for name in names], format)
+        photos(listed(*names), format)
     message = str(caught.value)
     assert all(name in message for name in (names[0], names[1], output)) and "b.jpg" not in message
 
 
 def test_the_same_name_in_other_folders_is_no_collision() -> None:
-    assert len(photos([entry("a.jpg"), entry("x/a.jpg"), entry("a.png"), entry("A.jpg")], "keep")[0]) == 4
+    assert len(photos(listed("a.jpg", "x/a.jpg", "a.png", "A.jpg"), "keep")[0]) == 4
 
 
 def test_a_photo_without_a_row_is_new_even_if_a_file_is_there() -> None:
-    assert reason_of(None) == ("new", None)
-    assert reason_of(None, set()) == ("new", None)
+    assert reason_of() == ("new", None)
+    assert reason_of(outputs=set()) == ("new", None)
 
 
 @pytest.mark.parametrize("status", ["ok", "review"])
 def test_what_is_done_waits_until_something_changes(status: str) -> None:
-    assert reason_of(row(status=status)) is None
+    assert reason_of(row(status=status)) == ("unchanged", "run1")
     assert reason_of(row(status=status, source_etag="2-2")) == ("changed", "run1")
+    assert reason_of(row(status=status, source_etag=None)) == ("changed", "run1")
     assert reason_of(row(status=status, model_id="older")) == ("model", "run1")
     assert reason_of(row(status=status, options_id="other")) == ("options", "run1")
-    assert reason_of(row(status=status), set()) == ("missing", None)
+    assert reason_of(row(status=status), outputs=set()) == ("missing", None)
 
 
 def test_the_first_reason_counts() -> None:
-    assert reason_of(row(source_etag="2-2", model_id="older", options_id="other"), set()) == ("changed", None)
-    assert reason_of(row(model_id="older", options_id="other"), set()) == ("model", None)
-    assert reason_of(row(options_id="other"), set()) == ("options", None)
+    other = row(source_etag="2-2", model_id="older", options_id="other")
+    assert reason_of(other, outputs=set())[0] == "changed"
+    assert reason_of({**other, "source_etag": "1-1"}, outputs=set())[0] == "model"
+    assert reason_of(row(options_id="other"), outputs=set())[0] == "options"
 
 
 @pytest.mark.parametrize("code", sorted(FAILURE_CODES))
 def test_a_failure_is_retried_only_when_it_may_be_over(code: str) -> None:
     failed = row(status="failed", error_code=code)
-    expected = ("retry", None) if code in RETRIED_CODES else None
-    assert reason_of(failed) == expected and reason_of(failed, set()) == expected
-    assert reason_of({**failed, "model_id": "older"}) == expected  # a new model reads no broken file
+    expected = "retry" if code in RETRIED_CODES else "unchanged"
+    assert reason_of(failed) == (expected, None) and reason_of(failed, outputs=set()) == (expected, None)
+    assert reason_of({**failed, "model_id": "older"}) == (expected, None)  # a new model reads no broken file
     assert reason_of({**failed, "source_etag": "2-2"}) == ("changed", None)
 
 
 def test_a_photo_that_was_too_large_is_tried_again_when_the_limit_allows_it() -> None:
     failed = row(status="failed", error_code="too_large", width=20, height=5)
-    assert reason_of(failed) == ("retry", None)
-    assert reason_of({**failed, "width": 21}) is None
+    assert reason_of(failed)[0] == "retry"
+    assert reason_of({**failed, "width": 21})[0] == "unchanged"
+    assert reason_of({**failed, "width": 2**31 - 1, "height": 2**31 - 1})[0] == "unchanged"
 
 
-def test_a_photo_that_came_back_is_done_again_unless_its_output_is_there() -> None:
-    assert reason_of(row(status="gone"), set()) == ("missing", None)
+@pytest.mark.parametrize("code", ["side_too_long", "too_long_name"])
+def test_a_photo_that_a_format_could_not_hold_is_tried_again_with_other_options(code: str) -> None:
+    failed = row(status="failed", error_code=code)
+    assert reason_of(failed)[0] == "unchanged" and reason_of({**failed, "options_id": "other"})[0] == "retry"
+    assert reason_of(row(status="failed", error_code="unreadable", options_id="other"))[0] == "unchanged"
+
+
+def test_a_photo_that_came_back_is_new() -> None:
+    gone = row(status="gone", run_seq=2, run_id="run2")
+    assert reason_of(row(), gone, outputs=set()) == ("new", None)
+    assert reason_of(row(), gone) == ("new", "run1"), "its picture was kept"
+
+
+def test_the_picture_that_stands_there_is_that_of_the_last_published_row() -> None:
+    rows = [
+        row(mask_coverage=0.1),
+        row(run_seq=2, run_id="run2", status="review", mask_coverage=0.2),
+        row(run_seq=3, run_id="run3", status="review", published=False, mask_coverage=0.3, error_code="no_glasses"),
+        row(run_seq=4, run_id="run4", status="failed", error_code="unreadable"),
+    ]
+    found, _ = photos(listed("a.jpg"), "keep")
+    [one] = known(found, *rows)
+    assert (one["standing_run_id"], one["standing_status"], one["standing_coverage"]) == ("run2", "review", 0.2)
+    assert known(found, *rows, outputs=set())[0]["standing_status"] is None
+
+
+HELD = row(status="review", published=False, error_code="coverage_jump")
+
+
+@pytest.mark.parametrize(
+    ("redo", "last", "forced"),
+    [
+        ("all", row(), True),
+        ("all", row(status="failed", error_code="unreadable"), True),
+        ("failed", row(), False),
+        ("failed", row(status="failed", error_code="unreadable"), True),
+        ("review", row(status="review", error_code="cut_off"), True),
+        ("held", HELD, True),
+        ("held", row(status="review", error_code="cut_off"), False),
+        ("cut_off", row(status="review", error_code="cut_off"), True),
+        ("unreadable", row(status="review", error_code="cut_off"), False),
+        ("options", row(reason="options"), True),
+        ("options", row(), False),
+    ],
+)
+def test_redo_forces_what_it_names_and_nothing_else(redo: str, last: dict[str, Any], forced: bool) -> None:
+    catalog.check_redo(redo)
+    assert (reason_of(last, redo=redo)[0] == "redo") is forced
+    assert reason_of(last, redo=redo, etag="9-9")[0] == "changed", "the better reason is kept"
+    assert reason_of(redo=redo)[0] == "new"
+
+
+def test_a_redo_that_means_nothing_is_wrong_usage() -> None:
+    with pytest.raises(GlassegError, match="--redo everything") as caught:
+        catalog.check_redo("everything")
+    assert caught.value.exit_code == 2
+
+
+def test_what_left_the_source_is_gone_once_and_only_if_it_was_there() -> None:
+    found, _ = photos(listed("b.jpg"), "keep")
+    rows = [
+        row(),
+        row(key="b.jpg", source_uri="/in/b.jpg"),
+        row(key="c.jpg", source_uri="/elsewhere/c.jpg"),
+        row(key="d.jpg", source_uri="/in/deeper/d.jpg"),
+        row(key="e.jpg", source_uri="/in/e.jpg", status="gone", reason="gone"),
+        row(key="f.jpg", source_uri="/in/f.jpg", status="gone", reason="deleted"),
+    ]
+    assert catalog.gone(found, state(*rows), delete=False)["key"].to_pylist() == ["a.jpg"]
+    assert catalog.gone(found, state(*rows), delete=True)["key"].to_pylist() == ["a.jpg", "e.jpg"]
 
 
 def test_every_retried_code_exists() -> None:
@@ -131,6 +241,7 @@ def test_every_retried_code_exists() -> None:
 
 ROWS = st.builds(
     row,
+    key=st.sampled_from([f"{i}.jpg" for i in range(6)]),
     status=st.sampled_from(["ok", "review", "failed", "gone"]),
     error_code=st.sampled_from([None, *FAILURE_CODES]),
     source_etag=st.sampled_from(["1-1", "2-2", None]),
@@ -139,45 +250,18 @@ ROWS = st.builds(
 )
 
 
-@given(st.dictionaries(st.sampled_from([f"{i}.jpg" for i in range(6)]), ROWS), st.sets(st.integers(0, 5)))
-def test_pending_holds_every_new_photo_and_never_one_that_is_done(
-    state: dict[str, dict[str, Any]], written: set[int]
-) -> None:
+@given(st.lists(ROWS, max_size=8), st.sets(st.integers(0, 5)))
+def test_every_new_photo_is_pending_and_none_that_is_done(rows: list[dict[str, Any]], written: set[int]) -> None:
+    rows = [{**one, "run_seq": seq} for seq, one in enumerate(rows)]
     outputs = {f"{i}.jpg" for i in written}
-    found = [Photo(entry(f"{i}.jpg"), f"{i}.jpg") for i in range(6)]
-    work = pending(found, state, outputs, model_id="m", options_id="o", max_pixels=100)
-    keys = {one.photo.entry.key for one in work}
-    assert len(keys) == len(work)
+    found, _ = photos(listed(*(f"{i}.jpg" for i in range(6))), "keep")
+    last = {one["key"]: one for one in rows}
     current = {"source_etag": "1-1", "model_id": "m", "options_id": "o"}
-    for key in (photo.entry.key for photo in found):
-        known = state.get(key)
-        if known is None:
-            assert key in keys
-        elif current.items() <= known.items() and known["status"] in {"ok", "review"} and key in outputs:
-            assert key not in keys
-    # what is decided of a photo does not depend on the others
-    assert work == [
-        one for photo in found for one in pending([photo], state, outputs, model_id="m", options_id="o", max_pixels=100)
-    ]
-
-
-def test_outputs_are_all_files_but_ours(root_uri: str) -> None:
-    root = open_root(root_uri)
-    for key in ("a.jpg", "b/c.png", "notes.txt", "_glasseg/masks/a.png", "_glasseg/runs/x.json"):
-        root.write(key, b"x")
-    assert catalog.outputs_of(root) == {"a.jpg", "b/c.png", "notes.txt"}
-
-
-def test_files_of_others_are_refused_naming_them_and_the_way_out() -> None:
-    planned, there = ["a.jpg", "b.jpg", "new.jpg", "ours.jpg"], {"a.jpg", "b.jpg", "ours.jpg", "elsewhere.jpg"}
-    with pytest.raises(GlassegError, match=r"2 files in the way in /white .*\(a\.jpg, b\.jpg\).*--overwrite"):
-        refuse_foreign(planned, there, {"ours.jpg"}, "/white")
-    refuse_foreign(planned, there, {"ours.jpg", "a.jpg", "b.jpg"}, "/white")
-    refuse_foreign([], there, set(), "/white")
-
-
-def test_many_files_of_others_are_counted_and_the_first_named() -> None:
-    names = [f"{i}.jpg" for i in range(1000)]
-    with pytest.raises(GlassegError, match=r"1000 files") as caught:
-        refuse_foreign(names, set(names), set(), "/white")
-    assert len(str(caught.value)) < 300
+    for one in known(found, *rows, outputs=outputs):
+        mine = last.get(one["key"])
+        if mine is None:
+            assert one["reason"] == "new"
+        elif current.items() <= mine.items() and mine["status"] in {"ok", "review"} and one["key"] in outputs:
+            assert one["reason"] == "unchanged"
+        alone = found.filter(pa.compute.equal(found["key"], one["key"]))
+        assert [one] == known(alone, *rows, outputs=outputs), "what is decided of a photo does not depend on others"

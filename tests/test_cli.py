@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import subprocess
@@ -60,6 +61,13 @@ def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "can't reach a Ray cluster at 127.0.0.1:1" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_a_log_in_json_ends_with_the_error(tmp_path: Path) -> None:
+    result = run("whiten", str(tmp_path / "missing"), str(tmp_path / "white"), "--log-json")
+    entries = [json.loads(line) for line in result.stderr.splitlines()]
+    assert result.returncode == entries[-1]["exit_code"] == 1
+    assert entries[-1]["level"] == "error" and "does not exist" in entries[-1]["message"] and entries[-1]["run_id"]
 
 
 @pytest.mark.parametrize("arguments", [["whiten"], ["whiten", "a", "b", "--workers", "0"], ["nonsense"]])

@@ -19,7 +19,10 @@ OUTPUT_OPTIONS: dict[str, list[Any]] = {
 OTHER_VALUES = {
     "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5, "address": "ray://there:1",
     "limit": 5, "max_flagged": 0.5, "max_pixels": 9, "endpoint_url": "http://there", "overwrite": True,
-    "verbose": True, "summary_json": "s.json", "check": ("amazon",),
+    "verbose": True, "summary_json": "s.json", "check": ("amazon",), "photos": "list.csv", "column": "sku",
+    "listing": "stock.parquet", "redo": "all", "gone": "delete", "yes": True, "new_source": True, "gates": False,
+    "stop_above": 1.0, "dry_run": True, "price_per_hour": 2.0, "report": False, "keep_seconds": 1.0,
+    "log_json": True,
 }  # fmt: skip
 
 
@@ -47,9 +50,9 @@ def test_a_default_given_by_hand_is_still_the_default() -> None:
 
 
 def test_ids_are_the_same_on_every_machine_and_in_every_release() -> None:
-    assert config.PIPELINE_VERSION == 2
-    assert DEFAULT == "4ad95f7ab82b"
-    assert WhitenConfig(format="png").options_id == "ef0d7d0c710e"
+    assert config.PIPELINE_VERSION == 3
+    assert DEFAULT == "e2ef06113fe8"
+    assert WhitenConfig(format="png").options_id == "0e7adb1919c9"
 
 
 def test_options_that_came_later_make_no_photo_stale(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from corpus import Sample
 from handmade import saved
 from PIL import Image
 
-from glasseg import decoder, images, whitening
+from glasseg import decoder, formats, images, whitening
 from glasseg.errors import PhotoError
 
 LIMIT = 100_000_000
@@ -93,7 +93,7 @@ def test_a_remark_is_made_where_there_is_something_to_say_and_only_there(sample:
 
 
 def test_every_extension_of_photos_is_in_the_corpus() -> None:
-    assert {sample.name.rsplit(".", 1)[1] for sample in SAMPLES} >= images.PHOTO_EXTENSIONS - {"jpeg"}
+    assert {sample.name.rsplit(".", 1)[1] for sample in SAMPLES} >= formats.PHOTO_EXTENSIONS - {"jpeg"}
 
 
 def test_where_a_photo_is_half_transparent_its_colours_stay_straight() -> None:
@@ -192,7 +192,7 @@ def test_a_heic_whose_items_have_unreadable_types_does_not_end_the_process() -> 
 
 def test_bombs_are_refused_and_cost_no_memory() -> None:
     found = attempt("bombs")
-    assert {name.rsplit(".", 1)[1] for name in found["ends"]} >= images.PHOTO_EXTENSIONS - {"jpeg", "tiff", "heif"}
+    assert {name.rsplit(".", 1)[1] for name in found["ends"]} >= formats.PHOTO_EXTENSIONS - {"jpeg", "tiff", "heif"}
     assert set(found["ends"].values()) <= {"too_large", "unreadable"}, found["ends"]
     assert found["after"] - found["before"] < 100
 

@@ -196,73 +196,8 @@ def test_a_picture_a_format_can_not_hold_is_a_photo_error() -> None:
         assert caught.value.code == "side_too_long"
 
 
-@pytest.mark.parametrize(
-    ("key", "format", "output"),
-    [
-        ("a/b.jpg", "keep", "a/b.jpg"),
-        ("a/b.JPEG", "keep", "a/b.JPEG"),
-        ("b.webp", "keep", "b.webp"),
-        ("b.PNG", "keep", "b.PNG"),
-        ("b.tif", "keep", "b.png"),
-        ("b.TIFF", "keep", "b.png"),
-        ("b.bmp", "keep", "b.png"),
-        ("IMG_0001.HEIC", "keep", "IMG_0001.png"),
-        ("b.heif", "jpeg", "b.jpg"),
-        ("x.y/b.c.avif", "keep", "x.y/b.c.png"),
-        ("a.JPEG", "jpeg", "a.JPEG"),
-        ("a.png", "jpeg", "a.jpg"),
-        ("a.jpg", "png", "a.png"),
-        ("a.PNG", "png", "a.PNG"),
-        ("a.tiff", "webp", "a.webp"),
-    ],
-)
-def test_output_name(key: str, format: str, output: str) -> None:
-    assert encoder.output_name(key, format) == output
-
-
-@pytest.mark.parametrize(
-    ("key", "format", "output"),
-    [
-        ("a/b.JPG", "keep", "a/b.png"),
-        ("b.jpeg", "webp", "b.webp"),
-        ("b.webp", "keep", "b.webp"),
-        ("b.PNG", "keep", "b.PNG"),
-        ("b.heic", "keep", "b.png"),
-    ],
-)
-def test_transparent_pictures_get_a_name_that_can_hold_them(key: str, format: str, output: str) -> None:
-    assert encoder.output_name(key, format, transparent=True) == output
-
-
-@given(
-    st.text("aB.é /-", max_size=9),
-    st.sampled_from(EXTENSIONS),
-    st.booleans(),
-    st.sampled_from(encoder.FORMATS),
-    st.booleans(),
-)
-def test_an_output_name_keeps_the_stem_and_says_its_format(
-    stem: str, extension: str, upper: bool, format: str, transparent: bool
-) -> None:
-    key = f"{stem}x.{extension.upper() if upper else extension}"
-    if transparent and format == "jpeg":
-        return
-    output = encoder.output_name(key, format, transparent)
-    assert output.startswith(f"{stem}x.")
-    written = encoder.format_of(output)
-    assert written in encoder.FORMATS[1:] and format in ("keep", written)
-    assert not (transparent and written == "jpeg")
-    assert encoder.output_name(output, format, transparent) == output
-
-
 def test_what_makes_no_sense_is_an_error_that_names_it() -> None:
     image = smooth_noise()
-    with pytest.raises(ValueError, match="gif"):
-        encoder.output_name("a.jpg", "gif")
-    with pytest.raises(ValueError, match="transparency"):
-        encoder.output_name("a.jpg", "jpeg", transparent=True)
-    with pytest.raises(ValueError, match=r"a\.tif"):
-        encoder.format_of("a.tif")
     with pytest.raises(ValueError, match="tiff"):
         encoder.encode(image, "tiff", 90)
     with pytest.raises(ValueError, match="101"):

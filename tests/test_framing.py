@@ -114,7 +114,7 @@ def test_a_photo_is_not_enlarged_unless_allowed() -> None:
     alpha = boxed((500, 500), (100, 200, 300, 260))
     held = plan(alpha, Framing((1, 1), 0.8, 1000))
     assert held.size == (250, 250) and held.scale == 1 and held.fill == 0.8
-    assert held.warnings == ("would need 4× enlargement: 250 pixels instead of 1000",)
+    assert held.warnings == ("would need 4.00× enlargement, see --max-upscale: 250 pixels instead of 1000",)
     twice = plan(alpha, Framing((1, 1), 0.8, 1000, max_upscale=2))
     assert twice.size == (500, 500) and twice.scale == 2
     free = plan(alpha, Framing((1, 1), 0.8, 1000, max_upscale=9))

@@ -14,6 +14,7 @@ from glasseg import manifest
 from glasseg.config import WhitenConfig
 from glasseg.errors import FAILURE_CODES
 from glasseg.storage import Folder
+from jobs import stream
 from jobs import whiten as job
 from jobs.worker import Whitener
 
@@ -45,8 +46,10 @@ def whitened(
     notes.mkdir()
     for name, data in files:
         (source / name).write_bytes(data)
-    monkeypatch.setattr(job, "Whitener", weighing(notes))
-    job.whiten(str(source), str(tmp_path / "out"), WhitenConfig(max_flagged=1.0, max_pixels=4_000_000))
+    monkeypatch.setattr(stream, "Whitener", weighing(notes))
+    # the breaker would stop a catalog in which so many can't be read
+    config = WhitenConfig(max_flagged=1.0, stop_above=1.0, max_pixels=4_000_000)
+    job.whiten(str(source), str(tmp_path / "out"), config)
     rows = manifest.read(Folder(tmp_path / "out")).to_pylist()
     assert len(rows) == len(files), "one row per file"
     return {row["key"]: row for row in rows}, max(int(note.name.split("-")[1]) for note in notes.iterdir())

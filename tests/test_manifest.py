@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
 import subprocess
 import sys
-import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from glasseg import manifest
+from glasseg import manifest, ownership, state
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import Folder, Root, open_root
 
@@ -57,6 +54,9 @@ FULL = row(
     warnings=["one", "two"],
     source_etag="3-4",
     source_bytes=5_000_000_000,
+    output_key="a.jpg",
+    previous_coverage=0.25,
+    list_columns=[("sku", "A 1"), ("name", "é")],
     width=1600,
     height=1200,
     mask_coverage=0.125,
@@ -69,6 +69,7 @@ FULL = row(
     read_ms=1.5,
     segment_ms=2.5,
     write_ms=3.5,
+    storage_retries=2,
 )
 
 
@@ -121,7 +122,7 @@ def test_a_value_of_the_wrong_type_is_refused() -> None:
 
 
 def test_a_destination_without_manifest_is_empty(root: Root) -> None:
-    assert manifest.read(root).num_rows == 0 and manifest.state(root) == {}
+    assert manifest.read(root).num_rows == 0 and manifest.of_run(root, "x").num_rows == 0
     assert manifest.read(root).schema.names == manifest.SCHEMA.names
 
 
@@ -141,6 +142,7 @@ def test_a_newer_part_with_more_columns_and_another_order_is_read(root: Root) ->
     assert read == {**dict.fromkeys(manifest.SCHEMA.names), **FULL, "schema_version": manifest.SCHEMA_VERSION}
 
 
+SINCE_3 = {"output_key", "previous_coverage", "list_columns", "storage_retries"}
 SINCE_2 = {
     *("output_width", "output_height", "output_bytes", "fill"),
     *("background_exact", "background_deviation", "ring_exact"),
@@ -149,12 +151,13 @@ SINCE_2 = {
 
 
 def test_parts_of_the_first_release_are_read_and_count(root: Root) -> None:
-    old = manifest.table([FULL]).drop_columns(sorted(SINCE_2))
+    old = manifest.table([FULL]).drop_columns(sorted(SINCE_2 | SINCE_3))
     put(root, "run1/part-00000.parquet", old)
     manifest.write_part(root, "run2", 0, [row("b.jpg", run_seq=2, fill=0.8, check_amazon="pass")])
     first, second = manifest.read(root).to_pylist()
     assert {first[name] for name in SINCE_2} == {None} and (second["fill"], second["check_amazon"]) == (0.8, "pass")
-    assert set(manifest.state(root)) == {"a.jpg", "b.jpg"}
+    assert first["output_key"] == "a.jpg", "from where the picture lay"
+    assert set(state.read(root)["key"].to_pylist()) == {"a.jpg", "b.jpg"}
 
 
 FOREIGN = {
@@ -166,8 +169,8 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("kind", FOREIGN)
-@pytest.mark.parametrize("columns", [None, manifest.STATE_COLUMNS, ["confidence"]])
-def test_a_foreign_parquet_file_is_refused_naming_it(tmp_path: Path, kind: str, columns: list[str] | None) -> None:
+@pytest.mark.parametrize("columns", [None, state._READ, ["confidence"]])
+def test_a_foreign_parquet_file_is_refused_naming_it(tmp_path: Path, kind: str, columns: Sequence[str] | None) -> None:
     if kind == "wrong types" and columns == ["confidence"]:
         return  # it says nothing wrong about this column
     root = Folder(tmp_path)
@@ -200,101 +203,7 @@ def test_a_part_that_may_not_be_read_stops_the_run(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(Folder, "read", denied)
     with pytest.raises(GlassegError, match=r"part-00000\.parquet"):
-        manifest.state(root)
-
-
-def test_files_that_macos_leaves_beside_ours_are_no_records(root: Root) -> None:
-    manifest.write_part(root, "run1", 0, [row()])
-    for key in ("manifest/run1/._part-00000.parquet", "runs/._run1.json", "claims/._run1.parquet"):
-        root.write(f"_glasseg/{key}", b"\x00\x05\x16\x07")
-    assert manifest.state(root).keys() == {"a.jpg"} and manifest.claimed(root) == set()
-    assert manifest.next_run_seq(root, {}) == 1
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.data())
-def test_the_state_of_a_photo_is_its_row_with_the_highest_run_seq(data: st.DataObject) -> None:
-    """Whatever the clock said: names of runs and times are shuffled against `run_seq`."""
-    count = data.draw(st.integers(1, 5))
-    names = data.draw(st.permutations([f"2026010{i}T000000.000Z" for i in range(count)]))
-    hours = data.draw(st.permutations(range(count)))
-    expected: dict[str, tuple[int, str]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        root = Folder(Path(folder).resolve())
-        for seq, (name, hour) in enumerate(zip(names, hours, strict=True), 1):
-            keys = data.draw(st.lists(st.sampled_from("abcd"), unique=True))
-            rows = [
-                row(key, seq, run_id=name, status=data.draw(st.sampled_from(manifest.STATUSES)),
-                    finished_at=NOW + timedelta(hours=hour))
-                for key in keys
-            ]  # fmt: skip
-            parts = [rows[:1], rows[1:]] if data.draw(st.booleans()) else [rows]
-            for number, part in enumerate(parts):
-                manifest.write_part(root, name, number, part)
-            expected |= {one["key"]: (seq, one["status"]) for one in rows}
-        state = manifest.state(root)
-        assert {key: (one["run_seq"], one["status"]) for key, one in state.items()} == expected
-        assert manifest.next_run_seq(root, state) == max((seq for seq, _ in expected.values()), default=0) + 1
-        for one in state.values():
-            assert tuple(one) == manifest.STATE_COLUMNS
-
-
-def test_the_next_run_counts_runs_without_rows(root: Root) -> None:
-    assert manifest.next_run_seq(root, {}) == 1
-    manifest.write_part(root, "run4", 0, [row(run_seq=4)])
-    assert manifest.next_run_seq(root, manifest.state(root)) == 5
-    manifest.write_run(root, "run9", {"run_seq": 9, "processed": 0})
-    manifest.write_run(root, "run7", {"run_seq": 7, "processed": 0})
-    assert manifest.next_run_seq(root, manifest.state(root)) == 10
-
-
-@pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"run_seq": null}', b'{"run_seq": "x"}', b"\xff"])
-def test_a_run_record_that_is_none_is_refused_naming_it(tmp_path: Path, text: bytes) -> None:
-    root = Folder(tmp_path)
-    root.write("_glasseg/runs/mine.json", text)
-    with pytest.raises(GlassegError, match=r"_glasseg/runs/mine\.json"):
-        manifest.next_run_seq(root, {})
-
-
-def test_a_run_is_recorded_as_json(root: Root) -> None:
-    manifest.write_run(root, "run1", {"run_seq": 1, "finished_at": NOW, "source": "/in/é"})
-    record = json.loads(root.read("_glasseg/runs/run1.json")[0])
-    assert record == {"run_seq": 1, "finished_at": str(NOW), "source": "/in/é"}
-
-
-def test_claims_last_until_they_are_released(root: Root) -> None:
-    assert manifest.claimed(root) == set()
-    manifest.claim(root, "run1", ["a.jpg", "two words/é.png"])
-    manifest.claim(root, "run2", ["b.jpg", "a.jpg"])
-    manifest.claim(root, "run3", [])
-    assert manifest.claimed(root) == {"a.jpg", "two words/é.png", "b.jpg"}
-    for _ in range(2):
-        manifest.release(root)
-        assert manifest.claimed(root) == set()
-
-
-def test_every_picture_that_a_row_names_is_ours_wherever_the_place_was_mounted(root: Root) -> None:
-    rows = [
-        row("a.jpg", run_seq=1, output_uri="/old/mount/a.jpg"),
-        row("deep/er/b.tif", run_seq=1, output_uri="s3://bucket/prefix/deep/er/b.png"),
-    ]
-    manifest.write_part(root, "run1", 0, rows)
-    manifest.write_part(root, "run2", 0, [row("a.jpg", run_seq=2, status="failed", output_uri=None)])
-    assert manifest.written(root) == {"a.jpg", "deep/er/b.png"}
-
-
-def test_claims_that_are_none_are_refused_naming_the_file(root: Root) -> None:
-    for data in (b"no parquet", b""):
-        root.write("_glasseg/claims/run1.parquet", data)
-        with pytest.raises(GlassegError, match=r"claims/run1\.parquet"):
-            manifest.claimed(root)
-
-
-def test_names_of_runs_sort_by_time() -> None:
-    times = [NOW + timedelta(milliseconds=7 * i**3) for i in range(40)]
-    names = [manifest.new_run_id(time) for time in times]
-    assert names == sorted(names) and names[0] == "20260131T021500.123Z"
-    assert manifest.new_run_id() > names[0]
+        manifest.read(root)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted by /proc")
@@ -302,14 +211,42 @@ def test_reading_starts_no_decoding_threads_that_could_abort_the_end_of_the_proc
     """One of Arrow's that lets go of our bytes while Python ends is exit code 134, once in twenty runs."""
     root = Folder(tmp_path)
     manifest.write_part(root, "run1", 0, [row(), FULL])
-    manifest.claim(root, "run2", ["a.jpg"])
+    ownership.claim(root, "run2", pa.chunked_array([["a.jpg"]]))
     code = f"""
 import os, pathlib
-from glasseg import manifest
+from glasseg import manifest, ownership, state
 from glasseg.folder import Folder
 root, threads = Folder(pathlib.Path({str(tmp_path)!r})), lambda: len(os.listdir("/proc/self/task"))
 before = threads()
-manifest.read(root), manifest.claimed(root)
-assert threads() <= before + 1, (before, threads())  # one for input stays
+manifest.read(root), state.read(root), ownership.claimed(root)
+assert threads() == before, (before, threads())
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_rows_of_a_run_are_found_wherever_they_were_merged_to_and_each_once(root: Root) -> None:
+    manifest.write_part(root, "run1", 0, [row("a.jpg"), row("b.jpg")])
+    manifest.write_part(root, "run2", 0, [row("a.jpg", run_seq=2)])
+    merged = manifest.table([row("a.jpg"), row("b.jpg"), row("a.jpg", run_seq=2)])
+    put(root, f"run2{manifest.MERGED}00000.parquet", merged)
+    assert manifest.of_run(root, "run1")["key"].to_pylist() == ["a.jpg", "b.jpg"]
+    assert manifest.of_run(root, "run2")["key"].to_pylist() == ["a.jpg"]
+    assert manifest.of_run(root, "run3").num_rows == 0
+    assert [one["run_seq"] for one in manifest.of_photo(root, "a.jpg")] == [1, 2]
+    assert manifest.of_photo(root, "c.jpg") == []
+
+
+def test_a_part_that_a_compaction_took_away_meanwhile_is_no_error(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = manifest.write_part(root, "run1", 0, [row("a.jpg")])
+    manifest.write_part(root, "run1", 1, [row("b.jpg")])
+    read, listed = type(root).read, []
+
+    def merging(self: Root, key: str) -> tuple[bytes, str]:
+        if key == gone and not listed:
+            listed.append(key)
+            put(root, f"run1{manifest.MERGED}00000.parquet", manifest.table([row("a.jpg")]))
+            root.delete(gone)
+        return read(self, key)
+
+    monkeypatch.setattr(type(root), "read", merging)
+    assert sorted(manifest.read(root)["key"].to_pylist()) == ["a.jpg", "b.jpg"]

@@ -79,7 +79,6 @@ def test_a_preset_of_one_square_marketplace_passes_the_other_square_ones() -> No
         ("amazon", {"background": "transparent"}, "background transparent, only white"),
         ("amazon", {"background": "#FFFFFF"}, "pass"),
         ("amazon", {"shadow": True}, "has a shadow, none allowed"),
-        ("amazon", {"srgb": False}, "colours are not sRGB"),
         ("google", {"fill": 0.92}, "fill 0.92, at most 0.90"),
         ("google", {"background": "transparent", "format": "png", "white": None}, "pass"),
         ("google", {"background": "#f4f4f4"}, "background #f4f4f4, only white or transparent"),

@@ -165,3 +165,36 @@ def test_a_broken_list_is_named(name: str, data: bytes, words: str) -> None:
 
 def test_what_counts_as_a_list() -> None:
     assert photolist.is_list("a/b.XLSX") and photolist.is_list("x.csv") and not photolist.is_list("a.jpg")
+
+
+def test_rows_have_the_numbers_that_a_spreadsheet_shows() -> None:
+    data = xlsx(("image", "n"), (None, None), ("a.jpg", 1))
+    assert list(photolist.rows("l.xlsx", data)) == [(1, ["image", "n"]), (3, ["a.jpg", "1"])]
+    assert list(photolist.rows("l.csv", b'\nimage\n"a\nb"\nc')) == [(2, ["image"]), (3, ["a\nb"]), (4, ["c"])]
+    assert list(photolist.rows("l.txt", b"a.jpg\r\n\r\nb.jpg\r\n")) == [(1, ["a.jpg"]), (3, ["b.jpg"])]
+    assert list(photolist.rows("l.parquet", parquet(image=["a"]))) == [(0, ["image"]), (1, ["a"])]
+
+
+def test_a_workbook_is_read_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
+
+    read, real = [], ReadOnlyWorksheet.iter_rows
+    monkeypatch.setattr(ReadOnlyWorksheet, "iter_rows", lambda *a, **k: (read.append(r) or r for r in real(*a, **k)))
+    next(photolist.rows("l.xlsx", xlsx(*((f"{n}.jpg",) for n in range(9)))))
+    assert len(read) == 1
+
+
+def test_a_damaged_row_far_below_is_refused_as_the_whole_workbook() -> None:
+    data = with_sheet(xlsx(("image",), ("a.jpg",), ("b.jpg",)), b'<row r="3"', b'<row r="3" <')
+    with pytest.raises(GlassegError, match=r"l.xlsx is no workbook that can be read"):
+        photolist.read("l.xlsx", data)
+
+
+def test_a_text_file_is_no_list_of_labelled_photos() -> None:
+    assert not photolist.is_list("names.txt")
+
+
+@pytest.mark.parametrize(("cached", "text"), [(b"<v>7</v>", "7"), (b"<v/>", ""), (b"", "")])
+def test_a_formula_gives_the_value_of_its_last_saving_and_is_never_evaluated(cached: bytes, text: str) -> None:
+    data = with_sheet(xlsx(("image", "n"), ("a.jpg", "=1+1")), b"<f>1+1</f><v />", b"<f>1+1</f>" + cached)
+    assert photolist.read("l.xlsx", data) == [{"image": "a.jpg", "n": text}]

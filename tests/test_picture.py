@@ -204,3 +204,10 @@ def test_photos_of_a_few_pixels_are_no_trouble(size: tuple[int, int], look: Look
     of = Photo(rng.integers(0, 256, (*size, 3), dtype=np.uint8), None, Tags(), ())
     one = picture.make(of, rng.random(size, dtype=np.float32), threshold=0.5, ramp=0.4, look=look)
     assert deliver(one, look, "png", 95, Tags()).data
+
+
+def test_lossy_white_is_held_against_white_and_not_against_what_the_format_makes_of_it() -> None:
+    sent = deliver(made(), Look(), "webp", 46, Tags())
+    shown = np.array(Image.open(io.BytesIO(sent.data)).convert("RGB"))[made().background > 0]
+    assert sent.whiteness.deviation == 255 - shown.min()
+    assert sent.whiteness.exact_share == pytest.approx((shown == 255).all(axis=1).mean(), abs=1e-4)

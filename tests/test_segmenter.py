@@ -59,7 +59,6 @@ def darkness_segmenter(side: int, **spec: Any) -> Segmenter:
     """A segmenter whose network finds what is dark: its answers are known without one."""
     made = Segmenter.__new__(Segmenter)
     made.spec = replace(ModelSpec("compact", side, "letterbox", 1, 0.5, 0.6, ""), **spec)
-    made._squares = np.zeros((BATCH, side, side, 3), np.uint8)
     made._run = lambda squares: SimpleNamespace(numpy=lambda: 1 - squares.mean(axis=3, dtype=np.float32) / 255)
     return made
 
@@ -165,7 +164,16 @@ def test_the_crop_ends_at_the_photos_edge() -> None:
     box = Letterbox((400, 800), 100, (50, 100), 25, 0)
     map = np.zeros((100, 100), np.float32)
     map[25:30, :20] = 1.0
-    assert _crop(map, box) == (slice(0, round((5 + 3.6) * 8 + 0.5)), slice(0, round((20 + 3.6) * 8 + 0.5)))
+    # 8 photo pixels a model pixel, a margin of 3.6, and whole eights
+    assert _crop(map, box) == (slice(0, (5 + 4) * 8), slice(0, (20 + 4) * 8))
+
+
+def test_a_crop_has_sides_that_halve_three_times_but_for_the_photos_edge() -> None:
+    box = Letterbox((403, 801), 100, (50, 100), 25, 0)
+    map = np.zeros((100, 100), np.float32)
+    map[60:75, 40:63] = 1.0
+    rows, columns = _crop(map, box) or (slice(0), slice(0))
+    assert rows.start % 8 == columns.start % 8 == columns.stop % 8 == 0 and rows.stop == 403
 
 
 @given(st.integers(1, 900), st.integers(1, 900), st.integers(0, 10**6))

@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from raycluster import below, command_of
 
 from glasseg import modelfolder
 from glasseg.config import TrainConfig, TrainJob
@@ -233,22 +234,7 @@ def test_patience_ends_a_run_and_the_best_epoch_counts() -> None:
 
 def descendants(pid: int) -> dict[int, str]:
     """The command lines of all processes below `pid`."""
-    found: dict[int, str] = {}
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            children.setdefault(parent, []).append(int(entry.name))
-    below, todo = {}, [pid]
-    while todo:
-        for child in children.get(todo.pop(), []):
-            below[child] = found[child]
-            todo.append(child)
-    return below
+    return {one: command_of(one) for one in below(pid)}
 
 
 def wait_for(run: subprocess.Popen[str], log: Path, words: str, seconds: float = 240) -> None:
@@ -286,13 +272,13 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     with log.open("w") as file:
         run = subprocess.Popen(command(data, out, *options), stderr=file, text=True)
         wait_for(run, log, "epoch 1/3")
-        below = descendants(run.pid)
+        family = descendants(run.pid)
         run.kill()
         run.wait()
     first = history(out)
     assert len(first) < 3
     deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid, line in below.items() if "RayTrainWorker" in line):
+    while any(Path(f"/proc/{pid}/cmdline").exists() for pid, line in family.items() if "RayTrainWorker" in line):
         assert time.monotonic() < deadline, "its workers live on"
         time.sleep(0.5)
     again = train(data, out, *options)

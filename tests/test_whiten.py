@@ -16,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
-from glasseg import decoder, images, manifest
+from glasseg import decoder, images, manifest, ownership
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
 from glasseg.storage import Entry, Folder, Root, open_root
-from jobs import rescue
+from jobs import plan, rescue, stream
 from jobs import whiten as job
-from jobs.worker import MASKS, Whitener
+from jobs.worker import Whitener
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
@@ -137,7 +138,7 @@ def test_pixels_outside_the_mask_are_exactly_white_and_inside_the_photo(
     whitened: tuple[Folder, int], photos: Path
 ) -> None:
     destination, key = whitened[0], "folder/with/Ünïcode é.png"  # png: lossless on both sides
-    alpha = images.decode(destination.read(f"{MASKS}{key}.png")[0], max_pixels=10**6)[..., 0]
+    alpha = images.decode(destination.read(manifest.mask_key(key))[0], max_pixels=10**6)[..., 0]
     before = images.decode((photos / key).read_bytes(), max_pixels=10**6)
     after = images.decode(destination.read(key)[0], max_pixels=10**6)
     assert after.shape == before.shape == (*SIZE, 3)
@@ -148,7 +149,7 @@ def test_pixels_outside_the_mask_are_exactly_white_and_inside_the_photo(
 def test_rows_describe_the_mask(whitened: tuple[Folder, int]) -> None:
     destination, key = whitened[0], "plain.jpg"
     row = rows_of(destination)[key]
-    alpha = images.decode(destination.read(f"{MASKS}{key}.png")[0], max_pixels=10**6)[..., 0]
+    alpha = images.decode(destination.read(manifest.mask_key(key))[0], max_pixels=10**6)[..., 0]
     assert row["mask_coverage"] == pytest.approx(alpha.mean() / 255, abs=1e-6)
     assert (row["height"], row["width"]) == SIZE
     ys, xs = np.nonzero(alpha)
@@ -159,7 +160,7 @@ def test_rows_describe_the_mask(whitened: tuple[Folder, int]) -> None:
 
 def test_nothing_but_outputs_and_our_folder_is_left(whitened: tuple[Folder, int]) -> None:
     ours = {e.key.split("/")[1] for e in whitened[0].list("_glasseg/")}
-    assert ours == {"manifest", "runs", "masks"}
+    assert ours == {"manifest", "runs", "masks", "report"}
 
 
 def test_a_second_run_finds_nothing_to_do(whitened: tuple[Folder, int], photos: Path) -> None:
@@ -193,8 +194,8 @@ def test_keys_that_would_leave_the_destination_are_rows(tmp_path: Path, monkeypa
     (tmp_path / "in").mkdir()
     (tmp_path / "in/ok.jpg").write_bytes(drawn(3))
     listed = ["../up.jpg", "/abs.jpg", "a/../../up.jpg", "ok.jpg"]
-    monkeypatch.setattr(job, "_listing", lambda *_: (Entry(key, 1, "etag") for key in listed))
-    job.whiten(str(tmp_path / "in"), str(tmp_path / "white"), WhitenConfig())
+    monkeypatch.setattr(plan, "_entries", lambda *_: (Entry(key, 1, "etag") for key in listed))
+    job.whiten(str(tmp_path / "in/ok.jpg"), str(tmp_path / "white"), WhitenConfig())
     codes = {key: row["error_code"] for key, row in rows_of(Folder(tmp_path / "white")).items()}
     assert set(codes) == set(listed)
     assert {codes.pop(key) for key in listed[:3]} == {"unsafe_name"}
@@ -219,7 +220,8 @@ def test_only_what_changed_is_done_again(tmp_path: Path) -> None:
     (source / "1.jpg").write_bytes(drawn(11))
     (source / "4.jpg").write_bytes(drawn(4))
     (destination / "2.jpg").unlink()
-    job.whiten(str(source), str(destination), WhitenConfig(summary_json=str(tmp_path / "summary.json")))
+    config = WhitenConfig(summary_json=str(tmp_path / "summary.json"), gates=False)
+    job.whiten(str(source), str(destination), config)
     again = [row for row in manifest.read(Folder(destination)).to_pylist() if row["run_seq"] == 2]
     assert {row["key"]: row["reason"] for row in again} == {"1.jpg": "changed", "2.jpg": "missing", "4.jpg": "new"}
     summary = json.loads((tmp_path / "summary.json").read_text())
@@ -279,13 +281,6 @@ def test_a_limit_leaves_the_rest_for_the_next_run(tmp_path: Path) -> None:
     assert not list((destination / "_glasseg/claims").iterdir())
 
 
-def test_workers_can_be_given_gpus(tmp_path: Path) -> None:
-    """The session's Ray has one in its books, so that the plan can be tested where there is none."""
-    (tmp_path / "a.jpg").write_bytes(drawn(1))
-    config = WhitenConfig(gpus_per_worker=0.5)
-    assert job.whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), config) == 0
-
-
 @pytest.mark.parametrize("asked", [{"cpus_per_worker": 64}, {"gpus_per_worker": 8.0, "workers": 1}])
 def test_a_worker_that_fits_nowhere_is_refused_instead_of_waited_for(asked: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(drawn(1))
@@ -299,7 +294,7 @@ def test_an_output_of_a_killed_run_is_not_somebody_elses(tmp_path: Path) -> None
     source.mkdir()
     (source / "a.jpg").write_bytes(drawn(1))
     Folder(destination).write("a.jpg", b"half a night's work")
-    manifest.claim(Folder(destination), "20260101T000000.000Z", ["a.jpg"])
+    ownership.claim(Folder(destination), "20260101T000000.000Z", pa.chunked_array([["a.jpg"]]))
     assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
 
 
@@ -353,7 +348,7 @@ def test_a_photo_that_kills_its_worker_is_the_only_one_lost(tmp_path: Path, monk
                 os.kill(os.getpid(), signal.SIGKILL)
             return super()._open(pending)
 
-    monkeypatch.setattr(job, "Whitener", Deadly)
+    monkeypatch.setattr(stream, "Whitener", Deadly)
     monkeypatch.setattr(rescue, "Whitener", Deadly)
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
@@ -384,7 +379,7 @@ def test_a_photo_that_needs_too_much_memory_alone_is_a_row(tmp_path: Path, monke
 
             decoder.decode = greedy
 
-    monkeypatch.setattr(job, "Whitener", Dying)
+    monkeypatch.setattr(stream, "Whitener", Dying)
     monkeypatch.setattr(rescue, "Whitener", Hungry)
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
@@ -403,7 +398,7 @@ def test_a_fault_of_our_own_costs_one_photo_and_says_so(tmp_path: Path, monkeypa
                 raise RuntimeError("a bug")
             return super()._write(photo, probability)
 
-    monkeypatch.setattr(job, "Whitener", Faulty)
+    monkeypatch.setattr(stream, "Whitener", Faulty)
     monkeypatch.setattr(rescue, "Whitener", Faulty)
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()

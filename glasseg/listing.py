@@ -1,0 +1,61 @@
+"""What lies in a folder or bucket, as an Arrow table: a million names take a hundred megabytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from typing import Final
+
+import pyarrow as pa
+
+from glasseg.bucket import Bucket
+from glasseg.keys import Entry, printable
+from glasseg.storage import Root
+
+SCHEMA: Final = pa.schema(
+    [pa.field("key", pa.string(), False), pa.field("size", pa.int64(), False), pa.field("etag", pa.string(), False)]
+)
+THREADS: Final = 16
+"""Prefixes of a bucket that are listed at the same time: a server gives a thousand names an answer."""
+_CHUNK: Final = 100_000
+
+
+def read(root: Root, without: str | None = None) -> pa.Table:
+    """Everything in a root, but for the folder `without` (such as "_glasseg/"), as a table of `SCHEMA`.
+
+    A key that is no valid text is there with its bytes escaped, see `keys.printable`; such names can't be outputs. A
+    bucket is listed by up to `THREADS` prefixes at once, and its keys come in no order. Raises GlassegError when
+    something can't be listed.
+    """
+    if isinstance(root, Bucket):
+        return pa.concat_tables(_bucket(root, without))
+    return table(root.list(without=without))
+
+
+def table(entries: Iterable[Entry]) -> pa.Table:
+    """Entries as a table of `SCHEMA`."""
+    rest = iter(entries)
+    batches = []
+    while some := list(islice(rest, _CHUNK)):
+        columns = [[printable(one.key) for one in some], [one.size for one in some], [one.etag for one in some]]
+        arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
+        batches.append(pa.record_batch(arrays, schema=SCHEMA))
+    return pa.Table.from_batches(batches, SCHEMA)
+
+
+def _bucket(bucket: Bucket, without: str | None) -> Iterator[pa.Table]:
+    """All objects of a bucket: level by level until there are enough folders to list side by side."""
+
+    def flat(prefix: str) -> pa.Table:
+        return table(one for one in bucket.list(prefix) if without is None or not one.key.startswith(without))
+
+    folders: list[str] = [""]
+    streams: list[str] = []
+    with ThreadPoolExecutor(THREADS) as pool:
+        while folders and len(folders) + len(streams) < THREADS:
+            levels = list(zip(folders, pool.map(bucket.level, folders), strict=True))
+            streams += [folder for folder, (_, below) in levels if below is None]
+            yield from (table(entries) for _, (entries, below) in levels if below is not None)
+            folders = [one for _, (_, below) in levels for one in below or () if one != without]
+        yield from pool.map(flat, [*streams, *folders])

@@ -1,0 +1,164 @@
+"""Which photos of a run a person should look at first, and the numbers that stand above them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg.manifest import SCHEMA
+
+QUOTAS: Final = {"failed": 0.2, "held": 0.2, "review": 0.25, "confidence": 0.1, "coverage": 0.1, "sample": 0.15}
+"""The groups in the order of the page, each with its share of the cards."""
+
+STATES: Final = ("ok", "review", "held", "failed", "gone")
+"""What became of a photo: the manifest's statuses, but those reviews apart whose picture was held back."""
+
+CHANGED: Final = 0.005
+"""Smallest change of coverage that is worth a card; below it an edge moved by a pixel or two."""
+
+_BINS: Final = 24
+
+
+@dataclass(frozen=True)
+class Card:
+    """One photo on the page: the group it was chosen for, and its manifest row."""
+
+    group: str
+    row: dict[str, Any]
+
+    @property
+    def state(self) -> str:
+        """One of `STATES`."""
+        row = self.row
+        held = row.get("status") == "review" and row.get("published") is False and row.get("output_uri") is not None
+        return "held" if held else str(row.get("status"))
+
+
+def choose(rows: pa.Table, most: int = 300, seed: str = "") -> list[Card]:
+    """At most `most` photos of one run, worst first, each once, in the order of `QUOTAS`.
+
+    `rows` are the run's manifest rows; columns may be missing. What a group does not need, those after it share.
+    Photos that are gone get no card.
+    """
+    chosen: dict[str, list[int]] = {group: [] for group in QUOTAS}
+    taken: set[int] = set()
+    ranked = _ranked(rows, seed)
+    for group, share in [*_shares(), *((group, 1.0) for group in QUOTAS)]:  # the second round fills what is left
+        fresh = (int(i) for i in ranked[group] if int(i) not in taken)
+        wanted = math.ceil((most - len(taken)) * share)
+        picked = [i for i, _ in zip(fresh, range(wanted), strict=False)]
+        chosen[group] += picked
+        taken.update(picked)
+    # row by row: a take() would first copy all names of a large run
+    return [Card(group, rows.slice(i, 1).to_pylist()[0]) for group, picked in chosen.items() for i in picked]
+
+
+def facts(rows: pa.Table) -> dict[str, Any]:
+    """The numbers of one run's rows.
+
+    `photos`, how many; `states`, by `STATES`; `reasons` and `codes`, the most frequent first; `coverage`: the pictures
+    by mask coverage, `counts` of equal bins from 0 to `upper`. Without a measured picture there are no `counts`.
+    """
+    states = _states(rows)
+    pictures = np.isin(states, [STATES.index(name) for name in ("ok", "review", "held")])
+    return {
+        "photos": rows.num_rows,
+        "states": {name: int(np.count_nonzero(states == i)) for i, name in enumerate(STATES)},
+        "reasons": _frequencies(_column(rows, "reason")),
+        "codes": _frequencies(_column(rows, "error_code")),
+        "coverage": _histogram(_numbers(rows, "mask_coverage")[pictures]),
+    }
+
+
+def _shares() -> Iterator[tuple[str, float]]:
+    """Each group with its share of the cards that those before it left."""
+    left = sum(QUOTAS.values())
+    for group, quota in QUOTAS.items():
+        yield group, min(1.0, quota / left)
+        left -= quota
+
+
+def _ranked(rows: pa.Table, seed: str) -> dict[str, np.ndarray]:
+    """For every group the row numbers that it may show, worst first. One that is ok may stand in several."""
+    states, confidence = _states(rows), np.nan_to_num(_numbers(rows, "confidence"), nan=np.inf)
+    codes = _codes(rows)
+    ranked = {}
+    for state in ("failed", "held", "review"):
+        these = np.flatnonzero(states == STATES.index(state))
+        ranked[state] = these[_in_turn(codes[these], confidence[these])]
+    good = np.flatnonzero(states == STATES.index("ok"))
+    measured = good[np.isfinite(confidence[good])]
+    ranked["confidence"] = measured[np.argsort(confidence[measured], kind="stable")]
+    change = np.abs(_numbers(rows, "mask_coverage") - _numbers(rows, "previous_coverage"))
+    moved = good[change[good] >= CHANGED]  # a nan is not
+    ranked["coverage"] = moved[np.argsort(-change[moved], kind="stable")]
+    rng = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()))
+    ranked["sample"] = rng.permutation(good)
+    return ranked
+
+
+def _in_turn(codes: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """An order in which every code has its turn before one comes again, each code's least confident first.
+
+    Thousands of one fault must not hide the only photo with another.
+    """
+    order = np.lexsort((confidence, codes))
+    ordered = codes[order]
+    turn = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+    return order[np.argsort(turn, kind="stable")]
+
+
+def _states(rows: pa.Table) -> np.ndarray:
+    """For every row its place in `STATES`; n int8."""
+    status = _column(rows, "status")
+    states = np.full(rows.num_rows, -1, np.int8)
+    for i, name in enumerate(STATES):
+        states[_true(pc.equal(status, name))] = i
+    unpublished = pc.equal(_column(rows, "published"), False)
+    held = pc.and_(pc.and_(pc.equal(status, "review"), unpublished), pc.is_valid(_column(rows, "output_uri")))
+    states[_true(held)] = STATES.index("held")
+    return states
+
+
+def _true(mask: pa.ChunkedArray) -> np.ndarray:
+    return pc.fill_null(mask, False).to_numpy()
+
+
+def _column(rows: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column of the manifest, of nulls where the table lacks it."""
+    if name in rows.column_names:
+        return rows[name]
+    return pa.chunked_array([pa.nulls(rows.num_rows, SCHEMA.field(name).type)])
+
+
+def _numbers(rows: pa.Table, name: str) -> np.ndarray:
+    """A column as n float64, nan for null."""
+    return pc.fill_null(_column(rows, name).cast(pa.float64()), math.nan).to_numpy()
+
+
+def _codes(rows: pa.Table) -> np.ndarray:
+    """For every row a number that stands for its error code; n int."""
+    encoded = pc.dictionary_encode(_column(rows, "error_code")).combine_chunks()
+    return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+
+
+def _frequencies(values: pa.ChunkedArray) -> dict[str, int]:
+    """How often each value comes, the most frequent first; nulls are not counted."""
+    counts = {str(pair["values"]): int(pair["counts"]) for pair in pc.value_counts(values.drop_null()).to_pylist()}
+    return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _histogram(coverage: np.ndarray) -> dict[str, Any]:
+    """`counts` of `_BINS` equal bins from 0 to `upper`, the next twentieth above all values; without nans."""
+    known = coverage[np.isfinite(coverage)]
+    if not known.size:
+        return {"upper": 1.0, "counts": []}
+    upper = min(1.0, max(1, math.ceil(round(float(known.max()) * 20, 9))) / 20)
+    return {"upper": upper, "counts": np.histogram(known, _BINS, (0.0, upper))[0].tolist()}

@@ -1,0 +1,174 @@
+"""`glasseg bench --bounded N`: whether a run stays small however long it gets; N small photos, watched from outside.
+
+Every second: the resident memory and the open files of each of the run's processes, and how many pictures are there.
+Afterwards: what Ray spilled, and which temporary files are left, also of other libraries. Linux only: it reads /proc.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+import numpy as np
+
+from glasseg import charts, encoder
+from glasseg.drawing import draw_photo
+from glasseg.errors import GlassegError
+from glasseg.keys import TMP_PREFIX
+from jobs.terminal import progress, say
+
+SIZE: Final = (96, 128)
+DISTINCT: Final = 12
+SECONDS: Final = 1.0
+"""Between two looks."""
+SETTLED: Final = 1000
+"""Photos after which memory should not grow any more."""
+KINDS: Final = {"driver": "jobs.cli", "workers": "MapWorker", "raylet": "raylet/raylet", "head": "gcs_server"}
+"""What the command line of each kind of process holds."""
+
+
+def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
+    """Watch one `glasseg whiten` of `photos` drawn photos; what `--json` prints. The plot goes to `chart`, a PNG.
+
+    Raises GlassegError when the run fails.
+    """
+    with tempfile.TemporaryDirectory(prefix="gs-", dir="/tmp") as folder:  # Ray's sockets allow only short paths
+        place = Path(folder)
+        _draw(place / "in", photos)
+        seen = list(_watch(place, photos, model))
+        left = [path.name for folder in (place / "out" / TMP_PREFIX, place / "tmp") for path in folder.glob("*")]
+        spilled = sum(path.stat().st_size for path in (place / "ray").rglob("ray_spilled_objects*/*"))
+        summary = json.loads((place / "summary.json").read_text())
+    chart.write_bytes(charts.memory_chart([one["photos"] for one in seen], _by_kind(seen, "bytes")))
+    return {
+        "photos": photos,
+        "photos_per_second": summary["photos_per_second"],
+        "failed": summary["failed"],
+        "memory_mb": {kind: _settled(seen, values, 2**20) for kind, values in _by_kind(seen, "bytes").items()},
+        "open_files": {kind: _settled(seen, values, 1) for kind, values in _by_kind(seen, "files").items()},
+        "spilled_bytes": spilled,
+        "temporary_files_left": left,
+        "chart": str(chart),
+    }
+
+
+def _draw(folder: Path, photos: int) -> None:
+    say(f"drawing {photos:,} photos")
+    folder.mkdir()
+    drawn = [
+        encoder.encode(draw_photo(np.random.default_rng(n), SIZE).image, "jpeg", 92)
+        for n in range(min(DISTINCT, photos))
+    ]
+    for n in range(photos):
+        (folder / f"{n:06}.jpg").write_bytes(drawn[n % DISTINCT])
+
+
+def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
+    """What is seen of the run at each look, as long as it goes on."""
+    out = place / "out"
+    command = [sys.executable, "-P", "-m", "jobs.cli", "whiten", str(place / "in"), str(out), f"--model={model}"]
+    command += ["--max-flagged=1", "--stop-above=1", f"--summary-json={place / 'summary.json'}"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {
+        "RAY_TMPDIR": f"{place}/ray",
+        "TMPDIR": f"{place}/tmp",
+    }
+    (place / "tmp").mkdir()
+    with (place / "words").open("w+b") as words, progress(photos, "whiten") as bar:
+        process = subprocess.Popen(command, stdout=words, stderr=words, env=environment)
+        done = 0
+        try:
+            while process.poll() is None:
+                there = sum(1 for one in os.scandir(out) if one.is_file()) if out.exists() else 0
+                if there > done:
+                    bar.update(there - done)
+                done = there
+                yield {"photos": done, **_look(process.pid)}
+                time.sleep(SECONDS)
+        finally:
+            process.terminate()
+            process.wait()
+        if process.returncode:
+            words.seek(0)
+            raise GlassegError(f"`glasseg whiten` ended with {process.returncode}: {words.read().decode()[-300:]}")
+
+
+def _look(pid: int) -> dict[str, dict[str, int]]:
+    """Bytes and open files of the processes at and below `pid`, by kind; of several workers the largest."""
+    found: dict[str, dict[str, int]] = {"bytes": {}, "files": {}}
+    page = os.sysconf("SC_PAGE_SIZE")
+    for one in _family(pid):
+        try:
+            command = Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ")
+            held = int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
+            files = sum(1 for _ in Path(f"/proc/{one}/fd").iterdir())
+        except OSError:  # it has ended meanwhile
+            continue
+        for kind, words in KINDS.items():
+            if words in command:
+                found["bytes"][kind] = max(held, found["bytes"].get(kind, 0))
+                found["files"][kind] = max(files, found["files"].get(kind, 0))
+    return found
+
+
+def _family(pid: int) -> list[int]:
+    """`pid` and all processes below it."""
+    parents = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue
+    found = {pid}
+    while more := {one for one, above in parents.items() if above in found} - found:
+        found |= more
+    return sorted(found)
+
+
+def _by_kind(seen: Sequence[dict[str, Any]], what: str) -> dict[str, list[int]]:
+    """For each kind of process the values of all looks; 0 before it was there."""
+    return {kind: [one[what].get(kind, 0) for one in seen] for kind in KINDS}
+
+
+def _settled(seen: Sequence[dict[str, Any]], values: Sequence[int], unit: int) -> dict[str, float]:
+    """The median while the second thousand photos were done and during the last tenth, the largest, in `unit`s."""
+    last = seen[-1]["photos"] if seen else 0
+    early = [value for one, value in zip(seen, values, strict=True) if SETTLED <= one["photos"] < 2 * SETTLED and value]
+    late = [value for one, value in zip(seen, values, strict=True) if one["photos"] >= 0.9 * last and value]
+    middle = {
+        "early": median(early) if early else 0,
+        "late": median(late) if late else 0,
+        "largest": max(values, default=0),
+    }
+    return {name: round(value / unit, 1) for name, value in middle.items()}
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result for people."""
+    lines = [
+        f"{result['photos']:,} photos, {result['photos_per_second']:.1f} photos/s, {result['failed']} failed",
+        "",
+        f"{'':<12}{'memory, MB':>30}{'open files':>30}",
+        f"{'':<12}{'second 1,000':>14}{'last tenth':>16}{'second 1,000':>14}{'last tenth':>16}",
+    ]
+    for kind in KINDS:
+        memory, files = result["memory_mb"][kind], result["open_files"][kind]
+        lines.append(
+            f"  {kind:<10}{memory['early']:>14.0f}{memory['late']:>16.0f}{files['early']:>14.0f}{files['late']:>16.0f}"
+        )
+    left = ", ".join(result["temporary_files_left"]) or "none"
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"spilled: {result['spilled_bytes']:,} bytes; temporary files left: {left}",
+            f"plot: {result['chart']}",
+        ]
+    )

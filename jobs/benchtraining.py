@@ -1,0 +1,268 @@
+"""`glasseg bench --training`: what Ray costs training, and whether pictures come fast enough, on this machine's CPUs.
+
+Keras's own `fit`, one Ray Train worker with all cores and two with half of them take turns, on the same pictures by the
+same recipe; as many threads make pictures meanwhile for each way. Then pictures are made alone, for a step that does
+nothing. Steady state: a run's first `WARM_UP` steps are not timed, and pictures are made to the end. Validation and
+checkpoints are not in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from glasseg import encoder, pairs
+from glasseg.config import INPUT_SIDE, PRESETS, BenchConfig, TrainConfig
+from glasseg.epochs import Epochs, Step
+from glasseg.pairs import Found, Pair
+from jobs import bareloop, benchtable
+from jobs.bench import stay_here
+from jobs.engine import available_cpus, engine
+from jobs.loader import Load, stream
+from jobs.terminal import say
+
+WARM_UP: Final = 4
+"""Steps in which the network is traced and the read-ahead fills."""
+READ_AHEAD: Final = 64
+"""Steps for which there are pictures after the last timed one, so that making them goes on as before."""
+CUTOUTS: Final = 24
+SIZE: Final = (480, 640)
+
+RECIPE: Final = replace(PRESETS["compact"], drawn=0, scene_repeats=1)
+
+FIT, ONE, TWO, ALONE = "Keras fit", "one worker", "two workers", "pictures alone"
+
+
+@dataclass(frozen=True)
+class Training:
+    """What all measurements share."""
+
+    found: Found
+    config: TrainConfig
+    steps: int
+    """Those that are timed."""
+    cores: int
+    verbose: bool
+
+    def load(self, worker: int, workers: int) -> Load:
+        """What one of `workers` loads: an epoch that is longer than the run, with its share of the cores."""
+        samples = (WARM_UP + self.steps + READ_AHEAD) * self.config.batch
+        repeated = [self.found.pairs[i % len(self.found.pairs)] for i in range(samples)]
+        epochs = Epochs(samples, 1, self.config.batch, workers, self.config.seed)
+        found = replace(self.found, pairs=repeated)
+        return Load(found, self.config, epochs, worker, max(1, self.cores // workers), None)
+
+
+def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
+    """Measure training on the labelled photos of `data`, or on drawn cutouts; what `--json` prints.
+
+    Raises GlassegError when there is nothing to train on, or when a process dies.
+    """
+    stay_here(config.verbose)
+    load = os.getloadavg()[0]
+    with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
+        found = pairs.find(str(data)) if data else drawn_glasses(Path(temporary) / "drawn", CUTOUTS)
+        found = Found([replace(one, split="train") for one in found.pairs], found.backdrops)
+        steps = max(1, round(config.photos / RECIPE.batch))
+        rates = _rounds(Training(found, RECIPE, steps, available_cpus(), config.verbose), config.rounds)
+    return {
+        "one_worker_to_fit": benchtable.ratios(rates[ONE], rates[FIT]),
+        "two_workers_to_one": benchtable.ratios(rates[TWO], rates[ONE]),
+        "pictures_to_training": benchtable.ratios(rates[ALONE], rates[ONE]),
+        "pictures_per_s": {name: benchtable.spread(values) for name, values in rates.items()},
+        "steps": steps,
+        "batch": RECIPE.batch,
+        "rounds": config.rounds,
+        "side": INPUT_SIDE[RECIPE.preset],
+        "preset": RECIPE.preset,
+        "machine": {**benchtable.machine(), "load_before": round(load, 2)},
+    }
+
+
+def drawn_glasses(folder: Path, count: int) -> Found:
+    """So many drawn glasses with their alpha, as cutouts in a new `folder`."""
+    from glasseg.drawing import draw_photo
+
+    say(f"drawing {count} glasses")
+    folder.mkdir()
+    for number in range(count):
+        drawn = draw_photo(np.random.default_rng(number), SIZE)
+        alpha = np.rint(drawn.coverage * 255).astype(np.uint8)
+        (folder / f"{number:02d}.png").write_bytes(encoder.encode(np.dstack([drawn.image, alpha]), "png", 100))
+    root = str(folder.resolve())
+    names = sorted(path.name for path in folder.iterdir())
+    return Found([Pair(root, name, None, "cutout", name, "train") for name in names])
+
+
+def _rounds(one: Training, rounds: int) -> dict[str, list[float]]:
+    """Pictures/s of each way in every round: they take turns."""
+    ways: dict[str, Callable[[], list[float]]] = {
+        FIT: partial(_by_fit, one),
+        ONE: partial(_by_ray_train, one, 1),
+        TWO: partial(_by_ray_train, one, 2),
+        ALONE: partial(_alone, one),
+    }
+    rates: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(1, rounds + 1):
+        for name, way in ways.items():
+            say(f"round {number} of {rounds}: {name}")
+            rates[name].append(steady(way(), one.config.batch))
+    return rates
+
+
+def steady(ends: Sequence[float], batch: int) -> float:
+    """Pictures/s from the moments (seconds) at which steps of `batch` pictures ended, without the `WARM_UP` ones."""
+    timed = ends[WARM_UP - 1 :]
+    return batch * (len(timed) - 1) / (timed[-1] - timed[0])
+
+
+# --- the ways: each gives the moments at which its steps ended ---
+
+
+def _by_fit(one: Training) -> list[float]:
+    with bareloop.process(one.verbose, _fit, one) as pipe:
+        ends: list[float] = bareloop.hear(pipe)
+    return ends
+
+
+def _fit(pipe: Connection, one: Training) -> None:
+    """Keras as its documentation shows it, with our network, loss, optimizer and pictures."""
+    import keras
+
+    from glasseg import losses, unet
+    from glasseg.segmenter import compute_policy, prepare_tensorflow
+    from jobs.loader import Loader
+
+    prepare_tensorflow(one.cores, gpu=False)
+    keras.mixed_precision.set_global_policy(
+        "mixed_bfloat16" if compute_policy(on_gpu=False) != "float32" else "float32"
+    )
+    config, load, ends = one.config, one.load(0, 1), []
+
+    class Pictures(keras.utils.PyDataset):
+        def __init__(self) -> None:
+            super().__init__(workers=load.cpus)
+            self._loader = Loader(replace(load, cpus=1))  # the threads that call it are the parallelism
+
+        def __len__(self) -> int:
+            return load.epochs.training_steps
+
+        def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
+            made = self._loader({"data": np.array([number])})
+            return made["image"], np.stack([made["coverage"], made["weight"]], axis=-1)
+
+    class Clock(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+            ends.append(time.monotonic())
+
+    def loss(truth: Any, probability: Any) -> Any:
+        truth = truth / 255
+        return losses.bce_dice(truth[..., :1], probability, truth[..., 1:])
+
+    network = unet.build(config.preset)
+    optimizer = keras.optimizers.AdamW(
+        config.learning_rate,
+        weight_decay=config.weight_decay,
+        global_clipnorm=config.clip_norm,
+        use_ema=True,
+        ema_momentum=config.averaging,
+    )
+    network.compile(optimizer=optimizer, loss=loss)
+    network.fit(Pictures(), steps_per_epoch=WARM_UP + one.steps, callbacks=[Clock()], verbose=0)
+    pipe.send(ends)
+
+
+def _by_ray_train(one: Training, workers: int) -> list[float]:
+    from ray.train import RunConfig, ScalingConfig
+    from ray.train.tensorflow import TensorflowTrainer
+
+    cpus = max(1, one.cores // workers)
+    with (
+        engine("local", cpus=2 * cpus * workers + 1, verbose=one.verbose),
+        tempfile.TemporaryDirectory(prefix="glasseg-bench-") as folder,
+    ):
+        ends = Path(folder) / "ends.json"
+        TensorflowTrainer(
+            _train,
+            train_loop_config={"training": one, "cpus": cpus, "ends": ends},
+            scaling_config=ScalingConfig(num_workers=workers, resources_per_worker={"CPU": cpus}),
+            run_config=RunConfig(storage_path=folder),
+        ).fit()
+        moments: list[float] = json.loads(ends.read_text())
+    return moments
+
+
+def _train(settings: dict[str, Any]) -> None:
+    """The steps of `jobs.fit`, without validation and checkpoints; the first worker writes down when they ended."""
+    import ray.train
+
+    from jobs.learner import Learner
+
+    one: Training = settings["training"]
+    context = ray.train.get_context()
+    worker, workers = context.get_world_rank(), context.get_world_size()
+    load, steps = one.load(worker, workers), WARM_UP + one.steps
+    learner = Learner(one.config, workers=workers, steps=steps, threads=settings["cpus"], gpu=False)
+    ends = _taken(stream(load, first=0, last=steps + READ_AHEAD), steps, lambda batch: learner.train(*batch))
+    if not worker:
+        settings["ends"].write_text(json.dumps(ends))
+
+
+def _alone(one: Training) -> list[float]:
+    with engine("local", cpus=one.cores + 1, verbose=one.verbose):
+        steps = WARM_UP + one.steps
+        return _taken(stream(one.load(0, 1), first=0, last=steps), steps, lambda batch: None)
+
+
+def _taken(
+    loaded: Iterable[tuple[Step, tuple[np.ndarray, ...]]],
+    steps: int,
+    take: Callable[[tuple[np.ndarray, ...]], object],
+) -> list[float]:
+    """When each of the first `steps` steps ended, if `take` is done with every batch."""
+    ends: list[float] = []
+    for _, batch in loaded:
+        take(batch)
+        ends.append(time.monotonic())
+        if len(ends) == steps:
+            break
+    return ends
+
+
+def text(result: dict[str, Any]) -> str:
+    """The result for people."""
+    here, rates = result["machine"], result["pictures_per_s"]
+    cores, side = here["cores"], result["side"]
+    named = {
+        FIT: f"{FIT}, {cores} threads",
+        ONE: f"{ONE}, {cores} CPUs",
+        TWO: f"{TWO}, {max(1, cores // 2)} CPU each",
+        ALONE: f"{ALONE}, {cores} threads",
+    }
+    quotients = {
+        f"{ONE} / {FIT}": result["one_worker_to_fit"],
+        f"{TWO} / {ONE}": result["two_workers_to_one"],
+        f"{ALONE} / {ONE}": result["pictures_to_training"],
+    }
+    return "\n".join(
+        [
+            f"{result['steps']} steps of {result['batch']} pictures, {side}×{side}, {result['rounds']} rounds, network "
+            f"{result['preset']}",
+            *benchtable.machine_lines(here),
+            "",
+            f"{'steady state':<34}{'pictures/s':>11}{'min–max':>13}",
+            *(benchtable.line(label, rates[name]) for name, label in named.items()),
+            "",
+            *(benchtable.line(label, values, digits=3) for label, values in quotients.items()),
+        ]
+    )

@@ -1,0 +1,64 @@
+"""The commands for what stands in a destination: `glasseg status`, `glasseg report`, `glasseg release`."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command(short_help="See what a destination holds, or all that is known of one photo.")
+@click.argument("dst")
+@click.argument("key", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -> None:
+    """Count the photos of DST by status and model, and show the last runs; with KEY, show every row of one photo.
+
+    Reads only, also while a run is going on.
+
+    \b
+    Examples:
+      glasseg status s3://shop/white
+      glasseg status white "sunglasses/AB 12.jpg"
+    """
+    from jobs.status import status as run
+
+    run(dst, key, endpoint_url=endpoint_url, as_json=as_json)
+
+
+@click.command(short_help="Make the page of a run: before and after, worst first.")
+@click.argument("dst")
+@click.argument("run", required=False)
+@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
+    """Write the page of RUN (the last one that worked on photos) into DST/_glasseg/report/RUN/, and say where it is.
+
+    `glasseg whiten` does so itself, as its last step.
+
+    \b
+    Examples:
+      glasseg report white
+      glasseg report s3://shop/white 20261124T015142.892Z
+    """
+    from jobs.report import report as make
+
+    click.echo(make(dst, run, endpoint_url))
+
+
+@click.command(short_help="Publish pictures that a run held back.")
+@click.argument("dst")
+@click.argument("run")
+@click.argument("key", nargs=-1)
+@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+def release(dst: str, run: str, key: tuple[str, ...], endpoint_url: str | None) -> None:
+    """Publish the pictures that RUN held back in DST, all of them or those of the photos KEY …
+
+    Photos that a later run did again are left out. The released pictures count as looked at: ok.
+
+    \b
+    Examples:
+      glasseg release white 20261124T015142.892Z
+      glasseg release s3://shop/white 20261124T015142.892Z "sunglasses/AB 12.jpg"
+    """
+    from jobs.release import release as publish
+
+    publish(dst, run, key, endpoint_url=endpoint_url)

@@ -1,0 +1,59 @@
+"""`glasseg whiten --dry-run`: what a run would do, why, and about how long it would take; nothing is written."""
+
+from __future__ import annotations
+
+import math
+
+import click
+
+from glasseg import runs
+from glasseg.catalog import UNCHANGED
+from glasseg.config import WhitenConfig
+from glasseg.storage import Root
+from jobs.plan import Plan
+from jobs.terminal import columns, say, say_plan
+
+RUNS = 5
+LOOKED_AT = 60
+"""Runs among which these are looked for: many nights have little to do."""
+LEAST = 20
+"""Photos that a run must have worked on for its rate to count: a smaller one mostly waits for Ray to start."""
+
+
+def show(plan: Plan, config: WhitenConfig) -> None:
+    """Print the difference as a table on stdout, and the estimate."""
+    say_plan(plan, config, "Would whiten")
+    counts = {reason: count for reason, count in plan.reasons.items() if reason != UNCHANGED}
+    rows = [(reason, f"{count:,}", ", ".join(plan.examples.get(reason, ()))) for reason, count in counts.items()]
+    if len(plan.gone):
+        rows.append(
+            (f"gone ({config.gone})", f"{len(plan.gone):,}", ", ".join(plan.gone["key"].slice(0, 3).to_pylist()))
+        )
+    rows.append((UNCHANGED, f"{plan.unchanged:,}", ""))
+    click.echo(columns(("reason", "photos", "for example"), rows))
+    click.echo(_estimate(plan, config.price_per_hour))
+    say("Nothing was written: this was a dry run.")
+
+
+def _estimate(plan: Plan, price_per_hour: float | None) -> str:
+    """How long the work would take at the rate of the last runs, in words."""
+    photos = len(plan.work)
+    if not photos:
+        return "No photo to work on."
+    rate, counted = rate_of(plan.order.destination)
+    if not rate:
+        return f"{photos:,} photos; how long they take is not known before a run of at least {LEAST} photos."
+    minutes = photos / rate / 60
+    money = "" if price_per_hour is None else f", {minutes / 60 * price_per_hour:,.2f} at {price_per_hour:g} an hour"
+    taken = f"the rate of the last {counted} runs" if counted > 1 else "the rate of the last run"
+    take = "photo takes" if photos == 1 else "photos take"
+    return f"{photos:,} {take} about {math.ceil(minutes):,} min at {taken} ({rate:.1f} photos/s){money}."
+
+
+def rate_of(destination: Root) -> tuple[float | None, int]:
+    """Photos/s of the last runs that worked on enough photos, starting and ending included, and how many these are."""
+    lately = runs.latest(destination, LOOKED_AT)
+    worked = [run for run in lately if run.get("processed", 0) >= LEAST and run.get("seconds")][:RUNS]
+    if not worked:
+        return None, 0
+    return sum(run["processed"] for run in worked) / sum(run["seconds"] for run in worked), len(worked)

@@ -1,0 +1,271 @@
+"""What a run of `glasseg whiten` is going to do, found out before Ray starts and before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg import catalog, gates, inventory, listing, lock, modelfolder, ownership, runs, selection, state, storage
+from glasseg.catalog import UNCHANGED, Wanted
+from glasseg.config import WhitenConfig
+from glasseg.errors import DeniedError, GlassegError
+from glasseg.framing import Framing
+from glasseg.look import Look, colour_of, contradiction
+from glasseg.modelfolder import ModelFolder
+from glasseg.selection import Selection
+from glasseg.storage import Entry, Root
+from jobs.worker import PENDING, Order
+
+MOST_DELETED = 0.05
+"""Share of the known photos whose pictures are deleted without `--yes`."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes, and what it makes of the photos."""
+
+    source: Root
+    names: list[str] | None
+    """The only photos of the source that are meant; None for all."""
+    destination: Root
+    model: ModelFolder
+    look: Look
+
+
+@dataclass(frozen=True)
+class Found:
+    """The photos that a run has to look after."""
+
+    photos: pa.Table
+    """As `catalog.photos` gives them."""
+    others: int
+    """Files of the source that are no photos."""
+    whole: bool
+    """Whether `photos` are all photos of the source, as it is now."""
+    selection: Selection | None = None
+    """What the list chose of them, when there was one."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The work of one run."""
+
+    order: Order
+    model: ModelFolder
+    work: pa.Table
+    """Of `PENDING`."""
+    outputs: pa.ChunkedArray
+    """The pictures of all photos that were found."""
+    reasons: dict[str, int]
+    """Why photos are pending, with how many; `unchanged` are not."""
+    others: int
+    gone: pa.Table
+    """Rows of the state whose photos have left the source."""
+    whole: bool
+    """Whether every photo of the source is done after this run."""
+    usual_coverage: float | None
+    """The median of earlier pictures, None when they are too few."""
+    listed: bool
+    """Whether it is known what is in the destination."""
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """The first few names for each reason."""
+    selection: Selection | None = None
+
+    @property
+    def unchanged(self) -> int:
+        """Photos that are up to date."""
+        return self.reasons.get(UNCHANGED, 0)
+
+    @property
+    def pending(self) -> int:
+        """Photos that need work, those left for later included."""
+        return len(self.outputs) - self.unchanged
+
+
+def look_of(config: WhitenConfig) -> Look:
+    """The look that the options ask for. Raises GlassegError, as wrong usage, when they contradict each other."""
+    try:
+        framing = Framing(config.frame, config.fill, config.size, config.straighten, config.max_upscale)
+        colour_of(config.background)
+    except ValueError as error:
+        raise GlassegError(str(error), 2) from error
+    look = Look(config.background, config.lenses, config.shadow, framing, config.check)
+    if reason := contradiction(look, config.format, config.quality):
+        raise GlassegError(reason, 2)
+    return look
+
+
+def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> Places:
+    """Everything that can be refused without knowing the destination's records: nested places, no photos, no model.
+
+    Reads only. Raises GlassegError; with exit code 4 when another run works on the destination.
+    """
+    if config.redo:
+        catalog.check_redo(config.redo)
+    if config.column and not config.photos:
+        raise GlassegError("--column names a column of --photos: give both, or neither", 2)
+    look = look_of(config)
+    storage.refuse_nested(source_uri, destination_uri)
+    source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)
+    destination = storage.open_root(destination_uri, endpoint_url=config.endpoint_url)
+    model = modelfolder.load(config.model, endpoint_url=config.endpoint_url)
+    lock.refuse_held(destination)
+    if not any(catalog.is_photo(entry.key) for entry in _entries(source, names)):
+        raise GlassegError(f"no photos in {source_uri}: is it the right place?")
+    return Places(source, names, destination, model, look)
+
+
+def _find(places: Places, config: WhitenConfig) -> Found:
+    """List the source, or read its inventory, and take what the list of photos names."""
+    source, transparent = places.source, places.look.colour is None
+    if config.listing:
+        listed = inventory.listing_of(source, config.listing, endpoint_url=config.endpoint_url)
+    elif places.names is None:
+        listed = listing.read(source)
+    else:
+        listed = listing.table(_entries(source, places.names))
+    photos, others = catalog.photos(listed, config.format, transparent)
+    if not len(photos):  # never to be taken for a catalog of which all is gone
+        raise GlassegError(f"no photos in {source.uri} ({others} other files): is it the right place?")
+    if not config.photos:
+        return Found(photos, others, whole=places.names is None and not config.listing)
+    data = selection.fetch(config.photos, endpoint_url=config.endpoint_url)
+    chosen = selection.select(config.photos, data, photos["key"], source.uri, config.column)
+    return Found(_chosen(photos, chosen), others, whole=False, selection=chosen)
+
+
+def _entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
+    """What a source holds, or only the entries called `names`."""
+    if names is None:
+        return source.list()
+    return (entry for name in names for entry in source.list(name) if entry.key == name)
+
+
+def _chosen(photos: pa.Table, chosen: Selection) -> pa.Table:
+    """The photos that a list chose, with the rest of its columns."""
+    photos = photos.filter(pc.is_in(photos["key"], value_set=pa.array(chosen.chosen, pa.string())))
+    columns = [list(chosen.chosen[key].items()) or None for key in photos["key"].to_pylist()]
+    return photos.append_column("list_columns", pa.array(columns, PENDING.field("list_columns").type))
+
+
+def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:
+    """The difference between what is there and what is known; `last_run_seq` is that of a run that was killed.
+
+    Reads only, to be called under the lock of the destination. Raises GlassegError for another source than the last
+    one, files of others in the way, and too many pictures to delete.
+    """
+    source, destination = places.source, places.destination
+    last = next(iter(runs.latest(destination, 1)), None)
+    # In this order, since of ten million photos each of these takes more than a gigabyte while it is made.
+    known = state.read(destination, source.uri)
+    if not config.new_source:
+        _refuse_other_source(source, last, known)
+    found = _find(places, config)
+    there = _pictures(destination)
+    photos = catalog.with_existing(found.photos, there)
+    wanted = Wanted(places.model.spec.model_id, config.options_id, config.max_pixels, config.redo)
+    difference = catalog.difference(photos, known, wanted)
+    pending = difference.filter(pc.not_equal(difference["reason"], UNCHANGED))
+    work = _protected(pending.slice(0, config.limit), destination, config, listed=there is not None)
+    gone = known.slice(0, 0)
+    whole = found.whole and config.limit is None
+    if whole:
+        gone = catalog.gone(photos, known, delete=config.gone == "delete")
+        _refuse_many_deleted(gone, known, config)
+    counted = difference["reason"].value_counts().to_pylist()
+    run_seq = runs.next_seq(destination, known["run_seq"], last_run_seq)
+    return Plan(
+        order=_order(places, config, run_id, run_seq),
+        model=places.model,
+        work=_pending(work),
+        outputs=difference["output"],
+        reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
+        others=found.others,
+        gone=gone,
+        whole=whole,
+        usual_coverage=_usual_coverage(known),
+        listed=there is not None,
+        examples=_examples(pending),
+        selection=found.selection,
+    )
+
+
+def _pictures(destination: Root) -> pa.ChunkedArray | None:
+    """What is in a destination beside our records; None where that may not be listed."""
+    try:
+        return listing.read(destination, catalog.OURS)["key"]
+    except DeniedError:
+        return None
+
+
+def _protected(work: pa.Table, destination: Root, config: WhitenConfig, *, listed: bool) -> pa.Table:
+    """`work` with the column `guarded`; raises GlassegError where files of others are seen in the way."""
+    guarded = pa.repeat(False, len(work))
+    if listed and not config.overwrite:
+        ownership.refuse_foreign(destination, work.filter(work["exists"])["output"])
+    elif not config.overwrite:
+        guarded = pc.invert(ownership.ours(destination, work["output"]))
+    return work.append_column("guarded", guarded)
+
+
+def _order(places: Places, config: WhitenConfig, run_id: str, run_seq: int) -> Order:
+    return Order(
+        source=places.source,
+        destination=places.destination,
+        run_id=run_id,
+        run_seq=run_seq,
+        model_id=places.model.spec.model_id,
+        options_id=config.options_id,
+        mask=config.mask,
+        quality=config.quality,
+        max_pixels=config.max_pixels,
+        look=places.look,
+        gates=config.gates,
+    )
+
+
+def _pending(work: pa.Table) -> pa.Table:
+    """Rows of the difference as a table of `PENDING`."""
+    if "list_columns" not in work.schema.names:
+        work = work.append_column("list_columns", pa.nulls(len(work), PENDING.field("list_columns").type))
+    return work.select(PENDING.names).cast(PENDING)
+
+
+def _refuse_other_source(source: Root, last: dict[str, Any] | None, known: pa.Table) -> None:
+    """Raise GlassegError when the last run had another source; without its record the rows tell, of a killed one."""
+    ours = not len(known) or pc.any(known["of_source"]).as_py()
+    before = (last or {}).get("source") or (source.uri if ours else "another source")
+    if before != source.uri:
+        raise GlassegError(
+            f"the pictures there were made of {before}, not of {source.uri}: choose another destination, "
+            "or add --new-source"
+        )
+
+
+def _refuse_many_deleted(gone: pa.Table, known: pa.Table, config: WhitenConfig) -> None:
+    there = pc.sum(pc.and_not(known["of_source"], state.among(known["reason"], ["deleted"]))).as_py() or 0
+    if config.gone == "delete" and not config.yes and len(gone) > MOST_DELETED * there:
+        names = ", ".join(gone["key"].slice(0, 3).to_pylist())
+        raise GlassegError(
+            f"{len(gone)} of {there} known photos have left the source ({names} …): "
+            "to delete the pictures of so many, add --yes"
+        )
+
+
+def _usual_coverage(known: pa.Table) -> float | None:
+    coverages = known["standing_coverage"].drop_null()
+    if len(coverages) < gates.JUDGED_FROM:
+        return None
+    return float(pc.approximate_median(coverages).as_py())
+
+
+def _examples(pending: pa.Table) -> dict[str, list[str]]:
+    """The first few names for each reason."""
+    reasons = pc.unique(pending["reason"]).to_pylist()
+    return {
+        reason: pending.filter(pc.equal(pending["reason"], reason))["key"].slice(0, 3).to_pylist() for reason in reasons
+    }

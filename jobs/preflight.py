@@ -1,0 +1,79 @@
+"""Whether every node of a cluster can do the work: known before the first photo, instead of from a million rows."""
+
+from __future__ import annotations
+
+import pickle
+from importlib.metadata import version
+from typing import Final
+
+from glasseg import lock
+from glasseg.errors import GlassegError, PhotoError
+from jobs.worker import Order
+
+SECONDS: Final = 25.0
+"""A node that has not answered by then is taken for broken."""
+
+
+def check(order: Order, key: str) -> None:
+    """Raise GlassegError when a node of the connected cluster lacks glasseg, or does not see what the driver sees.
+
+    The destination is known by the lock that the run holds there, the source by the photo `key`, unless the driver
+    can't read that one either. Nodes that join later are not asked.
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    def look(asked: bytes) -> str | None:
+        """Travels by value, since it must run where glasseg is not installed; so must what it asks for."""
+        import pickle
+
+        try:
+            from jobs.preflight import trouble
+
+            return trouble(*pickle.loads(asked))
+        except (ImportError, AttributeError, TypeError) as error:  # the last two: another one
+            return f"has no glasseg that can do the work ({error}): install the same there as here"
+
+    seen = key if _trouble_with_source(order, key) is None else None
+    question = pickle.dumps((version("glasseg"), order, seen))
+    task = ray.remote(num_cpus=0, max_retries=0)(look)
+    asked = {
+        task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
+            question
+        ): node["NodeManagerAddress"]
+        for node in ray.nodes()
+        if node["Alive"] and node["Resources"].get("CPU", 0) >= 1
+    }
+    answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=SECONDS) if asked else ([], [])
+    for one in answered:
+        try:
+            said = ray.get(one)
+        except ray.exceptions.RayError as error:
+            here = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
+            said = f"can't be asked: {str(error).splitlines()[0]}" if asked[one] in here else None
+        if said:
+            raise GlassegError(f"the node {asked[one]} {said}")
+    if silent:
+        raise GlassegError(f"the node {asked[silent[0]]} does not answer: is it in good health?")
+
+
+def trouble(driver: str, order: Order, key: str | None) -> str | None:
+    """What this node can't do, in words that follow its name; None when it can do everything."""
+    here = version("glasseg")
+    if here != driver:
+        return f"has glasseg {here}, and {driver} runs here: install the same there"
+    if key and (reason := _trouble_with_source(order, key)):
+        return f"can't read the source: {reason}"
+    try:
+        order.destination.read(lock.LOCK)
+    except (GlassegError, PhotoError) as error:
+        return f"does not see the destination: {error}; is it a folder of this machine only?"
+    return None
+
+
+def _trouble_with_source(order: Order, key: str) -> str | None:
+    try:
+        order.source.read(key)
+        return None
+    except (GlassegError, PhotoError) as error:
+        return str(error)

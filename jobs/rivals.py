@@ -1,0 +1,103 @@
+"""What `glasseg bench --versus` holds the pipeline against: how people write such a job first, with our functions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
+from multiprocessing import get_context
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+import numpy as np
+
+from glasseg import decoder, delivery, formats, picture
+from glasseg.decoder import Photo
+from glasseg.modelfolder import ModelFolder
+from glasseg.tags import Tags
+from jobs.bareloop import RAY_NICENESS
+from jobs.worker import Order
+
+RECIPE_BATCH: Final = 16
+"""Photos per batch of the recipe: decoded ones, so that larger batches fill the object store."""
+
+Rows = list[dict[str, Any]]
+
+
+def recipe(order: Order, model: ModelFolder, actors: int) -> Rows:
+    """Rows of all photos of `order.source` by Ray Data's own recipe: `read_images`, then `map_batches` over actors.
+
+    Ray must be connected. Each actor asks for half a CPU, since reading needs the other half of them.
+    """
+    import ray.data
+    from ray.data import ActorPoolStrategy, DataContext
+
+    DataContext.get_current().enable_progress_bars = False
+    done = ray.data.read_images(
+        order.source.uri, mode="RGB", include_paths=True, ray_remote_args={"num_cpus": 0.5}
+    ).map_batches(
+        Predictor,
+        fn_constructor_args=(order, model),
+        batch_size=RECIPE_BATCH,
+        num_cpus=0.5,
+        compute=ActorPoolStrategy(size=actors),
+    )
+    return list(done.iter_rows())
+
+
+class Predictor:
+    """Called by Ray Data with batches of decoded images, as its documentation shows it."""
+
+    def __init__(self, order: Order, model: ModelFolder) -> None:
+        self._order, self._segmenter = order, _segmenter(model)
+
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
+        photos = [Photo(image, None, Tags(), ()) for image in batch["image"]]
+        rows = _whiten(self._order, self._segmenter, [PurePosixPath(path).name for path in batch["path"]], photos)
+        return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def pool(order: Order, model: ModelFolder, keys: Sequence[str], processes: int) -> Rows:
+    """Rows of the photos called `keys` by a `multiprocessing.Pool`, a group of one network call at a time."""
+    from glasseg.segmenter import BATCH
+
+    groups = [list(keys[first : first + BATCH]) for first in range(0, len(keys), BATCH)]
+    with get_context("spawn").Pool(processes, _start, (model,)) as running:
+        return [row for rows in running.imap_unordered(partial(_whiten_group, order), groups) for row in rows]
+
+
+_of_process: dict[str, Any] = {}
+"""Where a process of the pool keeps its segmenter: a global, as such scripts have it."""
+
+
+def _start(model: ModelFolder) -> None:
+    os.nice(RAY_NICENESS)
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow greets there before it can be told to be quiet
+    _of_process["segmenter"] = _segmenter(model)
+
+
+def _whiten_group(order: Order, keys: list[str]) -> Rows:
+    photos = [decoder.decode(order.source.read(key)[0], max_pixels=order.max_pixels) for key in keys]
+    return _whiten(order, _of_process["segmenter"], keys, photos)
+
+
+def _segmenter(model: ModelFolder) -> Any:
+    import cv2
+
+    from glasseg.segmenter import Segmenter
+
+    cv2.setNumThreads(1)
+    return Segmenter(model, threads=1)
+
+
+def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[Photo]) -> Rows:
+    """Photos on white, written one after the other; as much of a manifest row as the bench reads."""
+    spec, rows = segmenter.spec, []
+    found = segmenter.probabilities([photo.on_white() for photo in photos])
+    for key, photo, probability in zip(keys, photos, found, strict=True):
+        made = picture.make(photo, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+        sent = delivery.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
+        order.destination.write(key, sent.data)
+        rows.append({"status": "ok", "finished_at": datetime.now(UTC)})
+    return rows

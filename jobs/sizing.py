@@ -1,0 +1,103 @@
+"""How many workers a cluster has room for, and what each of them takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from typing import Final
+
+from glasseg.errors import GlassegError
+
+CPUS_BESIDE_GPU: Final = 4
+"""CPUs of a worker that has a GPU or a share of one: it reads, composes and encodes what the GPU segments."""
+SHARES: Final = 4
+"""Workers that share a GPU at most; each holds the network and a CUDA context of its own."""
+
+Resources = Mapping[str, float]
+"""What a node has, by Ray's names: CPU, GPU."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Workers that are all alike."""
+
+    cpus: int
+    gpus: float
+    now: int
+    """How many of them the nodes have room for."""
+    growing: bool
+    """Whether an autoscaler may start nodes with room for more."""
+
+    def bounds(self, asked: int | None, batches: int) -> tuple[int, int]:
+        """The fewest and the most workers for so many batches of photos; `asked` fixes both.
+
+        The fewest start at once, more when nodes join. No worker goes without a batch.
+        """
+        least = min(asked or max(1, self.now), batches)
+        return least, least if asked else batches
+
+
+def pool(nodes: Sequence[Resources], later: Sequence[Resources], cpus: int | None, gpus: float | None) -> Pool:
+    """The workers for a cluster of `nodes`, to which an autoscaler may add nodes like those of `later`.
+
+    `cpus` and `gpus` are what the user wants each worker to take, None for what suits the nodes that are there (those
+    to come, when none is): one CPU each where there is no GPU; else GPUs are used, each shared by as many workers as
+    have `CPUS_BESIDE_GPU`. Raises GlassegError when one worker has room on no node, and never would: Ray itself would
+    wait for ever.
+    """
+    suited = [*nodes, *later] if gpus else [node for node in nodes if node.get("CPU", 0)] or later
+    cpus, gpus = _shares(suited, cpus, gpus)
+    now = sum(_fitting(node, cpus, gpus) for node in nodes)
+    growing = any(_fitting(node, cpus, gpus) for node in later)
+    if not now and not growing:
+        most = {kind: max((node.get(kind, 0) for node in [*nodes, *later]), default=0) for kind in ("CPU", "GPU")}
+        raise GlassegError(
+            f"no node has more than {most['CPU']:g} CPUs and {most['GPU']:g} GPUs, one worker wants {cpus} and "
+            f"{gpus:g}: lower --cpus-per-worker or --gpus-per-worker"
+        )
+    return Pool(cpus, gpus, now, growing)
+
+
+def _shares(nodes: Sequence[Resources], cpus: int | None, gpus: float | None) -> tuple[int, float]:
+    """What a worker takes: as given, or as suits the smallest node that has a GPU."""
+    with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
+    if gpus == 0 or not with_gpu:
+        return cpus or 1, gpus or 0.0
+    beside = min(node.get("CPU", 0) / node["GPU"] for node in with_gpu)  # CPUs for each GPU
+    if gpus is None:
+        gpus = 1 / max(1, min(SHARES, int(beside // (cpus or CPUS_BESIDE_GPU))))
+    return cpus or max(1, min(CPUS_BESIDE_GPU, int(beside * gpus))), gpus
+
+
+def _fitting(node: Resources, cpus: int, gpus: float) -> int:
+    """How many workers fit on a node."""
+    wants = [(kind, amount) for kind, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
+    return min(int(node.get(kind, 0) / amount + 1e-6) for kind, amount in wants)
+
+
+def connected(cpus: int | None, gpus: float | None) -> Pool:
+    """The workers for the cluster that Ray is connected to; raises as `pool`."""
+    import ray
+
+    if gpus is None and not _cuda_is_installed():
+        gpus = 0.0
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return pool(nodes, _nodes_to_come(), cpus, gpus)
+
+
+def _cuda_is_installed() -> bool:
+    """Whether TensorFlow has what it needs for a GPU (the extra `gpu`): Ray counts GPUs also where it has not."""
+    return any((found.name or "").startswith("nvidia-cudnn") for found in distributions())
+
+
+def _nodes_to_come() -> list[Resources]:
+    """One node of each kind that the cluster's autoscaler may start; none where there is no autoscaler."""
+    import ray
+
+    try:
+        config = ray._private.state.state.get_cluster_config()  # what Ray Data itself asks; there is no public way
+    except ray.exceptions.RaySystemError:  # through ray:// nobody can be asked
+        return []
+    groups = config.node_group_configs if config else []
+    return [dict(group.resources) for group in groups if group.max_count]

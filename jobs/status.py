@@ -1,0 +1,106 @@
+"""`glasseg status`: what a destination holds, by its records alone; with a key, everything known of one photo."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg import lock, manifest, runs, state
+from glasseg.errors import GlassegError
+from glasseg.state import among
+from glasseg.storage import Root, open_root
+from jobs.terminal import columns
+
+RUNS = 5
+"""Runs that are shown, the newest first."""
+SHOWN = (
+    *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),
+    *("confidence", "model_id", "options_id", "replaced_run_id", "source_etag", "warnings", "list_columns"),
+)
+"""Columns of a photo's rows for people; `--json` has all."""
+
+
+def status(destination_uri: str, key: str | None, *, endpoint_url: str | None, as_json: bool) -> None:
+    """Print the counts, models and last runs of a destination, or the rows of one photo.
+
+    Raises GlassegError when glasseg has never worked there, or knows no such photo.
+    """
+    root = open_root(destination_uri, endpoint_url=endpoint_url)
+    if key is not None:
+        rows = manifest.of_photo(root, key)
+        if not rows:
+            raise GlassegError(f"{root.uri} knows no photo {key!r}: its name is relative to the source")
+        click.echo(json.dumps(rows, indent=2, default=str) if as_json else _photo(rows))
+        return
+    found = overview(root)
+    if not (found["runs"] or found["photos"] or found["running"]):
+        raise GlassegError(f"glasseg has not worked in {root.uri} yet: is it the right place?")
+    click.echo(json.dumps(found, indent=2, default=str) if as_json else _page(root, found))
+
+
+def overview(root: Root) -> dict[str, Any]:
+    """Photos by status and model, the last runs, and who works there now."""
+    known = state.read(root, brief=True)
+    here = known.filter(pc.invert(among(known["status"], ["gone"])))
+    return {
+        "photos": len(here),
+        "status": _counts(known["status"]) | {"held": pc.sum(known["held"]).as_py() or 0},
+        "error_codes": _counts(here["error_code"]),
+        "models": _counts(here["model_id"]),
+        "options": _counts(here["options_id"]),
+        "runs": runs.latest(root, RUNS),
+        "running": lock.holder(root),
+    }
+
+
+def _counts(words: pa.ChunkedArray) -> dict[str, int]:
+    """How often each word occurs, the most frequent first; null does not count."""
+    found = pc.value_counts(pc.cast(words, pa.string()).drop_null()).to_pylist()
+    return {one["values"]: one["counts"] for one in sorted(found, key=lambda one: (-one["counts"], one["values"]))}
+
+
+def _page(root: Root, found: Mapping[str, Any]) -> str:
+    parts = [f"{root.uri}: {found['photos']:,} photos"]
+    if holder := found["running"]:
+        parts.append(f"run {holder['run_id']} is working: process {holder['pid']} on {holder['host']}")
+    for title, name in (("status", "status"), ("why not ok", "error_codes"), ("model", "models")):
+        if counts := {word: count for word, count in found[name].items() if count}:
+            parts.append(columns((title, "photos"), [(word, f"{count:,}") for word, count in counts.items()]))
+    if found["runs"]:
+        parts.append(_runs(found["runs"]))
+    return "\n\n".join(parts)
+
+
+def _runs(records: Sequence[Mapping[str, Any]]) -> str:
+    names = ("photos", "ok", "review", "held", "failed", "gone")
+    head = ("last runs", "ended", *names, "minutes", "photos/s", "reasons")
+    rows = []
+    for one in records:
+        counts = [f"{one.get(name, 0):,}" for name in ("processed", *names[1:])]
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in one.get("reasons", {}).items())
+        minutes, rate = one.get("seconds", 0) / 60, one.get("photos_per_second", 0)
+        rows.append((one["run_id"], one.get("ended", ""), *counts, f"{minutes:.1f}", f"{rate:.1f}", reasons))
+    return columns(head, rows)
+
+
+def _photo(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows of one photo, the newest last, as name and value."""
+    blocks = [f"{rows[0]['key']} of {rows[-1]['source_uri']}"]
+    for row in rows:
+        facts = {name: row[name] for name in SHOWN if row[name] is not None}
+        width = max(map(len, facts))
+        blocks.append("\n".join(f"{name:<{width}}  {_said(value)}" for name, value in facts.items()))
+    return "\n\n".join(blocks)
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list):
+        return "; ".join(" = ".join(one) if isinstance(one, tuple) else str(one) for one in value)
+    return str(value)

@@ -1,0 +1,122 @@
+"""Pending photos → actors that hold the model → manifest rows, by Ray Data; nodes may come and go meanwhile."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg.errors import GlassegError
+from glasseg.modelfolder import ModelFolder
+from jobs import rescue
+from jobs.ledger import Ledger
+from jobs.worker import Order, Whitener
+
+BATCH_ROWS: Final = 32
+"""Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""
+GROUP_ROWS: Final = 8
+"""Photos per task are whole groups of so many: whole network calls."""
+TURNS: Final = 4
+"""Tasks that each worker gets of a small run."""
+PASSES: Final = 3
+"""Times in a row that the workers together try in vain what was lost; what is left then is tried photo by photo."""
+LOST_BATCHES: Final = 100
+LOST_SHARE: Final = 0.1
+"""A run that loses more batches than these, and this share of all, to dying workers stops: no photo is to blame."""
+
+Rows = list[dict[str, Any]]
+
+
+def rows_of(
+    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], ledger: Ledger
+) -> Iterator[Rows]:
+    """Manifest rows of `work`, a table of `PENDING`, as they are done; each photo has one at the end.
+
+    `ledger` takes the rows meanwhile. What dying workers took with them is done again: by the workers together where
+    it is more than one of them had in hand, as when a node was lost; else one by one, to find a photo that kills.
+    """
+    lost, in_vain = work, 0
+    while in_vain < PASSES:
+        before = len(lost)
+        yield from stream(order, model, lost, workers)
+        lost = _lost(work, ledger)
+        if len(lost) <= 2 * BATCH_ROWS:
+            break
+        in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
+    for redone in rescue.redo(order, model, _tables(lost, 1)):
+        yield from _checked(redone)
+
+
+def _lost(work: pa.Table, ledger: Ledger) -> pa.Table:
+    ledger.flush()  # what follows can take minutes a photo
+    return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(ledger.keys, pa.string()))))
+
+
+def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
+    """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
+
+    `workers`: the fewest and the most of them. Ends early when rows were lost with their node. Raises GlassegError when
+    a worker says that the run has to stop, or when workers keep dying. Ray must be connected.
+    """
+    import ray
+
+    if not len(work):
+        return
+    try:
+        yield from _rows(order, model, work, workers)
+    except ray.exceptions.ObjectLostError:
+        return
+    except ray.exceptions.RayActorError as error:
+        if "creation task" in str(error):  # the model could not be set up: a bug, and its traceback is in the error
+            raise
+        raise GlassegError("the workers keep dying, out of memory perhaps: see why with --verbose") from error
+
+
+def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
+    import ray
+    from ray.data import ActorPoolStrategy, DataContext
+    from ray.util.annotations import RayDeprecationWarning
+
+    least, most = workers
+    # few photos: smaller tasks, since the worker that is ready first takes two at once; whole network calls though
+    rows = min(BATCH_ROWS, max(GROUP_ROWS, math.ceil(len(work) / (TURNS * least) / GROUP_ROWS) * GROUP_ROWS))
+    batches = math.ceil(len(work) / rows)
+    context = DataContext.get_current()
+    context.enable_progress_bars = False
+    context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
+    context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
+    with warnings.catch_warnings():
+        # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        done = ray.data.from_arrow(_tables(work, rows)).map_batches(
+            Whitener,
+            fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
+            batch_format="pyarrow",
+            batch_size=rows,
+            zero_copy_batch=True,
+            compute=ActorPoolStrategy(
+                min_size=min(least, batches), max_size=min(most, batches), max_tasks_in_flight_per_actor=2
+            ),
+            num_cpus=order.cpus,
+            num_gpus=order.gpus,
+            ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": 0},
+        )
+    for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
+        yield from _checked(batch.to_pylist())
+
+
+def _checked(rows: Rows) -> Iterator[Rows]:
+    """The manifest rows among a worker's `rows`; GlassegError after them when one says that the run has to stop."""
+    yield [row for row in rows if row["fatal"] is None]
+    for row in rows:
+        if row["fatal"] is not None:
+            raise GlassegError(row["fatal"])
+
+
+def _tables(work: pa.Table, rows: int) -> list[pa.Table]:
+    """`work` in tables of `rows` photos."""
+    return [work.slice(i, rows) for i in range(0, len(work), rows)]

@@ -1,0 +1,123 @@
+"""A run that is killed at any moment costs little work and no photo: real runs, real `kill -9`."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from raycluster import below, command_of
+
+from glasseg import lock, manifest, records
+from glasseg.config import WhitenConfig
+from glasseg.drawing import draw_photo
+from glasseg.encoder import encode
+from glasseg.ownership import CLAIMS
+from glasseg.storage import TMP_PREFIX, Folder
+from jobs import whiten as job
+
+pytestmark = [
+    pytest.mark.usefixtures("ray_session"),
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found by /proc"),
+]
+
+PHOTOS = 32
+LATEST = 24
+"""Pictures after which no kill is aimed: the last ones come in one go, and then there is nobody left to kill."""
+VICTIMS = {"driver": "jobs.cli", "actor": "ray::", "raylet": "raylet/raylet"}
+"""What the command line of each kind of process holds."""
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("killed") / "in"
+    folder.mkdir()
+    drawn = [encode(draw_photo(np.random.default_rng(seed), (360, 480)).image, "jpeg", 90) for seed in range(8)]
+    for n in range(PHOTOS):
+        (folder / f"{n:03}.jpg").write_bytes(drawn[n % len(drawn)])
+    (folder / "broken.jpg").write_bytes(drawn[0][:3000])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The pictures of a run that nobody killed."""
+    destination = tmp_path_factory.mktemp("undisturbed")
+    job.whiten(str(photos), str(destination), WhitenConfig(max_flagged=1.0, report=False))
+    return pictures(destination)
+
+
+def pictures(destination: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in destination.glob("*.jpg")}
+
+
+def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: int) -> bool:
+    """Kill -9 a process of the run once `when` pictures are there; whether there was one to kill."""
+    while len(pictures(destination)) < when:
+        if run.poll() is not None:
+            return False
+        time.sleep(0.01)
+    of_run = [run.pid] if victim == "driver" else below(run.pid)
+    found = [pid for pid in of_run if VICTIMS[victim] in command_of(pid)]
+    if victim == "actor":
+        found = [pid for pid in found if "MapWorker" in command_of(pid)]
+    if found:
+        os.kill(found[0], signal.SIGKILL)
+    return bool(found)
+
+
+def check_killed_run_is_completed_by_the_next(
+    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], destination: Path
+) -> None:
+    when = random.Random(f"{victim}{seed}").randrange(LATEST)
+    command = [sys.executable, "-m", "jobs.cli", "whiten", str(photos), str(destination), "--keep-seconds=0"]
+    command += ["--max-flagged=1", "--no-report", "--workers=2"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
+        killed = kill_one(run, victim, destination, when)
+        family = below(run.pid)
+        words = run.communicate(timeout=120)[1]
+    assert killed, words
+    deadline = time.monotonic() + 60
+    while any("Whitener" in command_of(pid) for pid in family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any("Whitener" in command_of(pid) for pid in family), "workers of the killed run go on without it"
+
+    root = Folder(destination)
+    first = manifest.read(root, ("key", "run_id")).to_pylist()
+    assert job.whiten(str(photos), str(destination), WhitenConfig(max_flagged=1.0, report=False)) == 0
+    assert pictures(destination) == undisturbed
+    rows = manifest.read(root).to_pylist()
+    assert {row["key"] for row in rows} == {path.name for path in photos.iterdir()}
+    assert max(Counter(row["key"] for row in rows).values()) == 1, f"a photo with a row was done again: {words}"
+    assert len(rows) >= len(first)
+    assert not records.keys(root, CLAIMS, "") and not list(root.list(TMP_PREFIX)) and not root.exists(lock.LOCK)
+
+
+@pytest.mark.parametrize(("victim", "seed"), [("driver", 0), ("driver", 1), ("actor", 0), ("raylet", 0)])
+def test_after_a_kill_one_more_run_makes_everything_right(
+    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    check_killed_run_is_completed_by_the_next(victim, seed, photos, undisturbed, tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("victim", "seed"),
+    [
+        *(("driver", n) for n in range(2, 8)),
+        *(("actor", n) for n in range(1, 6)),
+        *(("raylet", n) for n in range(1, 6)),
+    ],
+)
+def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
+    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    check_killed_run_is_completed_by_the_next(victim, seed, photos, undisturbed, tmp_path / "out")

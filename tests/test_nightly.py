@@ -1,0 +1,419 @@
+"""What an operator relies on every night: nothing done twice, nothing good replaced, nothing deleted by mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import openpyxl
+import pytest
+
+from glasseg import lock, manifest, modelfolder, runs
+from glasseg.config import WhitenConfig
+from glasseg.drawing import draw_photo
+from glasseg.encoder import encode
+from glasseg.errors import GlassegError
+from glasseg.storage import Folder, Root, open_root
+from jobs import plan
+from jobs import whiten as job
+from jobs.release import release
+from jobs.status import overview, status
+
+pytestmark = pytest.mark.usefixtures("ray_session")
+
+BLANK = encode(np.full((240, 320, 3), 200, np.uint8), "jpeg", 90)
+"""A photo without glasses."""
+
+
+def drawn(seed: int, size: tuple[int, int] = (240, 320)) -> bytes:
+    return encode(draw_photo(np.random.default_rng(seed), size).image, "jpeg", 90)
+
+
+def shrunk(data: bytes) -> bytes:
+    """The same photo, small in the middle of a large one."""
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    h, w = image.shape[:2]
+    around = cv2.copyMakeBorder(image, h, h, w, w, cv2.BORDER_REPLICATE)
+    return encode(around[..., ::-1].copy(), "jpeg", 90)
+
+
+def rows(root: Root, key: str | None = None) -> list[dict[str, Any]]:
+    found = manifest.read(root).sort_by("run_seq").to_pylist()
+    return [row for row in found if key in {None, row["key"]}]
+
+
+def whiten(source: str, destination: str, **options: Any) -> int:
+    return job.whiten(source, destination, WhitenConfig(**{"report": False, "max_flagged": 1.0, **options}))
+
+
+def finish(source: Root, destination: Root, seconds: float = 60.0) -> None:
+    """Leave a destination as a run does that found every photo of the source good, without the work."""
+    last = runs.latest(destination, 1)
+    seq = last[0]["run_seq"] + 1 if last else 1
+    facts = {"model_id": modelfolder.load("packaged").spec.model_id, "options_id": WhitenConfig().options_id}
+    facts |= {"status": "ok", "reason": "new", "run_id": f"20260101T00000{seq}.000Z", "run_seq": seq}
+    facts |= {"published": True, "mask_coverage": 0.15, "finished_at": datetime.now(UTC)}
+    done = []
+    for entry in source.list():
+        destination.write(entry.key, b"a picture")
+        place = {"source_uri": source.uri_of(entry.key), "output_uri": destination.uri_of(entry.key)}
+        done.append({"key": entry.key, "output_key": entry.key, "source_etag": entry.etag, **place, **facts})
+    manifest.write_part(destination, facts["run_id"], 0, done)
+    record = {"run_seq": seq, "processed": len(done), "seconds": seconds, "source": source.uri, "ended": "done"}
+    runs.write(destination, facts["run_id"], {**record, "reasons": {"new": len(done)}})
+
+
+@pytest.fixture
+def places(root_uri: str) -> tuple[Root, Root]:
+    """A source with three photos, and a destination where they are done."""
+    source, destination = open_root(f"{root_uri}/in"), open_root(f"{root_uri}/out")
+    for seed in range(3):
+        source.write(f"{seed}.jpg", drawn(seed))
+    finish(source, destination)
+    return source, destination
+
+
+def test_a_picture_that_got_worse_is_held_back_and_can_be_released(places: tuple[Root, Root]) -> None:
+    source, destination = places
+    good = destination.read("1.jpg")[0]
+    source.write("1.jpg", BLANK)
+    source.write("new.jpg", BLANK)
+    whiten(source.uri, destination.uri, mask=False)
+    held, new = rows(destination, "1.jpg")[-1], rows(destination, "new.jpg")[-1]
+    assert (held["status"], held["error_code"], held["published"]) == ("review", "no_glasses", False)
+    assert held["replaced_run_id"] is None and held["previous_coverage"] > 0.01
+    assert destination.read("1.jpg")[0] == good, "the older picture stays"
+    assert (new["status"], new["published"]) == ("review", True), "where none was, it is published for review"
+    assert whiten(source.uri, destination.uri) == 0
+    assert len(rows(destination, "1.jpg")) == 2, "what is held back is not done again every night"
+
+    run = held["run_id"]
+    picture = destination.read(manifest.held_folder(run) + "1.jpg")[0]
+    with pytest.raises(GlassegError, match=r"'0\.jpg'"):
+        release(destination.uri, run, ["0.jpg"], endpoint_url=None)
+    release(destination.uri, run, [], endpoint_url=None)
+    assert destination.read("1.jpg")[0] == picture != good
+    last = rows(destination, "1.jpg")[-1]
+    assert (last["status"], last["reason"], last["published"]) == ("ok", "released", True)
+    assert last["replaced_run_id"] == rows(destination, "1.jpg")[0]["run_id"]
+    assert last["output_uri"] == destination.uri_of("1.jpg") and last["run_seq"] > held["run_seq"]
+    assert not list(destination.list(manifest.HELD)) and not destination.exists(lock.LOCK)
+    assert whiten(source.uri, destination.uri) == 0 and len(rows(destination, "1.jpg")) == 3
+
+
+def test_a_mask_that_is_suddenly_much_smaller_is_held_back_with_its_mask(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    photo = drawn(1, (480, 640))
+    (source / "a.jpg").write_bytes(photo)
+    whiten(str(source), str(destination), mask=True)
+    (source / "a.jpg").write_bytes(shrunk(photo))
+    whiten(str(source), str(destination), mask=True)
+    held = rows(Folder(destination))[-1]
+    assert (held["error_code"], held["published"]) == ("coverage_jump", False)
+    folder = destination / manifest.held_folder(held["run_id"])
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} == {
+        "a.jpg",
+        "_glasseg/masks/a.jpg.png",
+    }
+    whiten(str(source), str(destination), mask=True, redo="held", gates=False)
+    assert rows(Folder(destination))[-1]["published"] and rows(Folder(destination))[-1]["reason"] == "redo"
+    with pytest.raises(GlassegError, match="holds no"):
+        release(str(destination), held["run_id"], ["b.jpg"], endpoint_url=None)
+    before = (destination / "a.jpg").read_bytes()
+    release(str(destination), held["run_id"], ["a.jpg"], endpoint_url=None)  # a later run did it again
+    assert (destination / "a.jpg").read_bytes() == before and len(rows(Folder(destination))) == 3
+
+
+def test_a_run_that_goes_wrong_is_stopped_and_goes_on_when_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for n in range(140):
+        (source / f"{n:03}.jpg").write_bytes(BLANK)
+    assert whiten(str(source), str(destination)) == job.EXIT_FLAGGED
+    assert "photos failed or need review" in capsys.readouterr().err
+    done = len(rows(Folder(destination)))
+    [record] = runs.latest(Folder(destination), 1)
+    assert 50 <= done < 140 and record["ended"] == "stopped" and record["processed"] == done
+    assert whiten(str(source), str(destination), stop_above=1.0) == 0
+    assert len({row["key"] for row in rows(Folder(destination))}) == len(rows(Folder(destination))) == 140
+
+
+def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(places: tuple[Root, Root]) -> None:
+    source, destination = places
+    destination.write("not-ours.jpg", b"precious")
+    source.delete("1.jpg")
+    for _ in range(2):
+        whiten(source.uri, destination.uri)
+    gone = [row for row in rows(destination) if row["status"] == "gone"]
+    assert [(row["key"], row["reason"], row["published"]) for row in gone] == [("1.jpg", "gone", False)]
+    assert destination.exists("1.jpg")
+
+    with pytest.raises(GlassegError, match=r"1 of 3 known photos .*--yes"):
+        whiten(source.uri, destination.uri, gone="delete")
+    assert destination.exists("1.jpg")
+    whiten(source.uri, destination.uri, gone="delete", yes=True, limit=1)
+    assert destination.exists("1.jpg"), "a part of the source says nothing of the rest"
+    whiten(f"{source.uri}/2.jpg", destination.uri, gone="delete", yes=True)
+    assert destination.exists("1.jpg")
+    whiten(source.uri, destination.uri, gone="delete", yes=True)
+    assert not destination.exists("1.jpg") and destination.exists("not-ours.jpg")
+    assert rows(destination, "1.jpg")[-1]["reason"] == "deleted"
+    source.write("1.jpg", drawn(1))
+    whiten(source.uri, destination.uri)
+    assert rows(destination, "1.jpg")[-1]["reason"] == "new" and destination.exists("1.jpg")
+
+
+def test_a_picture_that_another_photo_has_now_is_not_deleted(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(drawn(1), np.uint8), cv2.IMREAD_COLOR)
+    cv2.imwrite(str(source / "a.tif"), image)
+    whiten(str(source), str(destination))
+    (source / "a.tif").unlink()
+    cv2.imwrite(str(source / "a.png"), image)
+    whiten(str(source), str(destination), gone="delete", yes=True)
+    assert (destination / "a.png").exists()
+    assert {row["key"]: row["status"] for row in rows(Folder(destination))} == {"a.tif": "gone", "a.png": "ok"}
+
+
+def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone(
+    places: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = places
+    peek = plan._entries
+
+    def emptied(*arguments: Any) -> Any:
+        found = list(peek(*arguments))
+        for entry in found:
+            source.delete(entry.key)
+        return found
+
+    monkeypatch.setattr(plan, "_entries", emptied)
+    with pytest.raises(GlassegError, match="no photos in"):
+        whiten(source.uri, destination.uri, gone="delete", yes=True)
+    assert all(destination.exists(f"{n}.jpg") for n in range(3))
+
+
+def test_a_claim_ends_with_its_run_also_when_that_did_a_part_only(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for n in range(2):
+        (source / f"{n}.jpg").write_bytes(b"broken")
+    whiten(str(source), str(destination), limit=1)
+    (destination / "0.jpg").write_bytes(b"the shop's own")
+    (source / "0.jpg").write_bytes(drawn(1))
+    with pytest.raises(GlassegError, match="did not write"):
+        whiten(str(source), str(destination))
+
+
+def test_a_held_picture_that_is_lost_does_not_keep_the_others(places: tuple[Root, Root]) -> None:
+    source, destination = places
+    for n in range(3):
+        source.write(f"{n}.jpg", BLANK)
+    whiten(source.uri, destination.uri)
+    run = rows(destination)[-1]["run_id"]
+    destination.delete(f"{manifest.held_folder(run)}1.jpg")
+    old = destination.read("1.jpg")[0]
+    with pytest.raises(GlassegError, match="1 pictures can't be released"):
+        release(destination.uri, run, [], endpoint_url=None)
+    last = {row["key"]: row["reason"] for row in rows(destination)}
+    assert last == {"0.jpg": "released", "1.jpg": "changed", "2.jpg": "released"}
+    assert destination.read("1.jpg")[0] == old
+
+
+def test_a_summary_goes_to_s3_and_a_refused_run_leaves_the_last_one(s3: Any, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(drawn(1))
+    for uri in (f"s3://{s3.bucket}/summaries/last.json", str(tmp_path / "last.json")):
+        root, name = open_root(uri.rpartition("/")[0]), uri.rpartition("/")[2]
+        whiten(str(tmp_path / "in"), str(tmp_path / "out"), summary_json=uri, redo="all")
+        summary = json.loads(root.read(name)[0])
+        assert summary["processed"] == 1 and summary["held"] == summary["gone"] == 0 and summary["ended"] == "done"
+        with pytest.raises(GlassegError, match="does not exist"):
+            whiten(str(tmp_path / "nowhere"), str(tmp_path / "out"), summary_json=uri)
+        assert json.loads(root.read(name)[0]) == summary
+    with pytest.raises(GlassegError, match="--summary-json"):
+        whiten(str(tmp_path / "in"), str(tmp_path / "out"), summary_json=str(tmp_path / "no/folder.json"))
+
+
+def test_another_source_is_refused_also_after_a_run_that_was_killed(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").write_bytes(drawn(1))
+    finish(open_root(str(tmp_path / "one")), open_root(str(tmp_path / "out")))
+    for record in (tmp_path / "out/_glasseg/runs").iterdir():
+        record.unlink()  # what a killed run does not come to write
+    with pytest.raises(GlassegError, match="made of another source"):
+        whiten(str(tmp_path / "two"), str(tmp_path / "out"))
+    assert whiten(str(tmp_path / "one"), str(tmp_path / "out")) == 0
+
+
+def test_another_source_is_refused_unless_it_is_said(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / f"{folder}.jpg").write_bytes(drawn(1))
+    finish(open_root(str(tmp_path / "one")), open_root(str(tmp_path / "out")))
+    with pytest.raises(GlassegError, match=r"made of .*/one, not of .*/two: .*--new-source"):
+        whiten(str(tmp_path / "two"), str(tmp_path / "out"))
+    whiten(str(tmp_path / "two"), str(tmp_path / "out"), new_source=True)
+    whiten(str(tmp_path / "two"), str(tmp_path / "out"), gone="delete", yes=True)
+    assert {path.name for path in (tmp_path / "out").glob("*.jpg")} == {"one.jpg", "two.jpg"}, "one is not gone"
+
+
+def files(root: Root) -> dict[str, str]:
+    return {entry.key: entry.etag for entry in root.list()}
+
+
+def test_a_dry_run_says_what_and_why_and_writes_nothing(
+    places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, destination = places
+    for n in range(20):
+        source.write(f"more/{n}.jpg", BLANK)
+    finish(source, destination)
+    source.write("1.jpg", drawn(11))
+    source.write("9.jpg", drawn(9))
+    source.delete("2.jpg")
+    before = files(destination)
+    capsys.readouterr()
+    assert whiten(source.uri, destination.uri, dry_run=True, price_per_hour=36.0) == 0
+    shown = capsys.readouterr().out
+    assert files(destination) == before
+    table = {line.split()[0]: line.split()[1:] for line in shown.splitlines()}
+    assert table["new"] == ["1", "9.jpg"] and table["changed"] == ["1", "1.jpg"]
+    assert table["gone"] == ["(keep)", "1", "2.jpg"] and table["unchanged"] == ["21"]
+    assert "2 photos take about 1 min at the rate of the last run" in shown and "at 36 an hour" in shown
+
+
+def test_a_dry_run_needs_no_destination(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(drawn(1))
+    assert whiten(str(tmp_path / "in"), str(tmp_path / "out"), dry_run=True) == 0
+    assert not (tmp_path / "out").exists() and "not known before a run" in capsys.readouterr().out
+
+
+def sheet(path: Path, *lines: tuple[str, ...]) -> str:
+    book = openpyxl.Workbook()
+    for line in lines:
+        book.active.append(line)
+    book.save(path)
+    return str(path)
+
+
+def test_a_list_says_which_photos_and_its_columns_reach_the_manifest(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    source.write("deep/er/5.jpg", drawn(5))
+    source.write("deep/er/6.jpg", drawn(6))
+    names = ("Photo", "SKU", "Season"), ("5", "A-5", "spring"), ("1.JPG", "A-1", ""), ("7.jpg", "A-7", "spring")
+    whiten(source.uri, destination.uri, photos=sheet(tmp_path / "list.xlsx", *names), redo="all")
+    last = max(row["run_seq"] for row in rows(destination))
+    done = {row["key"]: dict(row["list_columns"]) for row in rows(destination) if row["run_seq"] == last}
+    assert done == {"deep/er/5.jpg": {"sku": "A-5", "season": "spring"}, "1.jpg": {"sku": "A-1"}}
+    [unmatched] = [e.key for e in destination.list("_glasseg/report/")]
+    assert unmatched.endswith("/unmatched.csv")
+    assert "7.jpg,names no photo" in destination.read(unmatched)[0].decode("utf-8-sig")
+    assert not [row for row in rows(destination) if row["status"] == "gone"]
+
+
+def test_a_list_that_fits_nothing_is_refused(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    before = files(destination)
+    with pytest.raises(GlassegError, match="no row of"):
+        whiten(source.uri, destination.uri, photos=sheet(tmp_path / "list.xlsx", ("photo",), ("x.jpg",)))
+    with pytest.raises(GlassegError, match="--photos"):
+        whiten(source.uri, destination.uri, column="sku")
+    assert files(destination) == before
+
+
+def test_an_inventory_is_taken_for_the_listing(s3: Any, tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    source, destination = open_root(f"s3://{s3.bucket}/stocked/raw"), Folder(tmp_path / "out")
+    for seed in range(3):
+        source.write(f"{seed}.jpg", drawn(seed))
+    listed = {"bucket": s3.bucket, "size": 1}
+    stock = [{**listed, "key": f"stocked/raw/{e.key}", "e_tag": e.etag} for e in source.list() if e.key != "2.jpg"]
+    pq.write_table(pa.Table.from_pylist(stock), tmp_path / "stock.parquet")
+    finish(source, destination)
+    source.delete("0.jpg")
+    whiten(source.uri, destination.uri, listing=str(tmp_path / "stock.parquet"), redo="all")
+    assert [row["error_code"] for row in rows(destination, "0.jpg")] == [None, "vanished"]
+    assert len(rows(destination, "1.jpg")) == 2 and len(rows(destination, "2.jpg")) == 1
+    assert not [row for row in rows(destination) if row["status"] == "gone"], "an inventory is of yesterday"
+
+
+def test_the_state_of_a_destination_and_of_one_photo(
+    places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, destination = places
+    source.write("0.jpg", b"broken")
+    source.delete("2.jpg")
+    whiten(source.uri, destination.uri)
+    found = overview(destination)
+    assert found["photos"] == 2 and found["status"]["ok"] == 1 and found["error_codes"] == {"unreadable": 1}
+    assert found["status"]["failed"] == 1 and found["status"]["gone"] == 1 and found["status"]["held"] == 0
+    assert [run["reasons"] for run in found["runs"]] == [{"changed": 1}, {"new": 3}]
+    capsys.readouterr()
+    status(destination.uri, None, endpoint_url=None, as_json=False)
+    shown = capsys.readouterr().out
+    assert "2 photos" in shown and "unreadable" in shown and "1 changed" in shown
+    status(destination.uri, "0.jpg", endpoint_url=None, as_json=True)
+    assert [row["status"] for row in json.loads(capsys.readouterr().out)] == ["ok", "failed"]
+    with pytest.raises(GlassegError, match=r"knows no photo 'x\.jpg'"):
+        status(destination.uri, "x.jpg", endpoint_url=None, as_json=False)
+    with pytest.raises(GlassegError, match="has not worked in"):
+        status(f"{destination.uri}-elsewhere", None, endpoint_url=None, as_json=False)
+
+
+def test_a_second_run_exits_with_4_and_says_who_works_there(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(drawn(1))
+    command = [sys.executable, "-m", "jobs.cli"]
+    with lock.held(Folder(tmp_path / "out"), "20260101T000000.000Z"):
+        for words in (["whiten", str(tmp_path / "in")], ["release"]):
+            more = [str(tmp_path / "out"), *(["20260101T000000.000Z"] if words == ["release"] else [])]
+            second = subprocess.run([*command, *words, *more], capture_output=True, text=True, check=False)
+            assert second.returncode == 4, second.stderr
+            assert (
+                second.stderr.startswith("glasseg: run 20260101T000000.000Z works on")
+                and second.stderr.count("\n") == 1
+            )
+        looked = subprocess.run(
+            [*command, "whiten", str(tmp_path / "in"), str(tmp_path / "out"), "--dry-run"], check=False
+        )
+        assert looked.returncode == 4
+
+
+def test_a_run_that_loses_its_lock_stops_and_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for n in range(100):
+        (source / f"{n:03}.jpg").write_bytes(drawn(n % 4))
+    work = job.rows_of
+
+    def stolen(*arguments: Any) -> Any:
+        for batch in work(*arguments):
+            Folder(destination).write(lock.LOCK, b'{"run_id": "thief", "seen": "2026-01-01T00:00:00+00:00"}')
+            yield batch
+            time.sleep(0.3)
+
+    monkeypatch.setattr(job, "rows_of", stolen)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.1)
+    with pytest.raises(GlassegError, match="lost its lock"):
+        whiten(str(source), str(destination))
+    kept = rows(Folder(destination))
+    assert 0 < len(kept) < 100 and json.loads((destination / lock.LOCK).read_text())["run_id"] == "thief"

@@ -1,0 +1,179 @@
+"""Commands on a Ray cluster of real processes, whose nodes have the package but not the checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+import pytest
+from conftest import S3Server
+from ray import __version__ as ray_version
+from raycluster import CHECKOUT, Cluster, cluster, make_environment, nodes_of, wait_for
+
+from glasseg import manifest, runs
+from glasseg.drawing import draw_photo
+from glasseg.encoder import encode
+from glasseg.storage import open_root
+
+PHOTOS = 20
+HANGS = 60
+"""Seconds after which a command that should refuse counts as hanging; it takes less than 30 on an idle machine."""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = make_environment(tmp_path_factory.mktemp("nodes") / "env")
+    code = "import glasseg, jobs; print(glasseg.__file__, jobs.__file__)"
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    found = subprocess.run([made, "-c", code], capture_output=True, text=True, check=True, cwd="/", env=bare).stdout
+    assert str(CHECKOUT) not in found
+    return made
+
+
+@pytest.fixture(scope="module")
+def two_nodes(python: Path, s3: S3Server) -> Iterator[Cluster]:
+    """A head that only drives and a worker; the GPU stands in its books only."""
+    with cluster(python, "--num-cpus=0") as made:
+        made.join("--num-cpus=2", "--num-gpus=1", f"--metrics-export-port={made.metrics_port}")
+        wait_for(lambda: nodes_of(made) == 2, made)
+        yield made
+
+
+@pytest.fixture(scope="module")
+def source(s3: S3Server) -> str:
+    drawn = [encode(draw_photo(np.random.default_rng(seed), (240, 320)).image, "jpeg", 90) for seed in range(4)]
+    for n in range(PHOTOS):
+        s3.client().put_object(Bucket=s3.bucket, Key=f"submitted/{n:03}.jpg", Body=drawn[n % 4])
+    return f"s3://{s3.bucket}/submitted"
+
+
+def submit(on: Cluster, *command: str) -> subprocess.CompletedProcess[str]:
+    """`ray job submit`, from a folder that holds nothing."""
+    words = [on.python, "-m", "ray.scripts.scripts", "job", "submit", f"--address={on.dashboard}", "--", *command]
+    return subprocess.run(
+        words, capture_output=True, text=True, cwd=on.folder, env=on.environment, timeout=240, check=False
+    )
+
+
+def drive(on: Cluster, *arguments: str, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`glasseg whiten` outside of a Ray job, its words for people in stderr."""
+    words = [on.python.parent / "glasseg", "whiten", "--max-flagged=1", *arguments]
+    variables = on.environment | environment
+    return subprocess.run(
+        words, capture_output=True, text=True, cwd=on.folder, env=variables, timeout=timeout, check=False
+    )
+
+
+def test_a_submitted_job_whitens_bucket_to_bucket(two_nodes: Cluster, source: str, s3: S3Server) -> None:
+    destination = f"s3://{s3.second_bucket}/submitted"
+    done = submit(two_nodes, "glasseg", "whiten", source, destination, "--max-flagged=1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = manifest.read(open_root(destination)).to_pylist()
+    assert sorted(row["key"] for row in rows) == [f"{n:03}.jpg" for n in range(PHOTOS)]
+    assert all(row["published"] for row in rows)
+    assert "failed 0 in" in done.stdout
+
+
+def test_a_submitted_job_that_could_not_run_fails(two_nodes: Cluster, s3: S3Server) -> None:
+    done = submit(two_nodes, "glasseg", "whiten", f"s3://{s3.bucket}/nothing-here", f"s3://{s3.second_bucket}/none")
+    assert done.returncode == 1
+    assert "no photos in s3://" in done.stdout
+
+
+def test_a_command_can_drive_a_cluster_from_outside(two_nodes: Cluster, source: str, s3: S3Server) -> None:
+    destination = f"s3://{s3.second_bucket}/driven"
+    done = drive(two_nodes, source, destination, "--no-report", "--log-json", RAY_ADDRESS=two_nodes.address)
+    assert done.returncode == 0, done.stderr
+    assert len(manifest.read(open_root(destination))) == PHOTOS
+    entries = [json.loads(line) for line in done.stderr.splitlines()]
+    assert {entry["run_id"] for entry in entries} == set(runs.names(open_root(destination)))
+    assert entries[-1]["summary"]["processed"] == PHOTOS
+
+
+def test_a_clusters_metrics_count_photos_and_seconds_of_the_run(two_nodes: Cluster, source: str, s3: S3Server) -> None:
+    destination = f"s3://{s3.second_bucket}/metered"
+    with ThreadPoolExecutor() as pool:
+        driven = pool.submit(
+            drive, two_nodes, source, destination, "--no-report", f"--address={two_nodes.address}", "--workers=1"
+        )
+        seen: dict[str, str] = {}
+        while not driven.done():
+            seen |= metrics(two_nodes)
+            time.sleep(0.2)
+        assert driven.result().returncode == 0, driven.result().stderr
+    [run_id] = runs.names(open_root(destination))
+    mine = [line for line in seen if f'run_id="{run_id}"' in line]
+    for name, tag in (
+        ("photos", 'status="ok"'),
+        ("bytes", 'direction="written"'),
+        ("stage_seconds", 'stage="segment"'),
+    ):
+        assert any(f"glasseg_{name}" in line and tag in line for line in mine), sorted(seen)
+
+
+def metrics(on: Cluster) -> dict[str, str]:
+    """What a Prometheus would find at the worker node about glasseg: values by name and tags."""
+    try:
+        with urlopen(f"http://{on.host}:{on.metrics_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return {}
+    return dict(line.rsplit(" ", 1) for line in lines if "glasseg_" in line and not line.startswith("#"))
+
+
+def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:
+    """One line that says why, after at most `REFUSED_WITHIN` seconds."""
+    last = done.stderr.splitlines()[-1]
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert last.startswith("glasseg: ") and all(word in last for word in words), last
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--cpus-per-worker=64",), ("no node has more than 2 CPUs", "one worker wants 64", "--cpus-per-worker")),
+        (("--gpus-per-worker=2",), ("1 GPUs", "one worker wants", "--gpus-per-worker")),
+    ],
+)
+def test_a_worker_that_fits_on_no_node_is_refused(
+    options: tuple[str, ...], words: tuple[str, ...], two_nodes: Cluster, source: str, s3: S3Server
+) -> None:
+    done = drive(two_nodes, source, f"s3://{s3.second_bucket}/big", f"--address={two_nodes.address}", *options)
+    refused(done, *words)
+
+
+def test_a_wrong_token_is_refused(two_nodes: Cluster, source: str, s3: S3Server) -> None:
+    arguments = (source, f"s3://{s3.second_bucket}/token", f"--address={two_nodes.address}")
+    done = drive(two_nodes, *arguments, timeout=HANGS, RAY_AUTH_TOKEN="of-another-cluster")
+    refused(done, two_nodes.address, "token")
+
+
+def test_a_node_without_the_package_is_named(two_nodes: Cluster, source: str, s3: S3Server, tmp_path: Path) -> None:
+    bare = two_nodes.join("--num-cpus=1", python=make_environment(tmp_path / "bare", package=False))
+    try:
+        wait_for(lambda: nodes_of(two_nodes) == 3, two_nodes)
+        arguments = (source, f"s3://{s3.second_bucket}/bare", f"--address={two_nodes.address}")
+        refused(drive(two_nodes, *arguments, timeout=HANGS), "the node", "has no glasseg", "install")
+    finally:
+        bare.stop()
+        wait_for(lambda: nodes_of(two_nodes) == 2, two_nodes)
+
+
+PRETENDS = "import ray._private.utils; ray._private.utils.compute_version_info = lambda: {versions}"
+
+
+@pytest.mark.parametrize("versions", [("2.54.0", platform.python_version()), (ray_version, "3.10.2")])
+def test_a_cluster_of_other_versions_is_refused(
+    versions: tuple[str, str], python: Path, source: str, s3: S3Server
+) -> None:
+    with cluster(python, "--num-cpus=1", before=PRETENDS.format(versions=versions)) as made:
+        done = drive(made, source, f"s3://{s3.second_bucket}/other", f"--address={made.address}", timeout=HANGS)
+        refused(done, made.address, *versions)

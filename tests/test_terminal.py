@@ -1,0 +1,58 @@
+"""What people read of a run on their terminal."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+
+from jobs import terminal
+
+Lines = Callable[[list[tuple[float, int]], int], list[str]]
+
+
+@pytest.fixture
+def lines(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Lines:
+    """The plain progress of a run whose batches of n photos come at the given seconds."""
+
+    def run(batches: list[tuple[float, int]], total: int) -> list[str]:
+        clock = iter([second for second, _ in batches])
+        with monkeypatch.context() as patched, terminal.progress(total, "whiten") as bar:
+            patched.setattr(time, "monotonic", lambda: next(clock))
+            for _, n in batches:
+                bar.update(n)
+        return capsys.readouterr().err.splitlines()
+
+    return run
+
+
+def test_progress_says_the_rate_after_the_first_batch_and_the_time_left(lines: Lines) -> None:
+    assert lines([(100.0, 10), (112.0, 60), (120.0, 30)], 100) == [
+        "10 of 100 photos",
+        "70 of 100 photos, 5.0 photos/s, 6 s left",
+        "100 of 100 photos, 4.5 photos/s, 0 s left",
+    ]
+
+
+def test_batches_that_come_at_once_give_no_rate(lines: Lines) -> None:
+    assert lines([(100.0, 24), (100.005, 17)], 41) == ["24 of 41 photos", "41 of 41 photos"]
+
+
+def test_plain_progress_is_a_line_every_ten_seconds(lines: Lines) -> None:
+    assert len(lines([(100.0 + second, 1) for second in range(30)], 100)) == 3
+
+
+def test_a_log_in_json_has_an_object_a_line_with_what_the_run_is(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.log_json(True):
+        terminal.bind(run_id="R")
+        terminal.say("  3 of 4 photos", done=3)
+        terminal.say()
+    terminal.say("for people")
+    first, last = capsys.readouterr().err.splitlines()
+    entry = json.loads(first)
+    assert datetime.fromisoformat(entry.pop("time")).tzinfo
+    assert entry == {"level": "info", "run_id": "R", "message": "3 of 4 photos", "done": 3}
+    assert last == "for people"
