@@ -192,7 +192,10 @@ def _begin(learner: Any, course: Course) -> Progress:
 
 
 def _report(learner: Any, progress: Progress, course: Course, *, better: bool, chief: bool) -> None:
-    """Hand the epoch to Ray Train; the chief worker adds the checkpoint, and keeps the model when it is the best."""
+    """Hand the epoch to Ray Train; the chief worker adds the checkpoint, and keeps the model when it is the best.
+
+    An epoch is told only when no kill can take it away any more: Ray Train takes note of a checkpoint some two seconds later.
+    """
     import ray.train
 
     row = progress.history[-1]
@@ -206,6 +209,7 @@ def _report(learner: Any, progress: Progress, course: Course, *, better: bool, c
         np.savez(Path(folder) / "state.npz", **learner.state())
         (Path(folder) / "progress.json").write_text(json.dumps(asdict(progress)))
         ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
+    ray.train.get_all_reported_checkpoints(consistency_mode=ray.train.CheckpointConsistencyMode.COMMITTED)
     course.board.say.remote(_line(row, course.config))
 
 
