@@ -47,12 +47,15 @@ class Segmenter:
         finally:
             keras.mixed_precision.set_dtype_policy(before)
         self.spec = model.spec
-        # no autograph: there is nothing to translate, and what it would write is left in the temporary folder
+        # no autograph: there is nothing to translate, and what it would write is left in the temporary folder; one
+        # signature: both looks share a graph, whose tracing a worker's start waits for
         self._run = tf.function(
-            lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0], autograph=False
+            lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0],
+            autograph=False,
+            input_signature=[tf.TensorSpec([BATCH, None, None, 3], tf.uint8)],
         )
-        for side in {self.spec.input_side, self._first_side}:
-            self._network([np.zeros((side, side, 3), np.uint8)])  # compiles, so that the first photo does not wait
+        side = self._first_side
+        self._network([np.zeros((side, side, 3), np.uint8)])  # compiles, so that the first photo does not wait
 
     @property
     def _first_side(self) -> int:

@@ -194,7 +194,8 @@ def _begin(learner: Any, course: Course) -> Progress:
 def _report(learner: Any, progress: Progress, course: Course, *, better: bool, chief: bool) -> None:
     """Hand the epoch to Ray Train; the chief worker adds the checkpoint, and keeps the model when it is the best.
 
-    An epoch is told only when no kill can take it away any more: Ray Train takes note of a checkpoint some two seconds later.
+    An epoch is told only when no kill can take it away any more: Ray Train takes note of a checkpoint up to two seconds
+    after the report.
     """
     import ray.train
 

@@ -254,7 +254,7 @@ def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], wo
     with warnings.catch_warnings():
         # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
         warnings.simplefilter("ignore", RayDeprecationWarning)
-        rows = ray.data.from_arrow(tables).map_batches(
+        rows = ray.data.from_blocks(tables).map_batches(
             Judge,
             fn_constructor_args=(task, model),
             batch_format="pyarrow",

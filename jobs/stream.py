@@ -92,7 +92,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     with warnings.catch_warnings():
         # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
         warnings.simplefilter("ignore", RayDeprecationWarning)
-        done = ray.data.from_arrow(_tables(work, rows)).map_batches(
+        done = ray.data.from_blocks(_tables(work, rows)).map_batches(
             Whitener,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",
