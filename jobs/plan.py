@@ -71,6 +71,8 @@ class Plan:
     """The median of earlier pictures, None when they are too few."""
     listed: bool
     """Whether it is known what is in the destination."""
+    unsolved: dict[str, int] = field(default_factory=dict)
+    """Of the photos that are up to date those that failed, were held back or wait for a look, by which of these."""
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few names for each reason."""
     selection: Selection | None = None
@@ -189,6 +191,7 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
         whole=whole,
         usual_coverage=_usual_coverage(known),
         listed=there is not None,
+        unsolved=_unsolved(difference, known),
         examples=_examples(pending),
         selection=found.selection,
     )
@@ -261,6 +264,16 @@ def _usual_coverage(known: pa.Table) -> float | None:
     if len(coverages) < gates.JUDGED_FROM:
         return None
     return float(pc.approximate_median(coverages).as_py())
+
+
+def _unsolved(difference: pa.Table, known: pa.Table) -> dict[str, int]:
+    """How many photos that are up to date failed, were held back, or wait for a look."""
+    known = known.filter(state.among(known["status"], ["failed", "review"]))
+    same = difference.filter(pc.equal(difference["reason"], UNCHANGED))["key"]
+    same = same.filter(pc.is_in(same, value_set=known["key"]))  # few; a set of all would be large
+    left = known.filter(pc.is_in(known["key"], value_set=same))
+    statuses = pc.if_else(left["held"], "held back", pc.cast(left["status"], pa.string())).value_counts().to_pylist()
+    return {one["values"]: one["counts"] for one in statuses}
 
 
 def _examples(pending: pa.Table) -> dict[str, list[str]]:

@@ -18,6 +18,8 @@ from jobs.terminal import columns
 
 RUNS = 5
 """Runs that are shown, the newest first."""
+_NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no photos any more)"}
+"""Counts that do not add up with the others to the photos."""
 SHOWN = (
     *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),
     *("confidence", "model_id", "options_id", "replaced_run_id", "source_etag", "warnings", "list_columns"),
@@ -69,7 +71,7 @@ def _page(root: Root, found: Mapping[str, Any]) -> str:
     if holder := found["running"]:
         parts.append(f"run {holder['run_id']} is working: process {holder['pid']} on {holder['host']}")
     for title, name in (("status", "status"), ("why not ok", "error_codes"), ("model", "models")):
-        if counts := {word: count for word, count in found[name].items() if count}:
+        if counts := {_NOT_ALONE.get(word, word): count for word, count in found[name].items() if count}:
             parts.append(columns((title, "photos"), [(word, f"{count:,}") for word, count in counts.items()]))
     if found["runs"]:
         parts.append(_runs(found["runs"]))

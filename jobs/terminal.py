@@ -95,9 +95,12 @@ def say_plan(plan: Plan, config: WhitenConfig, doing: str = "Whitening") -> None
         "other files skipped": plan.others,
     }
     beside = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
+    unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())
     address = config.address or os.environ.get("RAY_ADDRESS") or "local"
     where = "this machine" if address == "local" else address
     say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{beside}")
+    if unsolved:
+        say(f"  of those up to date {unsolved} before: glasseg status {order.destination.uri}, or --redo")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
@@ -168,19 +171,22 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str)
         most = next(iter(counts["broken"].items()), None)
         why = f"; most often: {most[0]} ({most[1]})" if most else ""
         say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")
-    if not len(plan.work):
+    deleted = bool(summary["gone"]) and summary["options"].get("gone") == "delete"
+    if not len(plan.work) and not deleted:
         say("Nothing to do: every photo is up to date.")
     if summary["held"]:
         where = f"glasseg release {plan.order.destination.uri} {summary['run_id']}"
         say(f"  {summary['held']} held back, their older pictures stay; to publish them: {where}")
     if summary["gone"]:
-        say(f"  {summary['gone']} gone from the source")
+        say(f"  {summary['gone']} gone from the source{', their pictures deleted' * deleted}")
     if ledger.processed:
         say(f"Manifest: {summary['manifest']}")
     if n := summary["storage_retries"]:
         say(f"The storage was slow or failed now and then: {n:,} request{'s were' if n > 1 else ' was'} repeated.")
     if ended == "interrupted":
         say("Interrupted: the rows so far are kept, the same command goes on from there.")
+    if ended == "stopped" and not ledger.processed:
+        return  # an error says why nothing was done
     result = (
         f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "
         f"in {summary['seconds']:.1f} s ({summary['photos_per_second']:.1f} photos/s)"

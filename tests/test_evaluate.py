@@ -56,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def evaluate(*arguments: object, code: int = 0) -> str:
     result = CliRunner().invoke(cli, ["evaluate", *map(str, arguments)], catch_exceptions=True)
     if code == 0:
-        assert result.exception is None, result.exception
+        assert result.exception is None, result.output
         return result.stdout
     return str(result.exception)
 

@@ -81,7 +81,9 @@ def places(root_uri: str) -> tuple[Root, Root]:
     return source, destination
 
 
-def test_a_picture_that_got_worse_is_held_back_and_can_be_released(places: tuple[Root, Root]) -> None:
+def test_a_picture_that_got_worse_is_held_back_and_can_be_released(
+    places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+) -> None:
     source, destination = places
     good = destination.read("1.jpg")[0]
     source.write("1.jpg", BLANK)
@@ -94,6 +96,8 @@ def test_a_picture_that_got_worse_is_held_back_and_can_be_released(places: tuple
     assert (new["status"], new["published"]) == ("review", True), "where none was, it is published for review"
     assert whiten(source.uri, destination.uri) == 0
     assert len(rows(destination, "1.jpg")) == 2, "what is held back is not done again every night"
+    said = capsys.readouterr().err
+    assert "of those up to date" in said and "1 held back" in said and "1 review" in said, said
 
     run = held["run_id"]
     picture = destination.read(manifest.held_folder(run) + "1.jpg")[0]
@@ -149,7 +153,9 @@ def test_a_run_that_goes_wrong_is_stopped_and_goes_on_when_told(
     assert len({row["key"] for row in rows(Folder(destination))}) == len(rows(Folder(destination))) == 140
 
 
-def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(places: tuple[Root, Root]) -> None:
+def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(
+    places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+) -> None:
     source, destination = places
     destination.write("not-ours.jpg", b"precious")
     source.delete("1.jpg")
@@ -166,8 +172,11 @@ def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(places: t
     assert destination.exists("1.jpg"), "a part of the source says nothing of the rest"
     whiten(f"{source.uri}/2.jpg", destination.uri, gone="delete", yes=True)
     assert destination.exists("1.jpg")
+    capsys.readouterr()
     whiten(source.uri, destination.uri, gone="delete", yes=True)
     assert not destination.exists("1.jpg") and destination.exists("not-ours.jpg")
+    said = capsys.readouterr().err
+    assert "1 gone from the source, their pictures deleted" in said and "Nothing to do" not in said
     assert rows(destination, "1.jpg")[-1]["reason"] == "deleted"
     source.write("1.jpg", drawn(1))
     whiten(source.uri, destination.uri)
