@@ -268,10 +268,9 @@ def _usual_coverage(known: pa.Table) -> float | None:
 
 def _unsolved(difference: pa.Table, known: pa.Table) -> dict[str, int]:
     """How many photos that are up to date failed, were held back, or wait for a look."""
-    known = known.filter(state.among(known["status"], ["failed", "review"]))
-    same = difference.filter(pc.equal(difference["reason"], UNCHANGED))["key"]
-    same = same.filter(pc.is_in(same, value_set=known["key"]))  # few; a set of all would be large
-    left = known.filter(pc.is_in(known["key"], value_set=same))
+    known = known.filter(state.among(known["status"], ["failed", "review"]))  # few: the others would make large sets
+    same = pc.and_(pc.equal(difference["reason"], UNCHANGED), pc.is_in(difference["key"], value_set=known["key"]))
+    left = known.filter(pc.is_in(known["key"], value_set=difference["key"].filter(same)))
     statuses = pc.if_else(left["held"], "held back", pc.cast(left["status"], pa.string())).value_counts().to_pylist()
     return {one["values"]: one["counts"] for one in statuses}
 
