@@ -100,7 +100,7 @@ def say_plan(plan: Plan, config: WhitenConfig, doing: str = "Whitening") -> None
     where = "this machine" if address == "local" else address
     say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{beside}")
     if unsolved:
-        say(f"  of those up to date {unsolved} before: glasseg status {order.destination.uri}, or --redo")
+        say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")

@@ -61,6 +61,7 @@ def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:
     assert result.returncode == 1
     assert "can't reach a Ray cluster at 127.0.0.1:1" in result.stderr
     assert "Traceback" not in result.stderr
+    assert result.stdout == "", "counts of a run that did not begin"
 
 
 def test_a_log_in_json_ends_with_the_error(tmp_path: Path) -> None:
