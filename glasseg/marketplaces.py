@@ -262,7 +262,7 @@ def contradiction(
             return f"--check knows {', '.join(MARKETPLACES)}, not {name!r}"
         rules = MARKETPLACES[name]
         if fill is not None and fill > _FULLEST and rules.backgrounds is not None:
-            return f"--check {name} wants a clean ring around the glasses: --fill {_FULLEST} at most"
+            return f"the rules of {name} want a clean ring around the glasses: --fill {_FULLEST} at most"
         width, height = _best_sides(rules, frame, size)
         best = PictureFacts(
             width=width,
@@ -275,7 +275,7 @@ def contradiction(
         )
         broken = next(_broken(rules, best), None)
         if broken:
-            return f"--check {name} contradicts the other options: {broken}"
+            return f"the rules of {name} contradict the other options: {broken}"
     return None
 
 

@@ -15,8 +15,8 @@ from glasseg.storage import Root
 _WORDS: Final = ("status", "error_code", "reason", "model_id", "options_id", "run_id")
 """Columns of few different values: kept as numbers into a dictionary."""
 
-_BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id")
-_READ: Final = (*_BRIEF, "reason", "run_id", "source_etag", "source_uri", "width", "height", "mask_coverage")
+_BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id", "run_id")
+_READ: Final = (*_BRIEF, "reason", "source_etag", "source_uri", "width", "height", "mask_coverage")
 _FOLD: Final = 1_500_000
 """Rows that may gather before those that later ones have overtaken are let go."""
 
@@ -28,7 +28,7 @@ def read(root: Root, source_uri: str | None = None, *, brief: bool = False) -> p
     row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture was withheld;
     `of_source`, whether that row's photo is `key` below `source_uri` (false without one); and of the last published row
     `standing_status, standing_run_id, standing_coverage`, null when there is none. `brief` leaves out what only a plan
-    needs: `reason, run_id, source_etag, width, height, of_source`, and what stands there.
+    needs: `reason, source_etag, width, height, of_source`, and what stands there.
     """
     columns = _BRIEF if brief else _READ
     known = [_slim(manifest.wanted(columns).empty_table(), source_uri)]

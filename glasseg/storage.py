@@ -105,8 +105,9 @@ def check_writable(root: Root) -> None:
                 root.holds_anything()
         root.write(key, b"glasseg was here")
         delete_if_allowed(root, key)
-    except PhotoError as error:
-        raise GlassegError(f"can't write to {root.uri}: {error}") from error
+    except (PhotoError, GlassegError) as error:
+        told = str(error).replace(root.uri_of(key), root.uri)  # nobody knows the file that was tried
+        raise GlassegError(f"can't write to {told}" if isinstance(error, PhotoError) else told) from error
 
 
 def delete_if_allowed(root: Root, key: str) -> bool:

@@ -32,6 +32,8 @@ def show(plan: Plan, config: WhitenConfig) -> None:
     rows.append((UNCHANGED, f"{plan.unchanged:,}", ""))
     click.echo(columns(("reason", "photos", "for example"), rows))
     click.echo(_estimate(plan, config.price_per_hour))
+    if plan.refusal:
+        say(f"The run itself would be refused: {plan.refusal}")
     say("Nothing was written: this was a dry run.")
 
 

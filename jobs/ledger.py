@@ -11,6 +11,7 @@ from typing import Any
 from glasseg import manifest
 from glasseg.config import MARKETPLACES
 from glasseg.storage import Root
+from jobs.worker import STAYS
 
 FLUSH_ROWS = 1000
 """Rows wait at most for so many others."""
@@ -28,6 +29,8 @@ class Ledger:
         self.keys: list[str] = []
         """Of the photos that were worked on."""
         self.held = 0
+        self.stale = 0
+        """Failed photos whose older pictures stay."""
         self.retries = 0
         self.verdicts: dict[str, Counter[str]] = defaultdict(Counter)
         self._destination, self._run_id = destination, run_id
@@ -48,6 +51,7 @@ class Ledger:
             self.keys.append(row["key"])
             self.retries += row.get("storage_retries") or 0
             self.held += manifest.is_held(row)
+            self.stale += STAYS in (row.get("warnings") or ())
             self.reasons[row["reason"]] += 1
             for name in MARKETPLACES:
                 if verdict := row.get(f"check_{name}"):

@@ -76,6 +76,8 @@ class Plan:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few names for each reason."""
     selection: Selection | None = None
+    refusal: str = ""
+    """Why this may only be looked at in a dry run."""
 
     @property
     def unchanged(self) -> int:
@@ -173,11 +175,13 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
     difference = catalog.difference(photos, known, wanted)
     pending = difference.filter(pc.not_equal(difference["reason"], UNCHANGED))
     work = _protected(pending.slice(0, config.limit), destination, config, listed=there is not None)
-    gone = known.slice(0, 0)
+    gone, refusal = known.slice(0, 0), ""
     whole = found.whole and config.limit is None
     if whole:
         gone = catalog.gone(photos, known, delete=config.gone == "delete")
-        _refuse_many_deleted(gone, known, config)
+        refusal = _too_many_deleted(gone, known, config)
+        if refusal and not config.dry_run:
+            raise GlassegError(refusal)
     counted = difference["reason"].value_counts().to_pylist()
     run_seq = runs.next_seq(destination, known["run_seq"], last_run_seq)
     return Plan(
@@ -194,6 +198,7 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
         unsolved=_unsolved(difference, known),
         examples=_examples(pending),
         selection=found.selection,
+        refusal=refusal,
     )
 
 
@@ -249,14 +254,16 @@ def _refuse_other_source(source: Root, last: dict[str, Any] | None, known: pa.Ta
         )
 
 
-def _refuse_many_deleted(gone: pa.Table, known: pa.Table, config: WhitenConfig) -> None:
+def _too_many_deleted(gone: pa.Table, known: pa.Table, config: WhitenConfig) -> str:
+    """Why the pictures of `gone` are not deleted without `--yes`; "" when they may be."""
     there = pc.sum(pc.and_not(known["of_source"], state.among(known["reason"], ["deleted"]))).as_py() or 0
-    if config.gone == "delete" and not config.yes and len(gone) > MOST_DELETED * there:
-        names = ", ".join(gone["key"].slice(0, 3).to_pylist())
-        raise GlassegError(
-            f"{len(gone)} of {there} known photos have left the source ({names} …): "
-            "to delete the pictures of so many, add --yes"
-        )
+    if config.gone != "delete" or config.yes or len(gone) <= MOST_DELETED * there:
+        return ""
+    names = ", ".join(gone["key"].slice(0, 3).to_pylist())
+    return (
+        f"{len(gone)} of {there} known photos have left the source ({names} …): "
+        "to delete the pictures of so many, add --yes"
+    )
 
 
 def _usual_coverage(known: pa.Table) -> float | None:

@@ -55,9 +55,18 @@ def overview(root: Root) -> dict[str, Any]:
         "error_codes": _counts(here["error_code"]),
         "models": _counts(here["model_id"]),
         "options": _counts(here["options_id"]),
+        "held": _held(known),
         "runs": runs.latest(root, RUNS),
         "running": lock.holder(root),
     }
+
+
+def _held(known: pa.Table) -> dict[str, list[str]]:
+    """The keys of the pictures that each run held back and nothing has overtaken, the newest run first."""
+    held: dict[str, list[str]] = {}
+    for row in known.filter(known["held"]).select(["run_id", "key"]).sort_by([("key", "ascending")]).to_pylist():
+        held.setdefault(row["run_id"], []).append(row["key"])
+    return dict(sorted(held.items(), reverse=True))
 
 
 def _counts(words: pa.ChunkedArray) -> dict[str, int]:
@@ -73,6 +82,12 @@ def _page(root: Root, found: Mapping[str, Any]) -> str:
     for title, name in (("status", "status"), ("why not ok", "error_codes"), ("model", "models")):
         if counts := {_NOT_ALONE.get(word, word): count for word, count in found[name].items() if count}:
             parts.append(columns((title, "photos"), [(word, f"{count:,}") for word, count in counts.items()]))
+    if found["held"]:
+        rows = [(run, f"{len(keys):,}", ", ".join(keys[:3])) for run, keys in found["held"].items()]
+        parts.append(
+            columns(("held back by run", "photos", "for example"), rows)
+            + f"\nto publish them: glasseg release {root.uri} RUN"
+        )
     if found["runs"]:
         parts.append(_runs(found["runs"]))
     return "\n\n".join(parts)

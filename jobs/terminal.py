@@ -165,18 +165,16 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str)
     flagged = ledger.counts["failed"] + ledger.counts["review"]
     if flagged > len(ledger.examples()):
         say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
-    for name, counts in summary.get("checks", {}).items():
-        if not counts["pass"] + counts["fail"]:
-            continue
-        most = next(iter(counts["broken"].items()), None)
-        why = f"; most often: {most[0]} ({most[1]})" if most else ""
-        say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")
+    _say_checks(summary.get("checks", {}))
     deleted = bool(summary["gone"]) and summary["options"].get("gone") == "delete"
     if not len(plan.work) and not deleted:
         say("Nothing to do: every photo is up to date.")
     if summary["held"]:
         where = f"glasseg release {plan.order.destination.uri} {summary['run_id']}"
         say(f"  {summary['held']} held back, their older pictures stay; to publish them: {where}")
+    if ledger.stale:
+        whose = "whose older picture stays" if ledger.stale == 1 else "whose older pictures stay"
+        say(f"  {ledger.stale} failed {whose}")
     if summary["gone"]:
         say(f"  {summary['gone']} gone from the source{', their pictures deleted' * deleted}")
     if ledger.processed:
@@ -194,3 +192,13 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str)
     if _fields.get() is not None:
         say(result, summary=summary)
     click.echo(result)
+
+
+def _say_checks(checks: dict[str, Any]) -> None:
+    """For each marketplace how many pictures pass, and what the others break first."""
+    for name, counts in checks.items():
+        if not counts["pass"] + counts["fail"]:
+            continue
+        most = next(iter(counts["broken"].items()), None)
+        why = f"; most often: {most[0]} ({most[1]})" if most else ""
+        say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")

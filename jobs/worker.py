@@ -47,6 +47,10 @@ PENDING = pa.schema(
 """
 
 
+STAYS = "the older picture stays where it is"
+"""What the row of a failed photo warns of when one is there."""
+
+
 @dataclass(frozen=True)
 class Order:
     """What every worker of a run must know."""
@@ -88,7 +92,8 @@ class Order:
 
     def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
         """The row of a photo that could not be done, and so replaced nothing."""
-        return self.row(pending, status="failed", error_code=code, error=message, **facts)
+        warnings = [STAYS] if pending["standing_run_id"] else None
+        return self.row(pending, status="failed", error_code=code, error=message, warnings=warnings, **facts)
 
 
 @dataclass

@@ -35,19 +35,19 @@ def test_another_word_is_refused_in_one_line(background: str) -> None:
     [
         (Look("transparent"), "jpeg", "a JPEG can't be transparent"),
         (Look(framing=Framing(max_upscale=2.0)), "keep", "add --size"),
-        (Look("transparent", checks=("amazon",)), "keep", "--check amazon"),
+        (Look("transparent", checks=("amazon",)), "keep", "the rules of amazon"),
         (Look(shadow="soft", checks=("amazon",)), "keep", "options: has a shadow"),
         (
             Look(framing=Framing(frame=(16, 9)), checks=("zalando",)),
             "keep",
-            "--check zalando contradicts the other",
+            "the rules of zalando contradict the other",
         ),
         (
             Look(framing=Framing(size=400), checks=("ebay",)),
             "keep",
             "options: longest side 400",
         ),
-        (Look(lenses="keep", checks=("ebay", "amazon")), "keep", "--check amazon does not allow"),
+        (Look(lenses="keep", checks=("ebay", "amazon")), "keep", "amazon's rules do not allow"),
         (Look(framing=Framing(fill=1.0), checks=("amazon",)), "keep", "--fill 0.98 at most"),
         (Look(checks=("zalando",)), "png", "options: format png"),
     ],

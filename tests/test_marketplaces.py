@@ -155,7 +155,7 @@ def test_a_soft_shadow_that_was_left_is_not_white() -> None:
     [
         (["amazon"], {"background": "transparent"}, "background transparent"),
         (["amazon"], {"background": "#eeeeee"}, "background #eeeeee"),
-        (["google", "amazon"], {"format": "webp"}, "--check amazon contradicts the other options: format webp"),
+        (["google", "amazon"], {"format": "webp"}, "the rules of amazon contradict the other options: format webp"),
         (["amazon"], {"size": 400}, "longest side 400"),
         (["amazon"], {"fill": 0.6}, "fill 0.60, at least 0.85"),
         (["amazon"], {"shadow": True}, "shadow"),

@@ -100,6 +100,9 @@ def test_a_picture_that_got_worse_is_held_back_and_can_be_released(
     assert "of those up to date" in said and "1 held back" in said and "1 review" in said, said
 
     run = held["run_id"]
+    assert overview(destination)["held"] == {run: ["1.jpg"]}
+    status(destination.uri, None, endpoint_url=None, as_json=False)
+    assert f"{run}       1  1.jpg\nto publish them: glasseg release {destination.uri} RUN" in capsys.readouterr().out
     picture = destination.read(manifest.held_folder(run) + "1.jpg")[0]
     with pytest.raises(GlassegError, match=r"'0\.jpg'"):
         release(destination.uri, run, ["0.jpg"], endpoint_url=None)
@@ -109,6 +112,7 @@ def test_a_picture_that_got_worse_is_held_back_and_can_be_released(
     assert (last["status"], last["reason"], last["published"]) == ("ok", "released", True)
     assert last["replaced_run_id"] == rows(destination, "1.jpg")[0]["run_id"]
     assert last["output_uri"] == destination.uri_of("1.jpg") and last["run_seq"] > held["run_seq"]
+    assert not overview(destination)["held"]
     assert not list(destination.list(manifest.HELD)) and not destination.exists(lock.LOCK)
     assert whiten(source.uri, destination.uri) == 0 and len(rows(destination, "1.jpg")) == 3
 
@@ -167,6 +171,11 @@ def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(
 
     with pytest.raises(GlassegError, match=r"1 of 3 known photos .*--yes"):
         whiten(source.uri, destination.uri, gone="delete")
+    capsys.readouterr()
+    assert whiten(source.uri, destination.uri, gone="delete", dry_run=True) == 0
+    looked = capsys.readouterr()
+    assert "gone (delete)       1  1.jpg" in looked.out
+    assert "would be refused: 1 of 3 known photos" in looked.err and "--yes" in looked.err
     assert destination.exists("1.jpg")
     whiten(source.uri, destination.uri, gone="delete", yes=True, limit=1)
     assert destination.exists("1.jpg"), "a part of the source says nothing of the rest"
@@ -376,7 +385,8 @@ def test_the_state_of_a_destination_and_of_one_photo(
     assert found["photos"] == 2 and found["status"]["ok"] == 1 and found["error_codes"] == {"unreadable": 1}
     assert found["status"]["failed"] == 1 and found["status"]["gone"] == 1 and found["status"]["held"] == 0
     assert [run["reasons"] for run in found["runs"]] == [{"changed": 1}, {"new": 3}]
-    capsys.readouterr()
+    assert rows(destination, "0.jpg")[-1]["warnings"] == ["the older picture stays where it is"]
+    assert "1 failed whose older picture stays" in capsys.readouterr().err
     status(destination.uri, None, endpoint_url=None, as_json=False)
     shown = capsys.readouterr().out
     assert "2 photos" in shown and "unreadable" in shown and "1 changed" in shown

@@ -343,8 +343,9 @@ def test_a_full_disk_stops_the_run_and_leaves_no_half_photo(small_disk: Path) ->
 
 def test_a_read_only_disk_is_refused_before_any_work(small_disk: Path) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(GlassegError, match="read-only"):
+    with pytest.raises(GlassegError, match="read-only") as refused:
         check_writable(Folder(small_disk))
+    assert str(refused.value).startswith(f"can't write to {small_disk}: "), "not the name of a file that nobody knows"
 
 
 @not_as_root
