@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from glasseg.config import MARKETPLACES
 from glasseg.errors import ERROR_CODES
 from glasseg.markup import escape, facts
 from glasseg.reportcards import Card
@@ -68,7 +69,7 @@ def _error(code: str, error: str) -> str:
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, str]:
-    """Coverage, with that of the run before where it differs, confidence and size."""
+    """Coverage, with that of the run before where it differs, confidence, size, and what marketplaces would say."""
     lines = {}
     coverage, previous, sure = (row.get(name) for name in ("mask_coverage", "previous_coverage", "confidence"))
     if coverage is not None:
@@ -80,6 +81,7 @@ def _measured(row: Mapping[str, Any]) -> dict[str, str]:
         size = f"{row['width']}×{row['height']}"
         made = f"{row.get('output_width')}×{row.get('output_height')}"
         lines["Size"] = size if made in {size, "None×None"} else f"{size} → {made}"
+    lines |= {f"Check {name}": str(row[f"check_{name}"]) for name in MARKETPLACES if row.get(f"check_{name}")}
     lines["Reason"] = str(row.get("reason") or _NO_VALUE)
     return lines
 

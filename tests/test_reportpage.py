@@ -156,13 +156,15 @@ def test_a_card_tells_what_is_known() -> None:
         "output_width": 1000,
         "output_height": 1000,
         "list_columns": [("sku", "OX-1")],
+        "check_ebay": "longest side 400, at least 500",
         "published": False,
         "output_uri": "/white/a.jpg",
     }
     found = Page(page({}, FACTS, [shown(status="review", group="held", **row)]))
     values = [text.strip() for text in found.texts["bdi"]]
-    for value in ("12.3 % (was 30.0 %)", "0.99", "800×600 → 1000×1000", "OX-1", ERROR_CODES["cut_off"]):
+    for value in ("12.3 % (was 30.0 %)", "0.99", "800×600 → 1000×1000", "OX-1", "longest side 400, at least 500"):
         assert value in values
+    assert ERROR_CODES["cut_off"] in values
     assert found.all("article")[0]["data-status"] == "held"
 
 
