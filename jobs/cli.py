@@ -149,15 +149,19 @@ for command in (whiten, status, report, release, train, evaluate):
 
 
 def main() -> None:
-    """Console entry: user's mistakes as one line and exit code 1, interruptions as 130 and 143."""
+    """Console entry: mistakes of users as one line and exit code 1, or 2 for wrong usage; interrupted: 130 and 143."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="glasseg", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
         sys.exit(143 if isinstance(abort.__cause__, Terminated) else 130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "glasseg"
+        click.echo(f"glasseg: {error.format_message().rstrip('.')} (see {command} --help)", err=True)
         sys.exit(error.exit_code)
     except GlassegError as error:
         click.echo(f"glasseg: {error}", err=True)

@@ -71,9 +71,19 @@ def test_a_log_in_json_ends_with_the_error(tmp_path: Path) -> None:
     assert entries[-1]["level"] == "error" and "does not exist" in entries[-1]["message"] and entries[-1]["run_id"]
 
 
-@pytest.mark.parametrize("arguments", [["whiten"], ["whiten", "a", "b", "--workers", "0"], ["nonsense"]])
-def test_wrong_usage_is_exit_code_2(arguments: list[str]) -> None:
-    assert run(*arguments).returncode == 2
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["whiten"], "glasseg: Missing argument 'SRC' (see glasseg whiten --help)"),
+        (["nonsense"], "glasseg: No such command 'nonsense' (see glasseg --help)"),
+        (["whiten", "a", "b", "--column", "x"], "glasseg: --column names a column of --photos: give both, or neither"),
+        (["whiten", "a", "b", "--workers", "0"], "glasseg: Invalid value for '--workers': "),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], line: str) -> None:
+    result = run(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.startswith(line) and result.stderr.count("\n") == 1
 
 
 def test_every_option_has_a_help_text() -> None:
