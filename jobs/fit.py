@@ -197,6 +197,7 @@ def _report(learner: Any, progress: Progress, course: Course, *, better: bool, c
     An epoch is told only when no kill can take it away any more: Ray Train takes note of a checkpoint up to two seconds
     after the report.
     """
+    import ray
     import ray.train
 
     row = progress.history[-1]
@@ -211,7 +212,7 @@ def _report(learner: Any, progress: Progress, course: Course, *, better: bool, c
         (Path(folder) / "progress.json").write_text(json.dumps(asdict(progress)))
         ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
     ray.train.get_all_reported_checkpoints(consistency_mode=ray.train.CheckpointConsistencyMode.COMMITTED)
-    course.board.say.remote(_line(row, course.config))
+    ray.get(course.board.say.remote(_line(row, course.config)))  # after the last epoch Ray ends this process at once
 
 
 def _keep(learner: Any, progress: Progress, course: Course) -> None:
