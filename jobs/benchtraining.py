@@ -27,7 +27,7 @@ from glasseg.epochs import Epochs, Step
 from glasseg.pairs import Found, Pair
 from jobs import bareloop, benchtable
 from jobs.bench import stay_here
-from jobs.engine import available_cpus, engine
+from jobs.engine import available_cpus, engine, quiet_stderr
 from jobs.loader import Load, stream
 from jobs.terminal import say
 
@@ -184,7 +184,9 @@ def _fit(pipe: Connection, one: Training) -> None:
 
 def _by_ray_train(one: Training, workers: int) -> list[float]:
     from ray.train import RunConfig, ScalingConfig
-    from ray.train.tensorflow import TensorflowTrainer
+
+    with quiet_stderr(one.verbose):
+        from ray.train.tensorflow import TensorflowTrainer
 
     cpus = max(1, one.cores // workers)
     with (

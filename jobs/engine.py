@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 
 from glasseg.errors import GlassegError
@@ -50,7 +50,7 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
             os.environ.setdefault(record, "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        with nullcontext() if verbose else _quiet_stderr():
+        with quiet_stderr(verbose):
             ray.init(address=chosen or "local", log_to_driver=verbose, logging_level=level, **own)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         # RuntimeError: another version of Ray or Python there; RayError: without the cluster's token
@@ -115,8 +115,14 @@ def _speaks_grpc(address: str) -> bool:
 
 
 @contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Keep what native code writes to file descriptor 2 off the screen: Ray's core says there even that it is quiet."""
+def quiet_stderr(verbose: bool) -> Iterator[None]:
+    """Keep what native code writes to file descriptor 2 off the screen, unless `verbose`.
+
+    Ray's core says there even that it is quiet, and TensorFlow greets before it can be told to be.
+    """
+    if verbose:
+        yield
+        return
     sys.stderr.flush()
     screen = os.dup(2)
     try:

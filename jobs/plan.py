@@ -112,6 +112,8 @@ def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> 
         catalog.check_redo(config.redo)
     if config.column and not config.photos:
         raise GlassegError("--column names a column of --photos: give both, or neither", 2)
+    if config.price_per_hour is not None and not config.dry_run:
+        raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
     look = look_of(config)
     storage.refuse_nested(source_uri, destination_uri)
     source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)

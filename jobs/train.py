@@ -21,7 +21,7 @@ from glasseg.pairs import Found
 from glasseg.samples import Samples
 from glasseg.storage import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
 from jobs import datacheck, modelpage, sizing
-from jobs.engine import available_cpus, engine, given_cluster
+from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.fit import Course, fit
 from jobs.terminal import say
 
@@ -215,8 +215,10 @@ def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course:
     """One Ray Train run of `fit`; `course`: the rest of its `Course`. Raises GlassegError when a worker gave up."""
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
-    from ray.train.tensorflow import TensorflowTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
+
+    with quiet_stderr(job.verbose):
+        from ray.train.tensorflow import TensorflowTrainer
 
     samples = Samples(found, config)
     filesystem, place = _ray_storage(root)

@@ -77,6 +77,7 @@ def test_a_log_in_json_ends_with_the_error(tmp_path: Path) -> None:
         (["whiten"], "glasseg: Missing argument 'SRC' (see glasseg whiten --help)"),
         (["nonsense"], "glasseg: No such command 'nonsense' (see glasseg --help)"),
         (["whiten", "a", "b", "--column", "x"], "glasseg: --column names a column of --photos: give both, or neither"),
+        (["whiten", "a", "b", "--price-per-hour", "1"], "glasseg: --price-per-hour is for the estimate of --dry-run"),
         (["whiten", "a", "b", "--workers", "0"], "glasseg: Invalid value for '--workers': "),
     ],
 )

@@ -298,6 +298,7 @@ def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
         source.write(path.name, path.read_bytes())
     done = train(source.uri, out.uri, "--preset", "baseline", "--epochs", "2")
     assert done.returncode == 0, done.stderr
+    assert all(line.startswith(("Training ", "  ", "Model: ")) for line in done.stderr.splitlines()), done.stderr
     assert {entry.key for entry in out.list()} == FILES
     assert modelfolder.load(out.uri).spec.training["data"]["name"] == "labelled"
     assert train(source.uri, out.uri).returncode == 1
