@@ -23,6 +23,9 @@ STAGES = ("read", "decode", "segment", "cut out", "encode", "write")
 RAY_NICENESS = 15
 """Ray starts its workers this much nicer than itself; on a busy machine plain processes must not get more than they."""
 
+END_SECONDS = 10.0
+"""For a process to end by itself once it has answered."""
+
 
 def whiten(
     order: Order, model: ModelFolder, photos: list[dict[str, Any]], processes: int, *, verbose: bool
@@ -60,6 +63,7 @@ def process(verbose: bool, work: Callable[..., None], *args: Any) -> Iterator[Co
     far.close()  # or its death would never be heard of
     try:
         yield near
+        child.join(END_SECONDS)  # it has answered; let it give back what it shares with its helpers
     finally:
         child.kill()  # its files are whole: it has answered, or nobody wants its answer any more
         child.join()

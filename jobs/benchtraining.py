@@ -35,6 +35,8 @@ WARM_UP: Final = 4
 """Steps in which the network is traced and the read-ahead fills."""
 READ_AHEAD: Final = 64
 """Steps for which there are pictures after the last timed one, so that making them goes on as before."""
+LEAST_ALONE: Final = 12
+"""Steps whose pictures are made alone at least: those of fewer are there already when the first one is taken."""
 CUTOUTS: Final = 24
 SIZE: Final = (480, 640)
 
@@ -222,7 +224,7 @@ def _train(settings: dict[str, Any]) -> None:
 
 def _alone(one: Training) -> list[float]:
     with engine("local", cpus=one.cores + 1, verbose=one.verbose):
-        steps = WARM_UP + one.steps
+        steps = WARM_UP + max(LEAST_ALONE, one.steps)
         return _taken(stream(one.load(0, 1), first=0, last=steps), steps, lambda batch: None)
 
 

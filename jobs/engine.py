@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,19 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def bounded_retries() -> Iterator[None]:
+    """For calls with `ray_remote_args_fn`, the one way to bound an actor's retries: Ray's warning is not for users.
+
+    Ray will rename it in 2.64, which pyproject.toml excludes.
+    """
+    from ray.util.annotations import RayDeprecationWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        yield
 
 
 def given_cluster(address: str | None) -> str | None:

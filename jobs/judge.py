@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
@@ -22,6 +21,7 @@ from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.storage import open_root
 from glasseg.trials import Trials
+from jobs.engine import bounded_retries
 
 BATCH_ROWS: Final = 16
 THREADS_PER_CPU: Final = 3
@@ -244,16 +244,13 @@ def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], wo
     """Rows of `_ROWS` as they are done."""
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
-    from ray.util.annotations import RayDeprecationWarning
 
     if not todo:
         return
     DataContext.get_current().enable_progress_bars = False
     table = pa.table({"number": [number for number, _ in todo], "trial": [trial for _, trial in todo]})
     tables = [table.slice(i, BATCH_ROWS) for i in range(0, len(table), BATCH_ROWS)]
-    with warnings.catch_warnings():
-        # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
-        warnings.simplefilter("ignore", RayDeprecationWarning)
+    with bounded_retries():
         rows = ray.data.from_blocks(tables).map_batches(
             Judge,
             fn_constructor_args=(task, model),

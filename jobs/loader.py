@@ -16,6 +16,7 @@ from glasseg.epochs import Epochs, Step
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
 from glasseg.samples import Samples
+from jobs.engine import bounded_retries
 
 THREADS = 4
 """The most threads of one loading process; they share what it holds in memory."""
@@ -87,9 +88,10 @@ def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[n
     context.execution_options.preserve_order = True
     share = load.epochs.batch // load.epochs.workers
     numbers = np.arange(first, last)
-    rows = (
-        # blocks that are there already: reading a range would take tasks, and with them CPUs
-        ray.data.from_numpy(np.array_split(numbers, min(len(numbers), MOST_BLOCKS))).map_batches(
+    # blocks that are there already: reading a range would take tasks, and with them CPUs
+    there = ray.data.from_numpy(np.array_split(numbers, min(len(numbers), MOST_BLOCKS)))
+    with bounded_retries():
+        rows = there.map_batches(
             Loader,
             fn_constructor_args=(load,),
             batch_size=1,
@@ -97,7 +99,6 @@ def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[n
             num_cpus=load.cpus / load.processes,
             ray_remote_args_fn=lambda: {"max_restarts": 3, "max_task_retries": 3},
         )
-    )
     batches: Iterator[dict[str, Any]] = iter(
         rows.iter_batches(batch_size=share, batch_format="numpy", prefetch_batches=2)
     )

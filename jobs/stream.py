@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ import pyarrow.compute as pc
 from glasseg.errors import GlassegError
 from glasseg.modelfolder import ModelFolder
 from jobs import rescue
+from jobs.engine import bounded_retries
 from jobs.ledger import Ledger
 from jobs.worker import Order, Whitener
 
@@ -79,7 +79,6 @@ def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int,
 def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
     import ray
     from ray.data import ActorPoolStrategy, DataContext
-    from ray.util.annotations import RayDeprecationWarning
 
     least, most = workers
     # few photos: smaller tasks, since the worker that is ready first takes two at once; whole network calls though
@@ -89,9 +88,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
-    with warnings.catch_warnings():
-        # the one way to bound retries; Ray will rename it in 2.64, which pyproject.toml excludes
-        warnings.simplefilter("ignore", RayDeprecationWarning)
+    with bounded_retries():
         done = ray.data.from_blocks(_tables(work, rows)).map_batches(
             Whitener,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers

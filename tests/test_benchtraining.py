@@ -38,6 +38,7 @@ def test_tiny_training_bench_prints_one_json_object(tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path), "RAY_TMPDIR": tempfile.gettempdir()}
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env=environment)
     assert done.returncode == 0, done.stderr[-2000:]
+    assert all(line.startswith(("drawing ", "round ")) for line in done.stderr.splitlines()), done.stderr
     found = json.loads(done.stdout)
     assert found["steps"] == 1 and found["batch"] == 16 and found["side"] == 512
     assert all(rate["median"] > 0 for rate in found["pictures_per_s"].values())
