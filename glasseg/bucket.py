@@ -122,7 +122,8 @@ class Bucket:
         above = len(self._full(""))
         for one in page.get("Contents", ()):
             if not one["Key"].endswith("/"):
-                yield Entry(one["Key"][above:], one["Size"], one["ETag"].strip('"'))
+                modified = one["LastModified"].timestamp()
+                yield Entry(one["Key"][above:], one["Size"], one["ETag"].strip('"'), modified)
 
     def read(self, key: str) -> tuple[bytes, str]:
         """The bytes of `key` and the etag of exactly these bytes.

@@ -18,7 +18,9 @@ OURS: Final = "_glasseg/"
 """Below this, a destination keeps what is not an output."""
 
 UNCHANGED: Final = "unchanged"
-REASONS: Final = ("new", "changed", "redo", "retry", "model", "options", "missing", UNCHANGED)
+RETRY: Final = "retry"
+UNFINISHED: Final = "unfinished"
+REASONS: Final = ("new", "changed", "redo", RETRY, UNFINISHED, "model", "options", "missing", UNCHANGED)
 """Why a photo is worked on, or that it is not; see `difference`."""
 
 RETRIED_CODES: Final = frozenset(
@@ -115,13 +117,13 @@ def with_existing(found: pa.Table, there: pa.ChunkedArray | None) -> pa.Table:
     return found.append_column("exists", exists)
 
 
-def difference(found: pa.Table, state: pa.Table, wanted: Wanted) -> pa.Table:
-    """`found` with the `reason` of each photo, and of the picture that work on it would replace what is known of it.
+def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Table | None = None) -> pa.Table:
+    """`found` with a column `reason`.
 
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
-    over, or was too large for an earlier `max_pixels` or format), model, options, missing (its output is gone),
-    unchanged. The first that holds counts. `found` as `with_existing` gives it, `state` as `state.read`. Added columns:
-    `reason`, and `standing_status, standing_run_id, standing_coverage` of the output, null where there is none of ours.
+    over, or was too large for an earlier `max_pixels` or format), unfinished (an unfinished run has replaced its
+    picture, and left no row), model, options, missing (its output is gone), unchanged. The first that holds counts.
+    `found` as `with_existing` gives it, `state` as `state.read`, `touched` as `ownership.touched`.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
     exists = found["exists"].combine_chunks()
@@ -140,22 +142,22 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted) -> pa.Table:
         "new": pc.or_(pc.is_null(row), among(status, ["gone"])),
         "changed": pc.fill_null(pc.not_equal(known("source_etag"), found["etag"].combine_chunks()), True),
         "redo": _forced(known, wanted.redo),
-        "retry": pc.and_(failed, pc.or_(transient, may_fit)),
+        RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
+        UNFINISHED: _unfinished(found, known, touched),
         UNCHANGED: failed,
         "model": pc.invert(among(known("model_id"), [wanted.model_id])),
         "options": other_options,
         "missing": pc.invert(exists),
     }
-    reason = _first(conditions, UNCHANGED)
-    columns = {"reason": reason}
-    for name in ("standing_status", "standing_run_id", "standing_coverage"):
-        column = known(name)
-        if pa.types.is_dictionary(column.type):
-            column = column.cast(pa.string())
-        columns[name] = pc.if_else(exists, column, pa.scalar(None, column.type))
-    for name, column in columns.items():
-        found = found.append_column(name, column)
-    return found
+    return found.append_column("reason", _first(conditions, UNCHANGED))
+
+
+def _unfinished(found: pa.Table, known: Callable[[str], pa.Array], touched: pa.Table | None) -> pa.Array:
+    """Whether a photo's picture is of a run later than its last row; names of runs sort by time."""
+    if touched is None or not len(touched):
+        return pa.repeat(False, len(found))
+    last = touched["run_id"].combine_chunks().take(pc.index_in(found["output"], touched["output"]).combine_chunks())
+    return pc.fill_null(pc.less(known("run_id").cast(pa.string()), last), False)
 
 
 def _forced(known: Callable[[str], pa.Array], redo: str | None) -> pa.Array:

@@ -65,6 +65,8 @@ class Folder:
         except (FileNotFoundError, NotADirectoryError):  # nothing there, or gone since the level above was read
             return
         except OSError as error:
+            if folder.endswith("lost+found/") and isinstance(error, PermissionError):
+                return  # the file system's own, at the top of a disk
             raise GlassegError(f"can't list the folder {self.path / folder}: {error.strerror}") from error
         for name, one in sorted(found, key=lambda pair: pair[0]):  # a folder sorts as "name/", as S3 sorts its keys
             if folder + name == without:
@@ -231,4 +233,4 @@ def _entry(key: str, one: os.DirEntry[str]) -> Entry:
         state = one.stat()
     except OSError:
         return Entry(key, 0, "0-0")
-    return Entry(key, state.st_size, _folder_etag(state))
+    return Entry(key, state.st_size, _folder_etag(state), state.st_mtime)

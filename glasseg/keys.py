@@ -21,12 +21,14 @@ MAX_COMPONENT_BYTES: Final = 255
 class Entry:
     """One thing in a listing: `key` relative to the root, `size` in bytes, `etag` changes when the content does.
 
-    The etag is S3's without its quotes; in a folder it is "SIZE-MTIME_NS".
+    The etag is S3's without its quotes; in a folder it is "SIZE-MTIME_NS". `modified`: seconds since 1970, by the clock
+    of the storage; on S3 whole ones.
     """
 
     key: str
     size: int
     etag: str
+    modified: float = 0.0
 
 
 def unsafe_reason(key: str) -> str | None:

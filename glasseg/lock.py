@@ -45,7 +45,9 @@ class Lock:
         for _ in range(_ATTEMPTS):
             found, dead = refuse_held(self._root)
             self._content["run_seq"] = self.last_run_seq = int(dead.get("run_seq", 0))
-            if self._swap(found):
+            with self._guard:
+                taken = self._swap(found)
+            if taken:
                 return
         raise GlassegError(f"runs that start at the same moment keep taking the lock of {self._root.uri}", EXIT_LOCKED)
 
@@ -55,20 +57,32 @@ class Lock:
         self.renew()
         self.check()
 
-    def renew(self) -> None:
-        """Say that this run is alive; whether the lock is still ours, `check` tells."""
+    def renew(self, wait: float = -1) -> None:
+        """Say that this run is alive; whether the lock is still ours, `check` tells.
+
+        `wait`: seconds for another renewal that is under way; -1 for as long as it takes.
+        """
+        if not self._guard.acquire(timeout=wait):
+            return
         try:
             if not self._swap(self._written):
                 self._lost = True
         except (GlassegError, PhotoError):  # a storage that is away for a moment; the next heartbeat tries again
             return
+        finally:
+            self._guard.release()
 
     def check(self) -> None:
         """Raise GlassegError when another run has taken the lock, or may have by now: a renewal can hang, too."""
-        if self._lost or _clock() - self._renewed > EXPIRY - HEARTBEAT:
+        if self._late() and not self._lost:
+            self.renew(HEARTBEAT)  # the machine may have slept, and the thread that renews it too
+        if self._lost or self._late():
             raise GlassegError(
                 f"this run lost its lock on {self._root.uri}: another run took over, or it could not be renewed in time"
             )
+
+    def _late(self) -> bool:
+        return _clock() - self._renewed > EXPIRY - HEARTBEAT
 
     def beat(self) -> None:
         """Renew the lock until `release`; the target of a thread."""
@@ -89,16 +103,16 @@ class Lock:
                 return
 
     def _swap(self, found: bytes | None) -> bool:
-        with self._guard:
-            began = _clock()
-            new = json.dumps({**self._content, "seen": _now()}, indent=2).encode() + b"\n"
-            try:
-                done = self._root.swap(LOCK, found, new)
-            except PhotoError as error:
-                raise GlassegError(f"the lock can't be written: {error}") from error
-            if done:
-                self._written, self._renewed = new, began
-            return done
+        """Put our own word in the place of `found`, under the guard: who waited for it must not bring an older one."""
+        began = _clock()
+        new = json.dumps({**self._content, "seen": _now()}, indent=2).encode() + b"\n"
+        try:
+            done = self._root.swap(LOCK, found, new)
+        except PhotoError as error:
+            raise GlassegError(f"the lock can't be written: {error}") from error
+        if done:
+            self._written, self._renewed = new, began
+        return done
 
 
 @contextmanager

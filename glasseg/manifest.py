@@ -172,8 +172,9 @@ def parts(root: Root, columns: Sequence[str], chosen: Callable[[str], bool] = la
     done: set[str] = set()
     for _ in range(_ATTEMPTS):
         try:
-            for key in records.keys(root, MANIFEST, ".parquet"):
-                if key not in done and chosen(key):
+            # until a listing tells nothing new: a folder may be listed while a compaction moves its rows past us
+            while fresh := [key for key in records.keys(root, MANIFEST, ".parquet") if key not in done and chosen(key)]:
+                for key in fresh:
                     yield _read_part(root, key, wanted(columns))
                     done.add(key)
             return

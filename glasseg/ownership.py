@@ -1,8 +1,13 @@
-"""Which files of a destination are ours: pictures that rows name, and those that an unfinished run was to write."""
+"""Which files of a destination are ours: pictures that rows name, and those that an unfinished run was to write.
+
+A run claims the names that it is about to write, and forgets them at its end, when its pictures have rows. So the names
+in the claims of a run that was killed or stopped are those whose pictures may be newer than their rows.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from typing import Final
 
 import pyarrow as pa
@@ -11,16 +16,22 @@ import pyarrow.parquet as pq
 
 from glasseg import manifest, parquet, records
 from glasseg.errors import GlassegError
+from glasseg.keys import Entry, printable
 from glasseg.storage import Root, delete_if_allowed
 
 CLAIMS: Final = "_glasseg/claims/"
+_FEW: Final = 100
+"""Names that are looked for one by one; for more the destination is listed."""
 
 
-def refuse_foreign(root: Root, outputs: pa.ChunkedArray) -> None:
-    """Raise GlassegError when one of `outputs`, files that are there and would be replaced, was not written by us."""
+def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> None:
+    """Raise GlassegError when one of `outputs`, files that are there and would be replaced, was not written by us.
+
+    `known`: what `published` tells of them.
+    """
     if not len(outputs):
         return
-    foreign = outputs.filter(pc.invert(ours(root, outputs)))
+    foreign = outputs.filter(pc.invert(ours(root, outputs, known)))
     if n := len(foreign):
         names = ", ".join(sorted(foreign.slice(0, 1000).to_pylist())[:3]) + (", …" if n > 3 else "")
         raise GlassegError(
@@ -29,22 +40,62 @@ def refuse_foreign(root: Root, outputs: pa.ChunkedArray) -> None:
         )
 
 
-def ours(root: Root, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
-    """For each of `outputs` whether a file of that name was written, or claimed, by us."""
-    known = [*_written(root, outputs), *claimed(root)]
-    return pc.is_in(outputs, value_set=pa.chunked_array(known, pa.string()))
+def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> pa.ChunkedArray:
+    """For each of `outputs` whether a file of that name was written (`published` knows it), or claimed, by us."""
+    names = [*known["output_key"].chunks, *claimed(root)]
+    return pc.is_in(outputs, value_set=pa.chunked_array(names, pa.string()))
 
 
-def _written(root: Root, outputs: pa.ChunkedArray) -> list[pa.Array]:
-    """Those of `outputs` that any row names, wherever the destination was then mounted.
+def published(root: Root, outputs: pa.ChunkedArray) -> pa.Table:
+    """The last row that put a picture in the place of each of `outputs`, whatever photo it was of.
 
-    The last rows alone would not do: a photo that fails once, or changes its format, leaves an earlier picture behind.
+    Columns `key, run_seq, status, run_id, output_key, mask_coverage`. The last rows of the photos alone would not do:
+    one that fails, changes its name or its format leaves an earlier picture behind. Pictures that we deleted do not
+    count.
     """
-    found = []
-    for part in manifest.parts(root, ("output_key", "published")):
+    columns = ("key", "run_seq", "status", "run_id", "output_key", "mask_coverage")
+    found = [manifest.wanted(columns).empty_table()]
+    deleted = [manifest.wanted(("key", "run_seq")).empty_table()]
+    for part in manifest.parts(root, (*columns, "published", "reason")):
         named = pc.and_kleene(part["published"], pc.is_in(part["output_key"], value_set=outputs))
-        found += part["output_key"].filter(named).chunks
-    return found
+        found.append(part.filter(named).select(columns))
+        deleted.append(part.filter(pc.equal(part["reason"], "deleted")).select(("key", "run_seq")))
+    rows = _not_deleted(pa.concat_tables(found), pa.concat_tables(deleted)).sort_by([("run_seq", "descending")])
+    return rows.filter(manifest.first_of(rows["output_key"]))
+
+
+def _not_deleted(rows: pa.Table, deleted: pa.Table) -> pa.Table:
+    """`rows` without those of photos whose pictures went with them later, as `deleted` says."""
+    last = deleted.group_by("key").aggregate([("run_seq", "max")])
+    went = last["run_seq_max"].combine_chunks().take(pc.index_in(rows["key"], value_set=last["key"]).combine_chunks())
+    return rows.filter(pc.fill_null(pc.greater(rows["run_seq"].combine_chunks(), went), True))
+
+
+def touched(root: Root) -> pa.Table:
+    """The pictures that were written since an unfinished run claimed their names, as `output` and that run's `run_id`.
+
+    Of several runs the last. That its row is older than the run tells of a picture that its row does not describe.
+    """
+    claims = [entry for entry in reversed(records.entries(root, CLAIMS, ".parquet")) if len(_claims(root, entry.key))]
+    found = [pa.table({"output": pa.array([], pa.string()), "run_id": pa.array([], pa.string())})]
+    if not claims:
+        return found[0]
+    since = min(claim.modified for claim in claims)
+    there = _there(root, [name for chunk in claimed(root) for name in chunk.slice(0, _FEW + 1).to_pylist()])
+    written = [one for one in there if one.modified >= since]
+    for claim in claims:
+        names = pa.array([printable(one.key) for one in written if one.modified >= claim.modified], pa.string())
+        names = names.filter(pc.is_in(names, value_set=_claims(root, claim.key)))
+        run_id = claim.key.removeprefix(CLAIMS).removesuffix(".parquet")
+        found.append(pa.table({"output": names, "run_id": pa.array([run_id] * len(names), pa.string())}))
+    return pa.concat_tables(found)
+
+
+def _there(root: Root, names: list[str]) -> Iterator[Entry]:
+    """What is in a destination of `names`, or all of it where these are many."""
+    if len(names) > _FEW:
+        return root.list()
+    return (entry for name in dict.fromkeys(names) for entry in root.list(name) if entry.key == name)
 
 
 def claim(root: Root, run_id: str, outputs: pa.ChunkedArray) -> None:
@@ -54,23 +105,46 @@ def claim(root: Root, run_id: str, outputs: pa.ChunkedArray) -> None:
     """
     buffer = io.BytesIO()
     pq.write_table(pa.table({"output": outputs}), buffer, compression="zstd")
-    records.store(root, f"{CLAIMS}{run_id}.parquet", buffer.getvalue())
+    records.store(root, _key(run_id), buffer.getvalue())
+
+
+def _key(run_id: str) -> str:
+    return f"{CLAIMS}{run_id}.parquet"
 
 
 def release(root: Root, run_id: str | None = None) -> None:
     """Forget the claims of a run that came to its end, so that its pictures have their rows, or those of all runs."""
-    own = f"{CLAIMS}{run_id}.parquet"
-    for key in records.keys(root, CLAIMS if run_id is None else own, ".parquet"):
-        if not delete_if_allowed(root, key):
-            if run_id is not None:
-                claim(root, run_id, pa.chunked_array([], pa.string()))
-            return
+    for key in records.keys(root, CLAIMS if run_id is None else _key(run_id), ".parquet"):
+        _forget(root, key)
+
+
+def _forget(root: Root, key: str) -> None:
+    if not delete_if_allowed(root, key) and len(_claims(root, key)):
+        claim(root, key.removeprefix(CLAIMS).removesuffix(".parquet"), pa.chunked_array([], pa.string()))
+
+
+def settle(root: Root, run_id: str) -> None:
+    """After a run over the whole source: forget all claims but those on names that no row names.
+
+    Their photos failed, or were away; when they are back, these files must not look like somebody else's.
+    """
+    names = pa.chunked_array(claimed(root), pa.string())
+    if not len(names):
+        return
+    known = published(root, names)
+    left = pc.unique(names.filter(pc.invert(pc.is_in(names, value_set=known["output_key"]))))
+    if len(left):
+        claim(root, run_id, pa.chunked_array([left]))
+    for key in records.keys(root, CLAIMS, ".parquet"):
+        if key != _key(run_id):
+            _forget(root, key)
 
 
 def claimed(root: Root) -> list[pa.Array]:
     """Output names that unfinished runs have claimed. Raises GlassegError for a file that holds no claims."""
-    found: list[pa.Array] = []
-    for key in records.keys(root, CLAIMS, ".parquet"):
-        with records.refused(root, key):
-            found += parquet.read(root.read(key)[0])["output"].cast(pa.string()).chunks
-    return found
+    return [chunk for key in records.keys(root, CLAIMS, ".parquet") for chunk in _claims(root, key).chunks]
+
+
+def _claims(root: Root, key: str) -> pa.ChunkedArray:
+    with records.refused(root, key):
+        return parquet.read(root.read(key)[0])["output"].cast(pa.string())

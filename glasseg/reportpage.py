@@ -35,6 +35,7 @@ _REASONS: Final = {
     "new": "not seen before",
     "changed": "the photo has changed since",
     "redo": "asked for again",
+    "unfinished": "an unfinished run had replaced its picture",
     "model": "the picture was made by another model",
     "options": "the picture was made with other options",
     "missing": "the picture was not there any more",

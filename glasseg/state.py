@@ -27,7 +27,7 @@ def read(root: Root, source_uri: str | None = None, *, brief: bool = False) -> p
     Columns: `key, run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, width, height` of the
     row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture was withheld;
     `of_source`, whether that row's photo is `key` below `source_uri` (false without one); and of the last published row
-    `standing_status, standing_run_id, standing_coverage`, null when there is none. `brief` leaves out what only a plan
+    `standing_run_id, standing_coverage`, null when there is none. `brief` leaves out what only a plan
     needs: `reason, source_etag, width, height, of_source`, and what stands there.
     """
     columns = _BRIEF if brief else _READ
@@ -70,7 +70,7 @@ def newest(rows: pa.Table) -> pa.Table:
     columns = {"key": keys}
     published = rows["published"].take(last)
     if "mask_coverage" in rows.schema.names:
-        for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
+        for name, column in (("run_id", "run_id"), ("coverage", "mask_coverage")):
             columns[f"standing_{name}"] = rows[column].take(standing)
     rows = rows.drop_columns([name for name in ("key", "published", "mask_coverage") if name in rows.schema.names])
     for name in rows.schema.names:
@@ -83,13 +83,15 @@ def newest(rows: pa.Table) -> pa.Table:
 def _fold(rows: pa.Table) -> pa.Table:
     """`rows` without those that tell nothing any more: neither the last of their key, nor the last published."""
     _, last, standing = _places(rows)
-    kept = pc.unique(pa.concat_arrays([last, standing.drop_null()]))
-    return rows if len(kept) == len(rows) else rows.take(kept)
+    kept = np.zeros(len(rows), bool)
+    for places in (last, standing.drop_null()):
+        kept[places.to_numpy()] = True
+    return rows.filter(pa.array(kept))  # `take` would first make one array of the names, which holds 2 GiB at most
 
 
 def _places(rows: pa.Table) -> tuple[pa.Array, pa.Array, pa.Array]:
     """The keys, and for each the place of its last row, and of its last published row or null."""
-    keys = rows["key"].combine_chunks().dictionary_encode()
+    keys = rows["key"].dictionary_encode().combine_chunks()  # in this order: one array of names holds 2 GiB at most
     codes = keys.indices.to_numpy()
     order = np.argsort(rows["run_seq"].to_numpy(), kind="stable")
     published = order[rows["published"].to_numpy()[order]]

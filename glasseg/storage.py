@@ -45,11 +45,16 @@ def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
 
     Raises GlassegError (wrong usage) for anything else.
     """
+    if re.match(r"(?i)s3:/?(?!/)", uri):
+        raise GlassegError(f"{without_secrets(uri)!r} looks like s3://bucket/prefix: it needs two slashes", 2)
     scheme, separator, rest = uri.partition("://")
     if not separator or scheme == "file":
         if not uri:
             raise GlassegError("an empty name for a folder: give a folder or s3://bucket/prefix", 2)
-        return Folder(_local_path(uri).resolve())
+        try:
+            return Folder(_local_path(uri).resolve())
+        except RuntimeError as error:  # what Python up to 3.12 says of it
+            raise GlassegError(f"{uri} is a link that leads to itself") from error
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket):
         raise GlassegError(f"{without_secrets(uri)!r} is neither a folder nor s3://bucket/prefix", 2)
@@ -111,19 +116,25 @@ def check_writable(root: Root) -> None:
 
 
 def delete_if_allowed(root: Root, key: str) -> bool:
-    """Delete `key`; whether that is allowed. On S3 writing and deleting are two permissions."""
+    """Delete a file of ours; whether that is allowed. On S3 writing and deleting are two permissions.
+
+    Raises GlassegError when the storage does not do it.
+    """
     try:
         root.delete(key)
         return True
     except DeniedError:
         return False
+    except PhotoError as error:
+        raise GlassegError(f"a file of glasseg can't be deleted: {error}") from error
 
 
 def sweep(root: Root) -> None:
     """Delete what killed processes left half-written; on S3 nothing is ever half-written."""
     if isinstance(root, Folder):
         for entry in list(root.list(TMP_PREFIX)):
-            root.delete(entry.key)
+            with suppress(PhotoError):  # it is in nobody's way
+                root.delete(entry.key)
 
 
 def tidy(root: Root) -> None:

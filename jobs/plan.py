@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg import catalog, gates, inventory, listing, lock, modelfolder, ownership, runs, selection, state, storage
-from glasseg.catalog import UNCHANGED, Wanted
+from glasseg.catalog import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.framing import Framing
@@ -174,8 +174,9 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
     there = _pictures(destination)
     photos = catalog.with_existing(found.photos, there)
     wanted = Wanted(places.model.spec.model_id, config.options_id, config.max_pixels, config.redo)
-    difference = catalog.difference(photos, known, wanted)
-    pending = difference.filter(pc.not_equal(difference["reason"], UNCHANGED))
+    touched = None if there is None else ownership.touched(destination)
+    difference = catalog.difference(photos, known, wanted, touched)
+    pending = _retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     work = _protected(pending.slice(0, config.limit), destination, config, listed=there is not None)
     gone, refusal = known.slice(0, 0), ""
     whole = found.whole and config.limit is None
@@ -204,6 +205,14 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
     )
 
 
+def _retries_last(pending: pa.Table) -> pa.Table:
+    """The photos in the order of the work: what fails every night must not take the place of what is new."""
+    again = pc.equal(pending["reason"], RETRY)
+    if not pc.any(again, min_count=0).as_py():
+        return pending
+    return pa.concat_tables([pending.filter(pc.invert(again)), pending.filter(again)])
+
+
 def _pictures(destination: Root) -> pa.ChunkedArray | None:
     """What is in a destination beside our records; None where that may not be listed."""
     try:
@@ -213,12 +222,21 @@ def _pictures(destination: Root) -> pa.ChunkedArray | None:
 
 
 def _protected(work: pa.Table, destination: Root, config: WhitenConfig, *, listed: bool) -> pa.Table:
-    """`work` with the column `guarded`; raises GlassegError where files of others are seen in the way."""
+    """`work` with the column `guarded`, and what stands in the place of each picture: `standing_*`, null for nothing.
+
+    Raises GlassegError where files of others are seen in the way.
+    """
+    published = ownership.published(destination, work["output"])
     guarded = pa.repeat(False, len(work))
     if listed and not config.overwrite:
-        ownership.refuse_foreign(destination, work.filter(work["exists"])["output"])
+        ownership.refuse_foreign(destination, work.filter(work["exists"])["output"], published)
     elif not config.overwrite:
-        guarded = pc.invert(ownership.ours(destination, work["output"]))
+        guarded = pc.invert(ownership.ours(destination, work["output"], published))
+    place = pc.index_in(work["output"], value_set=published["output_key"])
+    stands = pc.and_(work["exists"], pc.not_equal(work["reason"], UNFINISHED))  # else nobody knows what is there
+    place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
+    for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
+        work = work.append_column(f"standing_{name}", published[column].combine_chunks().take(place))
     return work.append_column("guarded", guarded)
 
 

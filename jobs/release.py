@@ -44,7 +44,7 @@ def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_
         if done:
             new = [_row(root, row, own_id, run_seq, standing[row["key"]]) for row in done]
             manifest.write_part(root, own_id, 0, new)
-        record = _record(rows[0], own_id, run_seq, released=run_id, photos=len(done))
+        record = _record(root, own_id, run_seq, released=run_id, photos=len(done))
         runs.write(root, own_id, {**record, "seconds": round(time.monotonic() - started, 2)})
         for row in rows:
             if row["key"] not in faults:  # those that were done again are of no use any more
@@ -136,7 +136,9 @@ def _row(root: Root, held: dict[str, Any], run_id: str, run_seq: int, replaced: 
     }
 
 
-def _record(held: dict[str, Any], run_id: str, run_seq: int, *, released: str, photos: int) -> dict[str, Any]:
+def _record(root: Root, run_id: str, run_seq: int, *, released: str, photos: int) -> dict[str, Any]:
+    """The run's record; the destination's source is still that of its last run, wherever the held photos came from."""
+    last = next(iter(runs.latest(root, 1)), {})
     return {
         "run_id": run_id,
         "run_seq": run_seq,
@@ -145,5 +147,5 @@ def _record(held: dict[str, Any], run_id: str, run_seq: int, *, released: str, p
         "ok": photos,
         "reasons": {"released": photos},
         "finished_at": datetime.now(UTC).isoformat(),
-        "source": held["source_uri"].removesuffix(f"/{held['key']}"),
+        **({"source": last["source"]} if "source" in last else {}),
     }

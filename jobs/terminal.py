@@ -29,6 +29,7 @@ REASONS_SAID = {
     "changed": "changed",
     "redo": "to be redone",
     "retry": "to try again",
+    "unfinished": "with a picture of an unfinished run",
     "model": "of another model",
     "options": "of other options",
     "missing": "whose picture is missing",

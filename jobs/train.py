@@ -287,10 +287,16 @@ def _ray_storage(root: Root) -> tuple[Any, str]:
 
 @contextmanager
 def _board() -> Iterator[Any]:
-    """An actor that takes lines from the workers, wherever they run, and shows them here."""
-    import ray
+    """An actor that takes lines from the workers, wherever they run, and shows them here.
 
-    board = ray.remote(num_cpus=0)(_Board).remote()
+    It lives on the driver's own node: on another one it could die without the driver, and the run with it. (Softly, Ray
+    would put it elsewhere when that node has no CPUs for work, as heads have.)
+    """
+    import ray
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    board = ray.remote(num_cpus=0, scheduling_strategy=here)(_Board).remote()
     ended = Event()
 
     def follow() -> None:

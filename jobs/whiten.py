@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import time
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg import compaction, lock, manifest, ownership, records, runs, selection, storage
+from glasseg.catalog import RETRY
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.gates import Breaker
@@ -67,7 +69,7 @@ def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
     try:
         _work(plan, config, ledger, held)
         if plan.whole:  # otherwise pictures of killed runs may still have no row
-            ownership.release(order.destination)
+            ownership.settle(order.destination, order.run_id)
         departed.tell(plan, ledger, held, delete=config.gone == "delete")
         ended = "done"
     except KeyboardInterrupt:
@@ -114,7 +116,8 @@ def _work(plan: Plan, config: WhitenConfig, ledger: Ledger, held: Lock) -> None:
                 ledger.add(rows)
                 bar.update(len(rows))
                 held.check()
-                if reason := breaker.add(rows):
+                # those that failed before say nothing of this run, and must not keep it from the others
+                if reason := breaker.add([row for row in rows if row["reason"] != RETRY]):
                     raise _Broken(reason)
     finally:
         ledger.flush()
@@ -187,6 +190,8 @@ def _close(plan: Plan, config: WhitenConfig, ledger: Ledger, ended: str, seconds
 def _check_summary(config: WhitenConfig) -> None:
     """A wrong `--summary-json` is better known now than in the morning; what another run wrote there stays."""
     path = str(config.summary_json)
+    if re.fullmatch(r"s3://[^/]*/?|s3://.*/", path):
+        raise GlassegError(f"--summary-json {path} names no object: give s3://BUCKET/NAME", 2)
     try:
         if path.startswith("s3://"):
             above, _, name = path.rpartition("/")

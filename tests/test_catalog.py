@@ -52,11 +52,11 @@ def known(
 
 def reason_of(
     *rows: dict[str, Any], outputs: set[str] | None = None, redo: str | None = None, etag: str = "1-1"
-) -> tuple[str, str | None]:
-    """Why the photo a.jpg is pending, and the run whose picture stands there."""
+) -> str:
+    """Why the photo a.jpg is pending."""
     found, _ = photos(listed("a.jpg", etag=etag), "keep")
     [one] = known(found, *rows, outputs=outputs, wanted=Wanted("m", "o", 100, redo))
-    return one["reason"], one["standing_run_id"]
+    return str(one["reason"])
 
 
 @pytest.mark.parametrize("extension", sorted(PHOTO_EXTENSIONS))
@@ -126,67 +126,64 @@ def test_the_same_name_in_other_folders_is_no_collision() -> None:
 
 
 def test_a_photo_without_a_row_is_new_even_if_a_file_is_there() -> None:
-    assert reason_of() == ("new", None)
-    assert reason_of(outputs=set()) == ("new", None)
+    assert reason_of() == "new"
+    assert reason_of(outputs=set()) == "new"
 
 
 @pytest.mark.parametrize("status", ["ok", "review"])
 def test_what_is_done_waits_until_something_changes(status: str) -> None:
-    assert reason_of(row(status=status)) == ("unchanged", "run1")
-    assert reason_of(row(status=status, source_etag="2-2")) == ("changed", "run1")
-    assert reason_of(row(status=status, source_etag=None)) == ("changed", "run1")
-    assert reason_of(row(status=status, model_id="older")) == ("model", "run1")
-    assert reason_of(row(status=status, options_id="other")) == ("options", "run1")
-    assert reason_of(row(status=status), outputs=set()) == ("missing", None)
+    assert reason_of(row(status=status)) == "unchanged"
+    assert reason_of(row(status=status, source_etag="2-2")) == "changed"
+    assert reason_of(row(status=status, source_etag=None)) == "changed"
+    assert reason_of(row(status=status, model_id="older")) == "model"
+    assert reason_of(row(status=status, options_id="other")) == "options"
+    assert reason_of(row(status=status), outputs=set()) == "missing"
 
 
 def test_the_first_reason_counts() -> None:
     other = row(source_etag="2-2", model_id="older", options_id="other")
-    assert reason_of(other, outputs=set())[0] == "changed"
-    assert reason_of({**other, "source_etag": "1-1"}, outputs=set())[0] == "model"
-    assert reason_of(row(options_id="other"), outputs=set())[0] == "options"
+    assert reason_of(other, outputs=set()) == "changed"
+    assert reason_of({**other, "source_etag": "1-1"}, outputs=set()) == "model"
+    assert reason_of(row(options_id="other"), outputs=set()) == "options"
 
 
 @pytest.mark.parametrize("code", sorted(FAILURE_CODES))
 def test_a_failure_is_retried_only_when_it_may_be_over(code: str) -> None:
     failed = row(status="failed", error_code=code)
     expected = "retry" if code in RETRIED_CODES else "unchanged"
-    assert reason_of(failed) == (expected, None) and reason_of(failed, outputs=set()) == (expected, None)
-    assert reason_of({**failed, "model_id": "older"}) == (expected, None)  # a new model reads no broken file
-    assert reason_of({**failed, "source_etag": "2-2"}) == ("changed", None)
+    assert reason_of(failed) == expected and reason_of(failed, outputs=set()) == expected
+    assert reason_of({**failed, "model_id": "older"}) == expected  # a new model reads no broken file
+    assert reason_of({**failed, "source_etag": "2-2"}) == "changed"
 
 
 def test_a_photo_that_was_too_large_is_tried_again_when_the_limit_allows_it() -> None:
     failed = row(status="failed", error_code="too_large", width=20, height=5)
-    assert reason_of(failed)[0] == "retry"
-    assert reason_of({**failed, "width": 21})[0] == "unchanged"
-    assert reason_of({**failed, "width": 2**31 - 1, "height": 2**31 - 1})[0] == "unchanged"
+    assert reason_of(failed) == "retry"
+    assert reason_of({**failed, "width": 21}) == "unchanged"
+    assert reason_of({**failed, "width": 2**31 - 1, "height": 2**31 - 1}) == "unchanged"
 
 
 @pytest.mark.parametrize("code", ["side_too_long", "too_long_name"])
 def test_a_photo_that_a_format_could_not_hold_is_tried_again_with_other_options(code: str) -> None:
     failed = row(status="failed", error_code=code)
-    assert reason_of(failed)[0] == "unchanged" and reason_of({**failed, "options_id": "other"})[0] == "retry"
-    assert reason_of(row(status="failed", error_code="unreadable", options_id="other"))[0] == "unchanged"
+    assert reason_of(failed) == "unchanged" and reason_of({**failed, "options_id": "other"}) == "retry"
+    assert reason_of(row(status="failed", error_code="unreadable", options_id="other")) == "unchanged"
 
 
 def test_a_photo_that_came_back_is_new() -> None:
     gone = row(status="gone", run_seq=2, run_id="run2")
-    assert reason_of(row(), gone, outputs=set()) == ("new", None)
-    assert reason_of(row(), gone) == ("new", "run1"), "its picture was kept"
+    assert reason_of(row(), gone, outputs=set()) == "new"
+    assert reason_of(row(), gone) == "new", "its picture was kept"
 
 
-def test_the_picture_that_stands_there_is_that_of_the_last_published_row() -> None:
-    rows = [
-        row(mask_coverage=0.1),
-        row(run_seq=2, run_id="run2", status="review", mask_coverage=0.2),
-        row(run_seq=3, run_id="run3", status="review", published=False, mask_coverage=0.3, error_code="no_glasses"),
-        row(run_seq=4, run_id="run4", status="failed", error_code="unreadable"),
-    ]
-    found, _ = photos(listed("a.jpg"), "keep")
-    [one] = known(found, *rows)
-    assert (one["standing_run_id"], one["standing_status"], one["standing_coverage"]) == ("run2", "review", 0.2)
-    assert known(found, *rows, outputs=set())[0]["standing_status"] is None
+def test_a_picture_that_an_unfinished_run_replaced_is_made_again() -> None:
+    """After a return to the old model nothing else would find it: its row says that all is as it should be."""
+    found, _ = photos(listed("a.jpg", "b.jpg", "c.jpg"), "keep")
+    rows = [row(key=key, run_id=run) for key, run in (("a.jpg", "run1"), ("b.jpg", "run2"), ("c.jpg", "run3"))]
+    touched = pa.table({"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]})
+    there = pa.chunked_array([["a.jpg", "b.jpg", "c.jpg"]])
+    reasons = difference(catalog.with_existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
+    assert reasons == ["unfinished", "unchanged", "unchanged"]
 
 
 HELD = row(status="review", published=False, error_code="coverage_jump")
@@ -210,9 +207,9 @@ HELD = row(status="review", published=False, error_code="coverage_jump")
 )
 def test_redo_forces_what_it_names_and_nothing_else(redo: str, last: dict[str, Any], forced: bool) -> None:
     catalog.check_redo(redo)
-    assert (reason_of(last, redo=redo)[0] == "redo") is forced
-    assert reason_of(last, redo=redo, etag="9-9")[0] == "changed", "the better reason is kept"
-    assert reason_of(redo=redo)[0] == "new"
+    assert (reason_of(last, redo=redo) == "redo") is forced
+    assert reason_of(last, redo=redo, etag="9-9") == "changed", "the better reason is kept"
+    assert reason_of(redo=redo) == "new"
 
 
 def test_a_redo_that_means_nothing_is_wrong_usage() -> None:

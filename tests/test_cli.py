@@ -78,6 +78,11 @@ def test_a_log_in_json_ends_with_the_error(tmp_path: Path) -> None:
         (["nonsense"], "glasseg: No such command 'nonsense' (see glasseg --help)"),
         (["whiten", "a", "b", "--column", "x"], "glasseg: --column names a column of --photos: give both, or neither"),
         (["whiten", "a", "b", "--price-per-hour", "1"], "glasseg: --price-per-hour is for the estimate of --dry-run"),
+        (["whiten", "a", "b", "--summary-json", "s3://bucket"], "glasseg: --summary-json s3://bucket names no object"),
+        (
+            ["whiten", "a", "s3:/bucket/b"],
+            "glasseg: 's3:/bucket/b' looks like s3://bucket/prefix: it needs two slashes",
+        ),
         (["whiten", "a", "b", "--workers", "0"], "glasseg: Invalid value for '--workers': "),
     ],
 )

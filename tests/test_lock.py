@@ -168,8 +168,44 @@ def test_a_renewal_that_hangs_is_a_loss_too(tmp_path: Path, monkeypatch: pytest.
     with lock.held(Folder(tmp_path), "run1") as mine:
         now = lock._clock()
         monkeypatch.setattr(lock, "_clock", lambda: now + lock.EXPIRY)
-        with pytest.raises(GlassegError, match="could not be renewed in time"):
+        monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
+        with mine._guard, pytest.raises(GlassegError, match="could not be renewed in time"):
             mine.check()
+
+
+def test_a_laptop_that_slept_keeps_its_lock_unless_another_run_took_it(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with lock.held(root, "run1") as mine:
+        awake = lock._clock()
+        monkeypatch.setattr(lock, "_clock", lambda: awake + 3600)
+        mine.check()
+        leave(root)
+        monkeypatch.setattr(lock, "_clock", lambda: awake + 7200)
+        with pytest.raises(GlassegError, match="lost its lock"):
+            mine.check()
+
+
+def test_a_note_while_the_lock_is_renewed_does_not_lose_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    swap, inside, go_on = Folder.swap, threading.Event(), threading.Event()
+    moments = (ago(-n) for n in range(1000))  # each renewal writes another time
+    monkeypatch.setattr(lock, "_now", lambda: next(moments))
+
+    def slow(self: Folder, *arguments: Any) -> bool:
+        if threading.current_thread() is not threading.main_thread():
+            inside.set()
+            go_on.wait(20)
+        return swap(self, *arguments)
+
+    with lock.held(Folder(tmp_path), "run1") as mine:
+        monkeypatch.setattr(Folder, "swap", slow)
+        beat = threading.Thread(target=mine.renew)
+        beat.start()
+        assert inside.wait(20)
+        threading.Timer(0.3, go_on.set).start()
+        mine.note(41)  # waits for the renewal, and must then know what that wrote
+        beat.join()
+        assert written(Folder(tmp_path))["run_seq"] == 41
 
 
 def test_who_takes_over_from_one_that_took_over_numbers_on_all_the_same(tmp_path: Path) -> None:

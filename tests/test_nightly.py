@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 import openpyxl
+import pyarrow as pa
 import pytest
 
-from glasseg import lock, manifest, modelfolder, runs
+from glasseg import lock, manifest, modelfolder, ownership, runs
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.encoder import encode
@@ -139,6 +140,69 @@ def test_a_mask_that_is_suddenly_much_smaller_is_held_back_with_its_mask(tmp_pat
     before = (destination / "a.jpg").read_bytes()
     release(str(destination), held["run_id"], ["a.jpg"], endpoint_url=None)  # a later run did it again
     assert (destination / "a.jpg").read_bytes() == before and len(rows(Folder(destination))) == 3
+
+
+def test_a_picture_that_a_stopped_run_left_without_a_row_is_made_again(places: tuple[Root, Root]) -> None:
+    """Also when nothing else has changed: the model of that run was taken back, say."""
+    source, destination = places
+    ownership.claim(destination, "20260102T000000.000Z", pa.chunked_array([["0.jpg", "1.jpg", "away.jpg"]]))
+    destination.write("1.jpg", b"made by another model")
+    destination.write("away.jpg", b"made by another model, of a photo that is away tonight")
+    before = destination.read("0.jpg")[0]
+    whiten(source.uri, destination.uri)
+    made = {row["key"]: row["reason"] for row in rows(destination) if row["run_seq"] == 2}
+    assert made.pop("1.jpg") == "unfinished" and destination.read("1.jpg")[0].startswith(b"\xff\xd8")
+    assert made in ({}, {"0.jpg": "unfinished"}) and (made or destination.read("0.jpg")[0] == before)
+    source.write("away.jpg", drawn(9))
+    assert whiten(source.uri, destination.uri) == 0, "what is in its place is not somebody else's"
+    assert [row["status"] for row in rows(destination, "away.jpg")] == ["ok"]
+    assert not list(destination.list(ownership.CLAIMS))
+
+
+def test_what_fails_every_night_does_not_keep_a_run_from_what_is_new(tmp_path: Path) -> None:
+    source, destination = Folder(tmp_path / "in"), Folder(tmp_path / "out")
+    facts = {"status": "failed", "reason": "new", "error_code": "denied", "error": "no permission", "published": False}
+    facts |= {"model_id": modelfolder.load("packaged").spec.model_id, "options_id": WhitenConfig().options_id}
+    facts |= {"run_id": "20260101T000000.000Z", "run_seq": 1, "finished_at": datetime.now(UTC)}
+    for n in range(60):
+        source.write(f"a/{n:02}.jpg", b"no picture")
+    failed = [
+        {"key": entry.key, "source_uri": source.uri_of(entry.key), "source_etag": entry.etag, **facts}
+        for entry in source.list()
+    ]
+    manifest.write_part(destination, "20260101T000000.000Z", 0, failed)
+    for seed in range(3):
+        source.write(f"z/{seed}.jpg", drawn(seed))
+    assert whiten(source.uri, destination.uri, limit=3) == 0
+    assert {row["key"] for row in rows(destination) if row["run_seq"] == 2} == {f"z/{seed}.jpg" for seed in range(3)}
+    assert whiten(source.uri, destination.uri) == 0, "not stopped by photos that failed before"
+    assert [row["run_seq"] for row in rows(destination, "a/59.jpg")] == [1, 3]
+
+
+def test_a_new_export_of_the_catalog_passes_the_same_gate(tmp_path: Path) -> None:
+    """What stands in the place of a picture counts, not under which name its photo was known."""
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    (source / "a.png").write_bytes(drawn(1))
+    whiten(str(source), str(destination), format="jpeg")
+    good = (destination / "a.jpg").read_bytes()
+    (source / "a.png").unlink()
+    (source / "a.jpg").write_bytes(BLANK)
+    whiten(str(source), str(destination), format="jpeg")
+    held = rows(Folder(destination), "a.jpg")[-1]
+    assert (held["reason"], held["error_code"], held["published"]) == ("new", "no_glasses", False)
+    assert (destination / "a.jpg").read_bytes() == good
+
+
+def test_a_release_says_that_the_source_is_still_that_of_the_last_run(places: tuple[Root, Root]) -> None:
+    source, destination = places
+    source.write("1.jpg", BLANK)
+    whiten(source.uri, destination.uri)
+    [run] = overview(destination)["held"]
+    record = {"run_seq": 7, "source": "s3://moved/in", "ended": "done", "processed": 0}
+    runs.write(destination, "29990101T000000.000Z", record)
+    release(destination.uri, run, [], endpoint_url=None)
+    assert {one["source"] for one in runs.latest(destination, 2)} == {"s3://moved/in"}
 
 
 def test_a_run_that_goes_wrong_is_stopped_and_goes_on_when_told(

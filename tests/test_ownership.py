@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pyarrow as pa
 import pytest
 from test_manifest import row
@@ -18,6 +20,10 @@ def root(root_uri: str) -> Root:
 
 def column(*names: str) -> pa.ChunkedArray:
     return pa.chunked_array([list(names)], pa.string())
+
+
+def refuse(root: Root, outputs: pa.ChunkedArray) -> None:
+    ownership.refuse_foreign(root, outputs, ownership.published(root, outputs))
 
 
 def claimed(root: Root) -> set[str]:
@@ -49,14 +55,14 @@ def test_files_of_others_are_refused_naming_them_and_the_way_out(root: Root) -> 
     manifest.write_part(root, "run1", 0, [row("ours.jpg", output_key="ours.jpg", output_uri="/out/ours.jpg")])
     ownership.claim(root, "run2", column("claimed.jpg"))
     with pytest.raises(GlassegError, match=r"2 files in the way .*\(a\.jpg, b\.jpg\).*--overwrite"):
-        ownership.refuse_foreign(root, column("b.jpg", "ours.jpg", "claimed.jpg", "a.jpg"))
-    ownership.refuse_foreign(root, column("ours.jpg", "claimed.jpg"))
-    ownership.refuse_foreign(root, column())
+        refuse(root, column("b.jpg", "ours.jpg", "claimed.jpg", "a.jpg"))
+    refuse(root, column("ours.jpg", "claimed.jpg"))
+    refuse(root, column())
 
 
 def test_many_files_of_others_are_counted_and_the_first_named(root: Root) -> None:
     with pytest.raises(GlassegError, match=r"1000 files") as caught:
-        ownership.refuse_foreign(root, column(*(f"{i}.jpg" for i in range(1000))))
+        refuse(root, column(*(f"{i}.jpg" for i in range(1000))))
     assert len(str(caught.value)) < 300
 
 
@@ -68,12 +74,73 @@ def test_every_picture_that_a_row_names_is_ours_wherever_the_place_was_mounted(r
     old = manifest.table(rows).drop_columns(["output_key"])  # as the first releases wrote them
     manifest.write_table(root, f"{manifest.MANIFEST}run1/part-00000.parquet", old)
     manifest.write_part(root, "run2", 0, [row("a.jpg", run_seq=2, status="failed", output_uri=None, published=False)])
-    ownership.refuse_foreign(root, column("a.jpg", "deep/er/b.png"))
+    refuse(root, column("a.jpg", "deep/er/b.png"))
     with pytest.raises(GlassegError, match=r"deep/er/b\.tif"):
-        ownership.refuse_foreign(root, column("deep/er/b.tif"))
+        refuse(root, column("deep/er/b.tif"))
 
 
 def test_where_a_held_picture_would_go_is_not_ours(root: Root) -> None:
     manifest.write_part(root, "run1", 0, [row(status="review", published=False, output_key="a.jpg")])
     with pytest.raises(GlassegError, match="did not write"):
-        ownership.refuse_foreign(root, column("a.jpg"))
+        refuse(root, column("a.jpg"))
+
+
+def test_what_stands_in_a_place_is_told_by_its_name_whatever_photo_it_was_of(root: Root) -> None:
+    """The originals of a catalog are exported anew in another format, and one picture is of an earlier format."""
+    rows = [
+        row("a.png", output_key="a.jpg", run_id="run1", mask_coverage=0.1),
+        row("b.jpg", output_key="b.jpg", run_id="run1", mask_coverage=0.2),
+        row("b.jpg", 2, output_key="b.webp", run_id="run2", status="review", mask_coverage=0.01),
+        row("b.jpg", 3, output_key="b.jpg", run_id="run3", status="review", published=False),
+        row("b.jpg", 4, output_key=None, output_uri=None, run_id="run4", status="failed", published=False),
+    ]
+    for number, one in enumerate(rows):
+        manifest.write_part(root, one["run_id"], number, [one])
+    known = {one["output_key"]: one for one in ownership.published(root, column("a.jpg", "b.jpg", "c.jpg")).to_pylist()}
+    assert {name: (one["run_id"], one["status"], one["mask_coverage"]) for name, one in known.items()} == {
+        "a.jpg": ("run1", "ok", 0.1),
+        "b.jpg": ("run1", "ok", 0.2),
+    }
+
+
+def test_a_file_where_we_deleted_a_picture_is_not_ours(root: Root) -> None:
+    gone = {"status": "gone", "published": False, "output_uri": None}
+    manifest.write_part(root, "run1", 0, [row("a.jpg", output_key="a.jpg"), row("b.jpg", output_key="b.jpg")])
+    manifest.write_part(root, "run2", 0, [row("a.jpg", 2, reason="deleted", output_key=None, **gone)])
+    manifest.write_part(root, "run3", 0, [row("b.jpg", 3, reason="gone", output_key=None, **gone)])
+    refuse(root, column("b.jpg"))
+    with pytest.raises(GlassegError, match=r"\(a\.jpg\)"):
+        refuse(root, column("a.jpg", "b.jpg"))
+    manifest.write_part(root, "run4", 0, [row("a.jpg", 4, output_key="a.jpg")])
+    refuse(root, column("a.jpg"))
+
+
+@pytest.mark.parametrize("few", [0, 100])
+def test_pictures_written_since_they_were_claimed_are_told_with_the_last_such_run(
+    root: Root, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ownership, "_FEW", few)
+    root.write("old.jpg", b"-")
+    time.sleep(1.1)  # S3 counts whole seconds
+    assert ownership.touched(root).to_pylist() == []
+    ownership.claim(root, "run1", column("old.jpg", "a.jpg", "deep/é.jpg", "never.jpg"))
+    ownership.claim(root, "run2", column("a.jpg"))
+    ownership.claim(root, "run3", column())
+    for name in ("a.jpg", "deep/é.jpg", "unclaimed.jpg"):
+        root.write(name, b"-")
+    assert [tuple(one.values()) for one in ownership.touched(root).to_pylist()] == [
+        ("a.jpg", "run2"),
+        ("a.jpg", "run1"),
+        ("deep/é.jpg", "run1"),
+    ]
+
+
+def test_claims_are_settled_but_those_on_names_that_no_row_names(root: Root) -> None:
+    ownership.settle(root, "run0")
+    assert not list(root.list(ownership.CLAIMS))
+    ownership.claim(root, "run1", column("a.jpg", "away.jpg"))
+    ownership.claim(root, "run2", column("b.jpg", "away.jpg"))
+    manifest.write_part(root, "run3", 0, [row("a.jpg", output_key="a.jpg"), row("b.jpg", output_key="b.jpg")])
+    ownership.settle(root, "run3")
+    assert claimed(root) == {"away.jpg"}
+    assert [entry.key for entry in root.list(ownership.CLAIMS)] == [f"{ownership.CLAIMS}run3.parquet"]

@@ -153,6 +153,7 @@ def test_training_goes_on_from_its_checkpoint_when_a_host_dies(room: Room, tmp_p
         run.until(lambda: " 1/5 " in run.log.read_text())
         room.join(three, cpus=3)
         run.until(lambda: " 2/5 " in run.log.read_text())
+        assert not any("_Board" in command for host in room.workers for command in host.processes().values())
         assert " 5/5 " not in run.log.read_text(), "too late to kill a host"
         two.kill()
     words = run.log.read_text()

@@ -22,7 +22,7 @@ def test_the_state_of_a_photo_is_its_row_with_the_highest_run_seq(data: st.DataO
     names = data.draw(st.permutations([f"2026010{i}T000000.000Z" for i in range(count)]))
     hours = data.draw(st.permutations(range(count)))
     expected: dict[str, tuple[int, str]] = {}
-    standing: dict[str, tuple[str | None, str | None]] = {}
+    standing: dict[str, str | None] = {}
     with tempfile.TemporaryDirectory() as folder:
         root = Folder(Path(folder).resolve())
         for seq, (name, hour) in enumerate(zip(names, hours, strict=True), 1):
@@ -37,11 +37,10 @@ def test_the_state_of_a_photo_is_its_row_with_the_highest_run_seq(data: st.DataO
                 manifest.write_part(root, name, number, part)
             for one in rows:
                 expected[one["key"]] = (seq, one["status"])
-                before = standing.get(one["key"], (None, None))
-                standing[one["key"]] = (name, one["status"]) if one["published"] else before
+                standing[one["key"]] = name if one["published"] else standing.get(one["key"])
         known = {one["key"]: one for one in state.read(root).to_pylist()}
         assert {key: (one["run_seq"], one["status"]) for key, one in known.items()} == expected
-        assert {key: (one["standing_run_id"], one["standing_status"]) for key, one in known.items()} == standing
+        assert {key: one["standing_run_id"] for key, one in known.items()} == standing
 
 
 def test_a_destination_without_rows_has_a_state_without_photos(tmp_path: Path) -> None:

@@ -27,9 +27,11 @@ from glasseg.storage import (
     Folder,
     Root,
     check_writable,
+    delete_if_allowed,
     open_root,
     open_source,
     refuse_nested,
+    sweep,
     unsafe_reason,
 )
 
@@ -379,6 +381,37 @@ def test_a_folder_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "scandir", refuse)
     with pytest.raises(GlassegError, match="a/shut: Permission denied"):
         keys(Folder(tmp_path))
+
+
+def test_the_file_systems_own_folder_at_the_top_of_a_disk_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lost+found").mkdir()
+    Folder(tmp_path).write("x.jpg", b"-")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert keys(Folder(tmp_path)) == ["x.jpg"]
+
+
+def test_what_can_not_be_deleted_of_ours_is_one_line_and_half_written_files_are_in_nobodys_way(tmp_path: Path) -> None:
+    (tmp_path / "_glasseg/tmp").mkdir(parents=True)
+    (tmp_path / "_glasseg/tmp/a\\b").write_bytes(b"-")  # a name that no key may have
+    sweep(Folder(tmp_path))
+    (tmp_path / "_glasseg/claims/run1.parquet").mkdir(parents=True)
+    with pytest.raises(GlassegError, match=r"can't be deleted: .*run1\.parquet"):
+        delete_if_allowed(Folder(tmp_path), "_glasseg/claims/run1.parquet")
+
+
+def test_a_link_to_itself_is_no_place(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(GlassegError, match="loop"):
+        keys(open_root(str(tmp_path / "loop")))
 
 
 def test_a_folder_lists_in_the_order_of_s3(tmp_path: Path) -> None:
