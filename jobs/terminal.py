@@ -103,6 +103,8 @@ def say_plan(plan: Plan, config: WhitenConfig, doing: str = "Whitening") -> None
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
+    if config.gone == "delete" and not plan.whole:
+        say("  nothing is deleted: only a run over the whole listing of the source tells what is gone")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
     if plan.selection and (n := len(plan.selection.unmatched)):
@@ -161,7 +163,7 @@ def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str) -> None:
     """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
     for row in ledger.examples():
-        facts = {name: row[name] for name in ("key", "status", "error_code")}
+        facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
         say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
     flagged = ledger.counts["failed"] + ledger.counts["review"]
     if flagged > len(ledger.examples()):

@@ -76,7 +76,8 @@ def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
         ended = "interrupted"
         raise
     except _Broken as broken:
-        terminal.say(f"Stopped: {broken}. Look at them first; the same command with --stop-above 1 goes on.")
+        stopped = f"Stopped: {broken}. Look at them first; the same command with --stop-above 1 goes on."
+        terminal.say(stopped, level="warning")
     finally:
         record = _close(plan, config, ledger, ended, time.monotonic() - started)
         terminal.say_summary(plan, ledger, record, ended)
@@ -87,7 +88,8 @@ def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
     compaction.compact(order.destination, order.run_id)
     if ledger.too_many_flagged(config.max_flagged):
         terminal.say(
-            f"More than {config.max_flagged:.0%} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}"
+            f"More than {config.max_flagged:.0%} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}",
+            level="warning",
         )
         return EXIT_FLAGGED
     return EXIT_FLAGGED if ended == "stopped" else 0
