@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from glasseg import manifest, parquet, records
-from glasseg.errors import GlassegError
+from glasseg.errors import DeniedError, GlassegError
 from glasseg.keys import Entry, printable
 from glasseg.storage import Root, delete_if_allowed
 
@@ -56,7 +56,7 @@ def published(root: Root, outputs: pa.ChunkedArray) -> pa.Table:
     columns = ("key", "run_seq", "status", "run_id", "output_key", "mask_coverage")
     found = [manifest.wanted(columns).empty_table()]
     deleted = [manifest.wanted(("key", "run_seq")).empty_table()]
-    for part in manifest.parts(root, (*columns, "published", "reason")):
+    for part in manifest.parts(root, (*columns, "published", "reason")) if len(outputs) else ():
         named = pc.and_kleene(part["published"], pc.is_in(part["output_key"], value_set=outputs))
         found.append(part.filter(named).select(columns))
         deleted.append(part.filter(pc.equal(part["reason"], "deleted")).select(("key", "run_seq")))
@@ -124,7 +124,7 @@ def _forget(root: Root, key: str) -> None:
 
 
 def settle(root: Root, run_id: str) -> None:
-    """After a run over the whole source: forget all claims but those on names that no row names.
+    """After a run over the whole source: forget all claims but those on files that no row names.
 
     Their photos failed, or were away; when they are back, these files must not look like somebody else's.
     """
@@ -132,12 +132,20 @@ def settle(root: Root, run_id: str) -> None:
     if not len(names):
         return
     known = published(root, names)
-    left = pc.unique(names.filter(pc.invert(pc.is_in(names, value_set=known["output_key"]))))
-    if len(left):
-        claim(root, run_id, pa.chunked_array([left]))
+    unnamed = set(names.filter(pc.invert(pc.is_in(names, value_set=known["output_key"]))).to_pylist())
+    if left := _still_there(root, unnamed):
+        claim(root, run_id, pa.chunked_array([left], pa.string()))
     for key in records.keys(root, CLAIMS, ".parquet"):
         if key != _key(run_id):
             _forget(root, key)
+
+
+def _still_there(root: Root, names: set[str]) -> list[str]:
+    """Those of `names` that are in a destination, all of them where it can't be listed."""
+    try:
+        return sorted(names.intersection(printable(one.key) for one in _there(root, sorted(names))))
+    except DeniedError:
+        return sorted(names)
 
 
 def claimed(root: Root) -> list[pa.Array]:

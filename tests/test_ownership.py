@@ -138,7 +138,8 @@ def test_pictures_written_since_they_were_claimed_are_told_with_the_last_such_ru
 def test_claims_are_settled_but_those_on_names_that_no_row_names(root: Root) -> None:
     ownership.settle(root, "run0")
     assert not list(root.list(ownership.CLAIMS))
-    ownership.claim(root, "run1", column("a.jpg", "away.jpg"))
+    root.write("away.jpg", b"-")
+    ownership.claim(root, "run1", column("a.jpg", "away.jpg", "never-written.jpg"))
     ownership.claim(root, "run2", column("b.jpg", "away.jpg"))
     manifest.write_part(root, "run3", 0, [row("a.jpg", output_key="a.jpg"), row("b.jpg", output_key="b.jpg")])
     ownership.settle(root, "run3")
