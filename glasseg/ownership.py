@@ -112,9 +112,9 @@ def _key(run_id: str) -> str:
     return f"{CLAIMS}{run_id}.parquet"
 
 
-def release(root: Root, run_id: str | None = None) -> None:
-    """Forget the claims of a run that came to its end, so that its pictures have their rows, or those of all runs."""
-    for key in records.keys(root, CLAIMS if run_id is None else _key(run_id), ".parquet"):
+def release(root: Root, run_id: str) -> None:
+    """Forget the claims of a run that came to its end, so that its pictures have their rows."""
+    for key in records.keys(root, _key(run_id), ".parquet"):
         _forget(root, key)
 
 

@@ -39,9 +39,10 @@ def test_claims_last_until_they_are_released(root: Root) -> None:
     assert claimed(root) == {"a.jpg", "two words/é.png", "b.jpg"}
     ownership.release(root, "run1")
     assert claimed(root) == {"a.jpg", "b.jpg"}
-    for _ in range(2):
-        ownership.release(root)
+    for run_id in ("run2", "run3", "run3"):
+        ownership.release(root, run_id)
         assert claimed(root) == set()
+    assert [entry.key for entry in root.list(ownership.CLAIMS)] == [f"{ownership.CLAIMS}._run1.parquet"]
 
 
 def test_claims_that_are_none_are_refused_naming_the_file(root: Root) -> None:
