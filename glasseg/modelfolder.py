@@ -27,6 +27,8 @@ PACKAGED = "packaged"
 """Name that stands for the model inside the package."""
 
 _INFERENCE_FIELDS = ("preset", "input_side", "resize", "looks", "threshold", "ramp", "mirror", "weights_sha256")
+_LATER_FIELDS = ("first_side",)
+"""Part of a model's id only where they are set: older models keep theirs."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class ModelSpec:
 
     `preset` and `input_side` (pixels) as in `unet`; `resize` is letterbox or stretch; `looks` 1 or 2 (2: what was found
     is cropped and segmented again); `mirror`: p is the mean over the photo and its mirror image;
-    alpha = clip((p - threshold) / ramp + 0.5, 0, 1). Raises ValueError for values that no segmenter could use.
+    alpha = clip((p - threshold) / ramp + 0.5, 0, 1). `first_side`: pixels of the square at the first of two looks;
+    None, as in older models, for three quarters of `input_side`. Raises ValueError for values that no segmenter could
+    use.
     """
 
     preset: str
@@ -47,10 +51,13 @@ class ModelSpec:
     weights_sha256: str
     mirror: bool = False
     training: dict[str, Any] = field(default_factory=dict)
+    first_side: int | None = None
 
     def __post_init__(self) -> None:
         if self.resize not in {"letterbox", "stretch"} or self.looks not in {1, 2} or not isinstance(self.mirror, bool):
             raise ValueError(f"resize {self.resize!r} with looks {self.looks!r} and mirror {self.mirror!r}")
+        if self.first_side is not None and (self.looks != 2 or self.first_side < 64 or self.first_side % 64):
+            raise ValueError(f"first_side {self.first_side!r} with looks {self.looks}")  # networks halve six times
         for name in ("threshold", "ramp"):
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one model
         if not 0 < self.threshold < 1 or not 0.001 <= self.ramp < math.inf:
@@ -60,6 +67,7 @@ class ModelSpec:
     def model_id(self) -> str:
         """Preset and twelve hex digits; equal for models that give the same alpha, whatever their dates and metrics."""
         inference = {name: getattr(self, name) for name in _INFERENCE_FIELDS}
+        inference |= {name: value for name in _LATER_FIELDS if (value := getattr(self, name)) is not None}
         digest = hashlib.sha256(json.dumps(inference, sort_keys=True).encode()).hexdigest()
         return f"{self.preset}-{digest[:12]}"
 
@@ -93,6 +101,7 @@ def save(
     ramp: float,
     training: dict[str, Any],
     mirror: bool = False,
+    first_side: int | None = None,
 ) -> ModelSpec:
     """Write `network` and its `model.json` into `folder`, in place of a model that is there.
 
@@ -105,7 +114,7 @@ def save(
         network.save_weights(weights)
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         side = INPUT_SIDE[network.name]
-        spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, mirror, training)
+        spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, mirror, training, first_side)
         description.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
         weights.replace(folder / WEIGHTS_NAME)
         description.replace(folder / SPEC_NAME)

@@ -19,8 +19,6 @@ BATCH: Final = 4
 Few, since the last call of a run is padded; calls of 8 are no faster on a CPU.
 """
 
-_GLANCE: Final = 0.75
-"""The first of two looks only finds where the glasses are, at this share of the network's input side: half as dear."""
 _FOUND: Final = 0.3
 """Probability from which a pixel counts for the crop of the second look; low, so that faint temples stay inside."""
 _MARGIN: Final = 0.08
@@ -59,9 +57,9 @@ class Segmenter:
 
     @property
     def _first_side(self) -> int:
-        """The side of the square at the first look."""
+        """The side of the square at the first look; the first of two only finds the glasses, and may see less."""
         side = self.spec.input_side
-        return round(_GLANCE * side / 64) * 64 if self.spec.looks == 2 else side  # networks halve six times
+        return (self.spec.first_side or side * 3 // 4) if self.spec.looks == 2 else side
 
     def probabilities(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The probability of glasses, H×W float32 in [0, 1], of each H×W×3 uint8 RGB photo."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pickle
 from collections.abc import Callable
@@ -30,8 +31,6 @@ def model_uri(new_uri: Callable[[], str]) -> str:
 
 def put(uri: str, weights: bytes | None, spec: ModelSpec | bytes | None) -> None:
     """Write a model folder; of a ModelSpec the hash is made right."""
-    import hashlib
-
     root = open_root(uri)
     if weights is not None:
         root.write(WEIGHTS_NAME, weights)
@@ -134,6 +133,9 @@ def test_the_json_itself_is_no_model_folder(untrained_folder: Path) -> None:
         json.dumps({**asdict(SPEC), "ramp": None}).encode(),
         json.dumps({**asdict(SPEC), "threshold": 1.5}).encode(),
         json.dumps({**asdict(SPEC), "looks": []}).encode(),
+        json.dumps({**asdict(SPEC), "first_side": 256}).encode(),
+        json.dumps({**asdict(SPEC), "looks": 2, "first_side": 100}).encode(),
+        json.dumps({**asdict(SPEC), "looks": 2, "first_side": "256"}).encode(),
     ],
 )
 def test_a_json_that_describes_no_model_is_refused_naming_it(tmp_path: Path, text: bytes) -> None:
@@ -164,3 +166,14 @@ def test_the_id_changes_with_what_inference_depends_on(change: dict[str, Any]) -
 
 def test_a_whole_number_is_the_same_model() -> None:
     assert replace(SPEC, ramp=1).model_id == replace(SPEC, ramp=1.0).model_id
+
+
+def test_the_side_of_the_first_look_is_part_of_the_id_and_models_without_one_keep_theirs(tmp_path: Path) -> None:
+    two_looks = replace(SPEC, looks=2)
+    assert len({two_looks.model_id, *(replace(two_looks, first_side=side).model_id for side in (256, 384))}) == 3
+    older = {name: value for name, value in asdict(two_looks).items() if name != "first_side"}
+    put(str(tmp_path), b"weights", None)
+    older["weights_sha256"] = hashlib.sha256(b"weights").hexdigest()
+    put(str(tmp_path), None, json.dumps(older).encode())
+    spec = modelfolder.load(str(tmp_path)).spec
+    assert spec.first_side is None and spec.model_id == "compact-0e05f4477b3f"

@@ -215,3 +215,31 @@ def test_mirrored_photos_get_mirrored_masks_when_both_are_looked_at(
     assert np.array_equal(found, mirrored[:, ::-1])
     [once] = Segmenter(untrained_model, threads=1).probabilities([photo])
     assert not np.array_equal(found, once)
+
+
+def test_the_first_look_sees_as_many_pixels_as_the_model_says() -> None:
+    seen: list[int] = []
+
+    def sides(spec: dict[str, Any]) -> list[int]:
+        seen.clear()
+        made = darkness_segmenter(512, looks=2, **spec)
+        darkness = made._run
+        made._run = lambda squares: (seen.append(squares.shape[1]), darkness(squares))[1]
+        made.probabilities([dark_on_white((600, 800), slice(200, 260), slice(300, 420))])
+        return list(seen)
+
+    assert sides({}) == [384, 512]
+    assert sides({"first_side": 256}) == [256, 512]
+
+
+@pytest.mark.parametrize("gpu", [False, True])
+def test_a_worker_sees_only_gpus_that_it_was_given_and_takes_their_memory_as_it_needs_it(gpu: bool) -> None:
+    hidden, growing = [], []
+    config = SimpleNamespace(
+        set_visible_devices=lambda devices, kind: hidden.append((devices, kind)),
+        list_physical_devices=lambda kind: ["one", "two"],
+        experimental=SimpleNamespace(set_memory_growth=lambda device, grows: growing.append((device, grows))),
+    )
+    assert module._choose_gpus(SimpleNamespace(config=config), gpu) is gpu
+    assert hidden == ([] if gpu else [([], "GPU")])
+    assert growing == ([("one", True), ("two", True)] if gpu else [])
