@@ -1,4 +1,4 @@
-"""Labelled photos turned, moved and relit: photo, coverage and weight under one affine warp, then light."""
+"""Labelled photos turned, moved and relit: photo and masks under one affine warp, then light."""
 
 from __future__ import annotations
 
@@ -22,18 +22,33 @@ def to_square(scene: Scene, side: int, resize: str, matrix: np.ndarray | None = 
     into = np.array([[fit[0], 0, left + (fit[0] - 1) / 2], [0, fit[1], top + (fit[1] - 1) / 2], [0, 0, 1]])
     into = into if matrix is None else matrix @ into
     shrink = min(1.0, float(np.sqrt(abs(np.linalg.det(into[:2, :2])))))
-    parts = [scene.photo, scene.coverage, scene.weight]
+    parts = [scene.photo, scene.coverage, scene.weight, scene.opening]
     if shrink < 0.7:  # a warp looks at few pixels only: average large photos down before
         small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         parts = [cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in parts]
         back = np.diag([width / small[0], height / small[1], 1.0])
         back[:2, 2] = (back.diagonal()[:2] - 1) / 2
         into = into @ back
-    photo, coverage, weight = (
+    photo, coverage, weight, opening = (
         cv2.warpAffine(part, into[:2], (side, side), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         for part in parts
     )
-    return Scene(photo, coverage, np.where(weight > 250, 255, 0).astype(np.uint8))
+    return Scene(photo, coverage, np.where(weight > 250, 255, 0).astype(np.uint8), opening)
+
+
+def close_up(scene: Scene, side: int, share: float) -> np.ndarray:
+    """The 3×3 matrix by which the material of a letterboxed scene fills a `share` of the square and is in its middle.
+
+    It is what the second look at a photo sees. `side` in pixels, as for `to_square`.
+    """
+    height, width = scene.coverage.shape
+    x, y, w, h = cv2.boundingRect((scene.coverage > 127).astype(np.uint8))
+    scale = share * max(height, width) / max(w, h, 1)
+    fit = side / max(height, width)
+    middle = side / 2 + fit * (np.array([x + w / 2, y + h / 2]) - np.array([width, height]) / 2) - 0.5
+    matrix = np.diag([scale, scale, 1.0])
+    matrix[:2, 2] = (side - 1) / 2 - scale * middle
+    return matrix
 
 
 def affine(
@@ -56,11 +71,12 @@ def affine(
 
 
 def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Camera and studio: gain, gamma and colour cast, then softness, noise and JPEG; side×side×3 uint8 RGB."""
+    """Camera and studio: gain, now and then too little, gamma, colour cast, softness, noise, JPEG; s×s×3 uint8."""
     if rng.random() < 0.8:
         levels = np.arange(256, dtype=np.float32)[:, None] / 255
         cast = rng.uniform(0.93, 1.07, 3) if rng.random() < 0.5 else np.ones(3)
-        curve = levels ** rng.uniform(0.75, 1.35) * rng.uniform(0.8, 1.15) * cast + rng.uniform(-0.03, 0.03)
+        gain = rng.uniform(0.3, 0.7) if rng.random() < 0.08 else rng.uniform(0.8, 1.15)
+        curve = levels ** rng.uniform(0.75, 1.35) * gain * cast + rng.uniform(-0.03, 0.03)
         image = cv2.LUT(image, np.clip(curve * 255, 0, 255).astype(np.uint8)[None])
     image = _softened(image, rng)
     if rng.random() < 0.3:

@@ -117,14 +117,19 @@ class TrainConfig:
     """What makes an epoch better: `photo_iou` (higher) or `loss` (lower), on validation."""
     loss: str = "bce_dice"
     optimizer: str = "adamw"
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     """At its highest."""
-    schedule: str = "cosine"
-    """`cosine` rises over `warmup_steps` and falls along a cosine to the last step; `constant` stays."""
     warmup_steps: int = 200
+    """Over which the rate rises."""
+    cooldown: int = 12
+    """The last epochs, over which the rate falls to zero; in between it is constant."""
+    sides: tuple[int, ...] = (256, 384, 512)
+    """Sides in pixels of the square training pictures; steps take turns with them."""
     weight_decay: float = 1e-4
     clip_norm: float = 5.0
     """Largest norm of a step's gradient; 0 leaves it as it is."""
+    deep_supervision: bool = True
+    """Whether heads at 1/4 and 1/8 of the size, used in training only, learn material and openings too."""
     averaging: float = 0.998
     """Momentum a step of the weight average that is validated and kept; 0 keeps the weights themselves."""
     precision: str = "mixed"
@@ -139,12 +144,20 @@ class TrainConfig:
     flip: bool = True
     light: bool = True
     """Gain, colour cast, noise, blur and JPEG."""
-    scene_repeats: int = 4
+    quarter_turns: float = 0.04
+    """Of the pictures, the share that lies on its side."""
+    close_ups: float = 0.5
+    """Of labelled photos, the share that is shown from as near as the second look at a photo is."""
+    several: float = 0.15
+    """Of products and cutouts on backdrops, the share with one or two more pairs."""
+    scene_repeats: int = 2
     """How often an epoch shows each labelled photo that has its own background."""
     drawn: int = 100
     """Drawn photos in an epoch."""
     looks: int = 2
-    mirror: bool = True
+    first_side: int | None = 256
+    """Of the first of two looks, which only finds the glasses, in pixels."""
+    mirror: bool = False
     validation_share: float = 0.1
     """Of the groups, where the data does not say."""
     seed: int = 42
@@ -160,18 +173,23 @@ PRESETS = {
         loss="bce",
         optimizer="adam",
         learning_rate=1e-3,
-        schedule="constant",
         warmup_steps=0,
+        cooldown=0,
+        sides=(256,),
+        deep_supervision=False,
         weight_decay=0.0,
         clip_norm=0.0,
         averaging=0.0,
         precision="float32",
         resize="stretch",
         light=False,
+        quarter_turns=0.0,
+        close_ups=0.0,
+        several=0.0,
         scene_repeats=1,
         drawn=0,
         looks=1,
-        mirror=False,
+        first_side=None,
     ),
 }
 """Whole recipes by the name of their network; `baseline` is the documented classic."""
@@ -192,6 +210,8 @@ class TrainJob:
     gpus_per_worker: int = 0
     loader_cpus: int = 2
     """Threads that make pictures, for each worker."""
+    checkpoint_minutes: float = 10.0
+    """The most work that a lost machine costs, about: one is kept after each epoch, and within long ones this often."""
     address: str | None = None
     endpoint_url: str | None = None
     overwrite: bool = False

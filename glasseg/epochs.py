@@ -16,10 +16,12 @@ import numpy as np
 class Step:
     """One step of one worker: `epoch` from 0, the `indices` of its samples, and which of them are `real` (bool).
 
-    The others only fill up the batch. `last` says whether a pass ends here.
+    The others only fill up the batch. `last` says whether a pass ends here; `side` is that of its square pictures.
     """
 
+    number: int
     epoch: int
+    side: int
     validation: bool
     last: bool
     indices: np.ndarray
@@ -30,7 +32,8 @@ class Step:
 class Epochs:
     """The plan of a run: `samples` and `validation` pictures an epoch, `batch` of them a step over `workers` workers.
 
-    Raises ValueError when the batch can't be shared evenly or there is nothing to train or validate on.
+    Training steps take turns with the `sides` of their pictures; validation takes the largest. Raises ValueError when
+    the batch can't be shared evenly or there is nothing to train or validate on.
     """
 
     samples: int
@@ -38,6 +41,7 @@ class Epochs:
     batch: int
     workers: int
     seed: int
+    sides: tuple[int, ...]
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.validation < 1:
@@ -64,7 +68,8 @@ class Epochs:
         share = self.batch // self.workers
         places = place * self.batch + worker * share + np.arange(share)
         last = inside + 1 in {self.training_steps, self.steps}
-        return Step(epoch, validation, last, order[places % len(order)], places < len(order))
+        side = max(self.sides) if validation else self.sides[place % len(self.sides)]
+        return Step(number, epoch, side, validation, last, order[places % len(order)], places < len(order))
 
     def _order(self, epoch: int) -> np.ndarray:
         return np.random.default_rng([self.seed, epoch]).permutation(self.samples)

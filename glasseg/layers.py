@@ -31,14 +31,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Scene:
-    """A labelled photo with its own background: `photo` h×w×3 uint8 RGB, `coverage` and `weight` h×w uint8 (0–255).
+    """A labelled photo with its own background: `photo` h×w×3 uint8 RGB, the others h×w uint8 (0–255).
 
-    Weight 0 is not scored.
+    `coverage`: material. `weight`: 0 is not scored. `opening`: see-through parts, as far as the label names them.
     """
 
     photo: np.ndarray
     coverage: np.ndarray
     weight: np.ndarray
+    opening: np.ndarray
 
 
 def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
@@ -47,8 +48,8 @@ def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
     Raises PhotoError when the photo and ValueError when the mask can't be used: unreadable, of another size, empty.
     """
     image, label = _labelled(photo, mask)
-    material, weight = _bytes(label.material), _bytes(~label.ignored)
-    return Scene(shrunk(image, side), shrunk(material, side), shrunk(weight, side))
+    masks = (label.material, ~label.ignored, label.opening)
+    return Scene(shrunk(image, side), *(shrunk(_bytes(mask), side) for mask in masks))
 
 
 def read_product(photo: bytes, mask: bytes, side: int | None = None) -> Layer:

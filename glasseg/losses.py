@@ -30,3 +30,18 @@ def dice(coverage: Any, probability: Any, weight: Any) -> Any:
 def bce_dice(coverage: Any, probability: Any, weight: Any) -> Any:
     """Sum of `binary_cross_entropy` (smooth gradients) and `dice` (minds thin glasses in a large frame); N float32."""
     return binary_cross_entropy(coverage, probability, weight) + dice(coverage, probability, weight)
+
+
+def coarse(coverage: Any, opening: Any, weight: Any, shares: Any) -> Any:
+    """Cross-entropy of a head of `glasseg.unet.deeply_supervised`, the sum for material and openings; N float32.
+
+    `coverage`, `opening`, `weight`: N×h×w×1 as above; `shares`: N×h/k×w/k×2 float32 in [0, 1]. Labels need not name
+    openings: where a photo's has none, only its material is known not to be one.
+    """
+    times = coverage.shape[1] // shares.shape[1]
+    material, openings, scored = (ops.average_pool(part, times, strides=times) for part in (coverage, opening, weight))
+    named = ops.cast(ops.max(opening, axis=(1, 2, 3), keepdims=True) > 0, "float32")
+    known = scored * ops.maximum(named, material)
+    return binary_cross_entropy(material, shares[..., :1], scored) + binary_cross_entropy(
+        openings, shares[..., 1:], known
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from glasseg import augmentation, layers
 from glasseg.backdrops import KINDS
 from glasseg.composites import Sample, composite
-from glasseg.config import INPUT_SIDE, TrainConfig
+from glasseg.config import TrainConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import PhotoError
 from glasseg.layers import Layer, Scene
@@ -68,12 +68,13 @@ class Samples:
     """
 
     def __init__(self, found: Found, config: TrainConfig, endpoint_url: str | None = None) -> None:
-        self._config, self._side = config, INPUT_SIDE[config.preset]
+        self._config = config
         self._photos = Photos(endpoint_url)
         self._pairs = {split: [p for p in found.pairs if p.split == split] for split in ("train", "validation")}
         self._backdrops = {
             split: _Backdrops(self._photos, [b for b in found.backdrops if b.split == split]) for split in self._pairs
         }
+        self._laid = [p for p in self._pairs["train"] if p.kind != "scene"]
         self._shown = [p for p in self._pairs["train"] for _ in range(config.scene_repeats if p.kind == "scene" else 1)]
 
     @property
@@ -86,39 +87,55 @@ class Samples:
         """Validation pictures."""
         return len(self._pairs["validation"])
 
-    def train(self, epoch: int, index: int) -> Sample:
-        """Training picture `index` of `epoch`; both seed what is done to it."""
+    def train(self, epoch: int, index: int, side: int) -> Sample:
+        """Training picture `index` of `epoch`, side×side pixels; all three seed what is done to it."""
         rng = np.random.default_rng([self._config.seed, epoch, index])
-        if index >= len(self._shown):
-            return self._turned(self._photos.drawn(index - len(self._shown)), rng)
-        thing = self._photos.labelled(self._shown[index])
-        if isinstance(thing, Scene):
-            return self._turned(thing, rng)
-        return composite(thing, self._backdrops["train"], rng, self._side)
+        sample = self._made(index, rng, side)
+        if rng.random() < self._config.quarter_turns:  # photos are now and then stored lying on their side
+            times = int(rng.choice([1, 3]))
+            parts = (sample.image, sample.coverage, sample.opening, sample.weight)
+            return Sample(*(np.ascontiguousarray(np.rot90(part, times)) for part in parts))
+        return sample
 
-    def validate(self, index: int) -> Sample:
+    def validate(self, index: int, side: int) -> Sample:
         """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that never changes."""
         thing = self._photos.labelled(self._pairs["validation"][index])
         if isinstance(thing, Scene):
-            return _sample(augmentation.to_square(thing, self._side, self._config.resize))
+            return _sample(augmentation.to_square(thing, side, self._config.resize))
         rng = np.random.default_rng([1, index])
-        return composite(thing, self._backdrops["validation"], rng, self._side, KINDS[index % len(KINDS)])
+        return composite([thing], self._backdrops["validation"], rng, side, KINDS[index % len(KINDS)])
 
-    def _turned(self, scene: Scene, rng: np.random.Generator) -> Sample:
+    def _made(self, index: int, rng: np.random.Generator, side: int) -> Sample:
+        """A drawn photo, a labelled one turned, or glasses on a backdrop, now and then with one or two more pairs."""
+        if index >= len(self._shown):
+            return self._turned(self._photos.drawn(index - len(self._shown)), rng, side)
+        thing = self._photos.labelled(self._shown[index])
+        if isinstance(thing, Scene):
+            return self._turned(thing, rng, side)
+        others: list[Any] = []
+        if rng.random() < self._config.several:
+            others = [
+                self._photos.labelled(self._laid[i]) for i in rng.integers(len(self._laid), size=rng.integers(1, 3))
+            ]
+        return composite([thing, *others], self._backdrops["train"], rng, side)
+
+    def _turned(self, scene: Scene, rng: np.random.Generator, side: int) -> Sample:
         c = self._config
         matrix = augmentation.affine(
-            rng, self._side, rotation=c.rotation, shift=c.shift, shear=c.shear, zoom=c.zoom, flip=c.flip
+            rng, side, rotation=c.rotation, shift=c.shift, shear=c.shear, zoom=c.zoom, flip=c.flip
         )
-        turned = augmentation.to_square(scene, self._side, c.resize, matrix)
+        if rng.random() < c.close_ups:
+            matrix = matrix @ augmentation.close_up(scene, side, float(rng.uniform(0.55, 0.95)))
+        turned = augmentation.to_square(scene, side, c.resize, matrix)
         return _sample(replace(turned, photo=augmentation.relight(turned.photo, rng)) if c.light else turned)
 
 
 def _sample(scene: Scene) -> Sample:
-    return Sample(scene.photo, scene.coverage, scene.weight)
+    return Sample(scene.photo, scene.coverage, scene.opening, scene.weight)
 
 
 def _drawn(number: int) -> Scene:
     rng = np.random.default_rng([number, 0xD0])
     photo = draw_photo(rng, (round(SIDE * rng.uniform(0.6, 1.0)), SIDE))
     coverage = np.rint(photo.coverage * 255).astype(np.uint8)
-    return Scene(photo.image, coverage, np.full_like(coverage, 255))
+    return Scene(photo.image, coverage, np.full_like(coverage, 255), np.zeros_like(coverage))

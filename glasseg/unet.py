@@ -113,6 +113,22 @@ def build(preset: str, *, synchronized: bool = False) -> keras.Model:
     raise ValueError(f"unknown preset {preset!r}; known: {', '.join(INPUT_SIDE)}")
 
 
+def deeply_supervised(network: keras.Model) -> keras.Model:
+    """`network`, a `compact` one, with heads that training teaches as well; its weights are shared.
+
+    C. Lee et al., "Deeply-Supervised Nets", 2015. Returns [probability, head, head]; a head maps N×side×side×3 to
+    N×s×s×2 float32 in (0, 1), with s = side / `SUPERVISED_AT`: the shares of material and of see-through opening.
+    There, a lens is an object of some pixels, tinted or clear as a whole.
+    """
+    heads = [
+        layers.Conv2D(2, 1, activation="sigmoid", dtype="float32", name=f"head_{part}")(
+            network.get_layer(f"decoded_{part}").output
+        )
+        for part in SUPERVISED_AT
+    ]
+    return keras.Model(network.input, [network.output, *heads])
+
+
 def _baseline() -> keras.Model:
     """The classic small U-Net: 64-64, 128-128, a middle of 256-256, and back; 1,862,849 parameters."""
 
@@ -142,6 +158,10 @@ COMPACT_DOWN: Final = (0, 0, 1, 2)
 COMPACT_MIDDLE: Final = 3
 COMPACT_UP: Final = (0, 0, 1, 1)
 """Residual blocks a level, going down, in the middle and coming up: at small sizes more depth costs little time."""
+
+
+SUPERVISED_AT: Final = (4, 8)
+"""Parts of the side at which `deeply_supervised` has heads."""
 
 
 def _compact(synchronized: bool) -> keras.Model:
@@ -188,6 +208,7 @@ def _compact(synchronized: bool) -> keras.Model:
     for filters, blocks in zip(reversed(COMPACT_WIDTHS[:-1]), reversed(COMPACT_UP), strict=True):
         x = enlarge(x, filters, skips.pop())
         x = deepen(convolve(convolve(x, filters), filters), blocks)
+        x = layers.Identity(name=f"decoded_{4 << len(skips)}")(x)
     x = convolve(enlarge(x, COMPACT_STEM, stem), COMPACT_STEM)
     x = layers.Conv2DTranspose(1, 2, strides=2, dtype="float32")(x)
     outputs = layers.Activation("sigmoid", dtype="float32")(x)

@@ -40,7 +40,8 @@ LEAST_ALONE: Final = 12
 CUTOUTS: Final = 24
 SIZE: Final = (480, 640)
 
-RECIPE: Final = replace(PRESETS["compact"], drawn=0, scene_repeats=1)
+SIDE: Final = INPUT_SIDE["compact"]
+RECIPE: Final = replace(PRESETS["compact"], drawn=0, scene_repeats=1, sides=(SIDE,), deep_supervision=False)
 
 FIT, ONE, TWO, ALONE = "Keras fit", "one worker", "two workers", "pictures alone"
 
@@ -60,7 +61,7 @@ class Training:
         """What one of `workers` loads: an epoch that is longer than the run, with its share of the cores."""
         samples = (WARM_UP + self.steps + READ_AHEAD) * self.config.batch
         repeated = [self.found.pairs[i % len(self.found.pairs)] for i in range(samples)]
-        epochs = Epochs(samples, 1, self.config.batch, workers, self.config.seed)
+        epochs = Epochs(samples, 1, self.config.batch, workers, self.config.seed, self.config.sides)
         found = replace(self.found, pairs=repeated)
         return Load(found, self.config, epochs, worker, max(1, self.cores // workers), None)
 
@@ -85,7 +86,7 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
         "steps": steps,
         "batch": RECIPE.batch,
         "rounds": config.rounds,
-        "side": INPUT_SIDE[RECIPE.preset],
+        "side": SIDE,
         "preset": RECIPE.preset,
         "machine": {**benchtable.machine(), "load_before": round(load, 2)},
     }
@@ -143,7 +144,7 @@ def _fit(pipe: Connection, one: Training) -> None:
 
     from glasseg import losses, unet
     from glasseg.segmenter import compute_policy, prepare_tensorflow
-    from jobs.loader import Loader
+    from jobs.loader import Loader, batch_of
 
     prepare_tensorflow(one.cores, gpu=False)
     keras.mixed_precision.set_global_policy(
@@ -161,7 +162,8 @@ def _fit(pipe: Connection, one: Training) -> None:
 
         def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
             made = self._loader({"data": np.array([number])})
-            return made["image"], np.stack([made["coverage"], made["weight"]], axis=-1)
+            image, coverage, _, weight, _ = batch_of(made, SIDE)
+            return image, np.stack([coverage, weight], axis=-1)
 
     class Clock(keras.callbacks.Callback):
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -23,8 +23,10 @@ from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label
 from glasseg.storage import open_root
 
-HISTORY = "history.parquet"
+HISTORY: Final = "history.parquet"
 """One row per epoch, in the model folder."""
+ASKED: Final = 25
+"""Training steps after which the workers agree whether it is time for a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,7 @@ class Course:
     cpus: int
     gpus: int
     loader_cpus: int
+    checkpoint_minutes: float
     endpoint_url: str | None
     board: Any
     """Ray actor that shows lines to people."""
@@ -52,6 +55,10 @@ class Progress:
     """How far a run has come; travels with the checkpoint."""
 
     epoch: int = 0
+    step: int = 0
+    """Of the run, validation included; within an epoch, `training` and `seconds` are what it has added up so far."""
+    training: list[float] = field(default_factory=lambda: [0.0] * 6)
+    seconds: float = 0.0
     best: float | None = None
     waited: int = 0
     """Epochs since the best one."""
@@ -65,6 +72,7 @@ class Progress:
         better = self.best is None or value < self.best
         self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
         self.epoch += 1
+        self.training, self.seconds = [0.0] * 6, 0.0
         self.history.append({**row, "best": better})
         return better
 
@@ -98,24 +106,27 @@ def _fit(course: Course) -> None:
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
-    epochs = Epochs(course.samples, course.validation, config.batch, workers, config.seed)
-    learner = Learner(
-        config, workers=workers, steps=epochs.training_steps * config.epochs, threads=course.cpus, gpu=course.gpus > 0
-    )
+    epochs = Epochs(course.samples, course.validation, config.batch, workers, config.seed, config.sides)
+    learner = Learner(config, workers=workers, steps=epochs.training_steps, threads=course.cpus, gpu=course.gpus > 0)
     progress = _begin(learner, course)
-    if progress.epoch and worker == 0:
-        course.board.say.remote(f"going on after epoch {progress.epoch}")
+    if progress.step and worker == 0:
+        course.board.say.remote(f"going on after epoch {progress.epoch}{_inside(progress, epochs)}")
     if progress.ended(config):
         return
     load = Load(course.found, config, epochs, worker, course.loader_cpus, course.endpoint_url)
-    first, last = progress.epoch * epochs.steps, config.epochs * epochs.steps
-    tally = _Tally()
-    for step, batch in stream(load, first=first, last=last):
+    tally, kept = _Tally(progress), time.monotonic()
+    for step, (image, coverage, opening, weight, real) in stream(
+        load, first=progress.step, last=config.epochs * epochs.steps
+    ):
+        progress.step = step.number + 1
         if not step.validation:
-            tally.training += learner.train(*batch)
-            tally.trained = time.monotonic()
+            tally.train(learner.train(image, coverage, opening, weight, real))
+            if _is_time(learner, progress.step, kept, course.checkpoint_minutes * 60 * workers):
+                progress.training, progress.seconds = tally.training.tolist(), tally.seconds
+                _checkpoint(learner, progress, {"epoch": progress.epoch}, chief=worker == 0)
+                kept = time.monotonic()
             continue
-        tally.judge(*learner.predict(*batch), *batch[1:])
+        tally.judge(*learner.predict(image, coverage, weight, real), coverage, weight, real)
         if not step.last:
             continue
         row = _row(progress.epoch + 1, tally, learner.total(tally.validation()))
@@ -123,17 +134,39 @@ def _fit(course: Course) -> None:
         _report(learner, progress, course, better=better, chief=worker == 0)
         if progress.ended(config):
             return
-        tally = _Tally()
+        tally, kept = _Tally(progress), time.monotonic()
+
+
+def _inside(progress: Progress, epochs: Epochs) -> str:
+    """The step of a begun epoch that training goes on with, in words; "" at its beginning."""
+    inside = progress.step - progress.epoch * epochs.steps
+    return f", step {inside} of {epochs.training_steps}" if inside else ""
+
+
+def _is_time(learner: Any, step: int, kept: float, seconds: float) -> bool:
+    """Whether all workers should keep a checkpoint now: since `kept`, by each one's clock, `seconds` went by in all."""
+    return step % ASKED == 0 and float(learner.total(np.array([time.monotonic() - kept]))[0]) > seconds
 
 
 class _Tally:
     """What one epoch adds up, on one worker; its training part is everybody's already."""
 
-    def __init__(self) -> None:
-        self.training = np.zeros(6)
-        self.began = self.trained = time.monotonic()
+    def __init__(self, progress: Progress) -> None:
+        self.training = np.array(progress.training)
+        self._began = time.monotonic() - progress.seconds
+        self.trained = progress.seconds
+        """Seconds after which the last training step was done."""
         self._totals, self._counts = np.zeros(6), np.zeros(len(metrics.COUNTS))
         self._alpha = np.zeros(alphafit.COUNTS)
+
+    @property
+    def seconds(self) -> float:
+        """Since the epoch began, interruptions not counted."""
+        return time.monotonic() - self._began
+
+    def train(self, totals: np.ndarray) -> None:
+        self.training += totals
+        self.trained = self.seconds
 
     def judge(
         self,
@@ -171,8 +204,8 @@ def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
         "threshold": threshold,
         "ramp": ramp,
         "photos": int(photos),
-        "photos_per_second": photos / (tally.trained - tally.began),
-        "seconds": time.monotonic() - tally.began,
+        "photos_per_second": photos / tally.trained,
+        "seconds": tally.seconds,
     }
 
 
@@ -198,21 +231,31 @@ def _report(learner: Any, progress: Progress, course: Course, *, better: bool, c
     after the report.
     """
     import ray
-    import ray.train
 
     row = progress.history[-1]
+    if chief:
+        if better:
+            _keep(learner, progress, course)
+        open_root(course.out, endpoint_url=course.endpoint_url).write(HISTORY, history_table(progress.history))
+    _checkpoint(learner, progress, row, chief=chief)
+    if chief:
+        ray.get(
+            course.board.say.remote(_line(row, course.config))
+        )  # after the last epoch Ray ends this process at once
+
+
+def _checkpoint(learner: Any, progress: Progress, row: dict[str, Any], *, chief: bool) -> None:
+    """Hand Ray Train a checkpoint, and wait until it is kept; all workers must call it, the chief's is the one."""
+    import ray.train
+
     if not chief:
         ray.train.report(row)
         return
-    if better:
-        _keep(learner, progress, course)
-    open_root(course.out, endpoint_url=course.endpoint_url).write(HISTORY, history_table(progress.history))
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "state.npz", **learner.state())
         (Path(folder) / "progress.json").write_text(json.dumps(asdict(progress)))
         ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
     ray.train.get_all_reported_checkpoints(consistency_mode=ray.train.CheckpointConsistencyMode.COMMITTED)
-    ray.get(course.board.say.remote(_line(row, course.config)))  # after the last epoch Ray ends this process at once
 
 
 def _keep(learner: Any, progress: Progress, course: Course) -> None:
@@ -224,6 +267,7 @@ def _keep(learner: Any, progress: Progress, course: Course) -> None:
             learner.averaged,
             resize=config.resize,
             looks=config.looks,
+            first_side=config.first_side,
             mirror=config.mirror,
             threshold=row["threshold"],
             ramp=row["ramp"],

@@ -20,12 +20,14 @@ TOTALS: Final = ("loss", "photos", "both", "found", "truth", "scored")
 """What `train` and `losses_of` add up: losses, photos, and pixels that are found and true, found, true, scored."""
 
 _LOSSES: Final = {"bce": losses.binary_cross_entropy, "bce_dice": losses.bce_dice}
+_HEADS_WEIGHT: Final = 0.3
+"""Of the loss of each head of deep supervision, beside that of the mask."""
 
 
 class Learner:
     """The network of one worker. Make it before anything else uses TensorFlow in the process.
 
-    `steps`: training steps of the whole run, for the learning rate; `threads` and `gpu` as for a `Segmenter`.
+    `steps`: training steps of an epoch, for the learning rate; `threads` and `gpu` as for a `Segmenter`.
     """
 
     def __init__(self, config: TrainConfig, *, workers: int, steps: int, threads: int, gpu: bool) -> None:
@@ -34,11 +36,13 @@ class Learner:
         keras.mixed_precision.set_global_policy("mixed_bfloat16" if mixed else "float32")
         keras.utils.set_random_seed(config.seed)  # all workers begin with the same weights
         self._config, self._loss = config, _LOSSES[config.loss]
-        self._strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        self._strategy = tf.distribute.MultiWorkerMirroredStrategy(communication_options=_communication(on_gpu))
         with self._strategy.scope():
             self._network = unet.build(config.preset, synchronized=workers > 1)
+            trained = unet.deeply_supervised(self._network) if config.deep_supervision else self._network
+            self._trained = trained  # the network, perhaps with heads that only training has
             self._optimizer = _optimizer(config, steps)
-            self._optimizer.build(self._network.trainable_variables)
+            self._optimizer.build(self._trained.trainable_variables)
         self.averaged = unet.build(config.preset)
         self.averaged.set_weights(self._network.get_weights())
         # no autograph: there is nothing to translate, and what it writes to do so is left in the temporary folder
@@ -51,12 +55,14 @@ class Learner:
         for mine in (self._network, self.averaged):
             mine.set_weights(network.get_weights())
 
-    def train(self, image: np.ndarray, coverage: np.ndarray, weight: np.ndarray, real: np.ndarray) -> np.ndarray:
+    def train(
+        self, image: np.ndarray, coverage: np.ndarray, opening: np.ndarray, weight: np.ndarray, real: np.ndarray
+    ) -> np.ndarray:
         """One step on this worker's k of the global batch; `TOTALS` over all workers, float64.
 
-        `image` k×s×s×3, `coverage` and `weight` k×s×s uint8, `real` k bool: the others count nowhere.
+        `image` k×s×s×3, `coverage`, `opening` and `weight` k×s×s uint8, `real` k bool: the others count nowhere.
         """
-        totals = self._step(image, coverage, weight, real)
+        totals = self._step(image, coverage, opening, weight, real)
         done = float(_array(self._optimizer.iterations))
         # young averages forget the start quickly; without averaging the newest weights count alone
         self._average(tf.constant(max(1 - self._config.averaging, 1 / done), tf.float32))
@@ -65,7 +71,7 @@ class Learner:
     def predict(
         self, image: np.ndarray, coverage: np.ndarray, weight: np.ndarray, real: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Probabilities of the averaged network as k×s×s uint8 (255 is 1), and this worker's `TOTALS`; as `train`."""
+        """Probabilities of the averaged network as k×s×s uint8 (255 is 1), and this worker's `TOTALS`; see `train`."""
         probability, totals = self._judge(image, coverage, weight, real)
         return np.asarray(probability), np.asarray(totals)
 
@@ -83,20 +89,24 @@ class Learner:
             variable.assign(state[f"{name}-{i:04}"])
 
     def _variables(self) -> list[tuple[str, int, Any]]:
-        parts = {"network": self._network, "averaged": self.averaged, "optimizer": self._optimizer}
+        parts = {"network": self._trained, "averaged": self.averaged, "optimizer": self._optimizer}
         return [(name, i, v) for name, part in parts.items() for i, v in enumerate(part.variables)]
 
     def _distributed_step(self, *batch: Any) -> Any:
         return self._strategy.run(self._replica_step, args=batch)
 
-    def _replica_step(self, image: Any, coverage: Any, weight: Any, real: Any) -> Any:
+    def _replica_step(self, image: Any, coverage: Any, opening: Any, weight: Any, real: Any) -> Any:
         context = tf.distribute.get_replica_context()
+        opening = _share(opening)
         coverage, weight, real = _floats(coverage, weight, real)
         with tf.GradientTape() as tape:
-            probability = self._network(tf.cast(image, tf.float32), training=True)
+            outputs = self._trained(tf.cast(image, tf.float32), training=True)
+            probability, *heads = outputs if self._config.deep_supervision else [outputs]
             each = self._loss(coverage, probability, weight) * real
-            loss = tf.reduce_sum(each) / self._config.batch  # the global batch: gradients are summed over workers
-        variables = self._network.trainable_variables
+            taught = [losses.coarse(coverage, opening, weight, head) * real for head in heads]
+            total = tf.reduce_sum(each) + _HEADS_WEIGHT * sum(tf.reduce_sum(head) for head in taught)
+            loss = total / self._config.batch  # the global batch: gradients are summed over workers
+        variables = self._trained.trainable_variables
         gradients = tape.gradient(loss, variables)
         if self._config.clip_norm:
             # clipped by the norm of the whole gradient, or the number of workers would matter; keras sums once more
@@ -129,6 +139,12 @@ class Learner:
         return levels, _totals(each, real, coverage, probability, weight)
 
 
+def _communication(on_gpu: bool) -> Any:
+    """How workers add up their gradients: NCCL between GPUs, rings of gRPC between CPUs."""
+    ways = tf.distribute.experimental.CommunicationImplementation
+    return tf.distribute.experimental.CommunicationOptions(implementation=ways.NCCL if on_gpu else ways.RING)
+
+
 def _array(variable: Any) -> np.ndarray:
     """A keras variable's value, also one that tf.distribute has wrapped."""
     return np.asarray(tf.convert_to_tensor(variable.value))
@@ -137,8 +153,12 @@ def _array(variable: Any) -> np.ndarray:
 def _floats(coverage: Any, weight: Any, real: Any) -> tuple[Any, Any, Any]:
     """Coverage and weight as k×s×s×1 float32 [0, 1], `real` as k float32; what is not real weighs nothing."""
     real = tf.cast(real, tf.float32)
-    coverage, weight = (tf.cast(v, tf.float32)[..., None] / 255 for v in (coverage, weight))
-    return coverage, weight * real[:, None, None, None], real
+    return _share(coverage), _share(weight) * real[:, None, None, None], real
+
+
+def _share(levels: Any) -> Any:
+    """k×s×s uint8 as k×s×s×1 float32 in [0, 1]."""
+    return tf.cast(levels, tf.float32)[..., None] / 255
 
 
 def _totals(each: Any, real: Any, coverage: Any, probability: Any, weight: Any) -> Any:
@@ -148,13 +168,27 @@ def _totals(each: Any, real: Any, coverage: Any, probability: Any, weight: Any) 
     return tf.stack([*(tf.cast(tf.reduce_sum(v), tf.float64) for v in (each, real)), *pixels])
 
 
+class Rate(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises over `warmup` steps, stays, and falls to zero over the last `cooldown` of `steps`.
+
+    A run of it can go on without end, and be brought to its end from anywhere: the fall goes as 1 - √share, after
+    A. Hägele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024.
+    """
+
+    def __init__(self, highest: float, *, steps: int, warmup: int, cooldown: int) -> None:
+        self._highest, self._steps, self._warmup, self._cooldown = highest, steps, warmup, cooldown
+
+    def __call__(self, step: Any) -> Any:
+        done = tf.cast(step, tf.float32)
+        rise = tf.minimum((done + 1) / (self._warmup + 1), 1.0)
+        fallen = tf.clip_by_value((done - (self._steps - self._cooldown)) / max(self._cooldown, 1), 0.0, 1.0)
+        return self._highest * rise * (1 - tf.sqrt(fallen))
+
+
 def _optimizer(config: TrainConfig, steps: int) -> keras.Optimizer:
-    rate: Any = config.learning_rate
-    if config.schedule == "cosine":
-        warmup = min(config.warmup_steps, steps // 2)
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0 if warmup else rate, max(1, steps - warmup), 0.005, warmup_target=rate, warmup_steps=warmup
-        )
+    """The optimizer of a run with `steps` training steps an epoch."""
+    cooldown = min(config.cooldown, config.epochs) * steps
+    rate = Rate(config.learning_rate, steps=config.epochs * steps, warmup=config.warmup_steps, cooldown=cooldown)
     if config.optimizer == "adamw":
         return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
     return keras.optimizers.Adam(rate)

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from glasseg.composites import Sample
-from glasseg.config import INPUT_SIDE, TrainConfig
+from glasseg.config import TrainConfig
 from glasseg.epochs import Epochs, Step
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
@@ -44,8 +43,9 @@ class Load:
 class Loader:
     """Makes the pictures of steps. Called by Ray Data with step numbers, returns their pictures, one a row.
 
-    Columns: `image` s×s×3, `coverage` and `weight` s×s uint8, `real` bool, `index` int64, and `fatal`, "" or why the
-    pictures could not be made: a row, because Ray would wrap the exception in its own.
+    Columns: `planes`, the bytes of s×s×6 uint8 (image, coverage, opening, weight: steps differ in their size s), `real`
+    bool, `index` int64, and `fatal`, "" or why the pictures could not be made: a row, because Ray would wrap the
+    exception in its own.
     """
 
     def __init__(self, load: Load) -> None:
@@ -55,28 +55,41 @@ class Loader:
         self._load = load
         self._samples = Samples(load.found, load.config, load.endpoint_url)
         self._pool = ThreadPoolExecutor(math.ceil(load.cpus / load.processes))
-        square = np.zeros((INPUT_SIDE[load.config.preset],) * 2, np.uint8)
-        self._blank = Sample(np.stack([square] * 3, axis=-1), square, square)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
         steps = [self._load.epochs.step(int(number), self._load.worker) for number in batch["data"]]
         wanted = [(step, int(index)) for step in steps for index in step.indices]
-        fatal, samples = "", [self._blank] * len(wanted)
+        fatal, planes = "", [b""] * len(wanted)
         try:
-            samples = list(self._pool.map(self._make, wanted))
+            planes = list(self._pool.map(self._make, wanted))
         except (GlassegError, PhotoError, ValueError) as error:
             fatal = str(error)
-        parts = {name: np.stack([getattr(s, name) for s in samples]) for name in ("image", "coverage", "weight")}
         real, index = (np.concatenate([getattr(step, name) for step in steps]) for name in ("real", "indices"))
-        return {**parts, "real": real, "index": index, "fatal": np.array([fatal] * len(wanted))}
+        return {
+            "planes": np.array(planes, dtype=object),
+            "real": real,
+            "index": index,
+            "fatal": np.array([fatal] * len(wanted)),
+        }
 
-    def _make(self, wanted: tuple[Step, int]) -> Sample:
+    def _make(self, wanted: tuple[Step, int]) -> bytes:
         step, index = wanted
-        return self._samples.validate(index) if step.validation else self._samples.train(step.epoch, index)
+        if step.validation:
+            sample = self._samples.validate(index, step.side)
+        else:
+            sample = self._samples.train(step.epoch, index, step.side)
+        return np.dstack([sample.image, sample.coverage, sample.opening, sample.weight]).tobytes()
+
+
+def batch_of(columns: dict[str, Any], side: int) -> tuple[np.ndarray, ...]:
+    """The `Loader`'s columns of one step as `Learner.train` takes them: image, coverage, opening, weight and real."""
+    planes = np.stack([np.frombuffer(picture, np.uint8) for picture in columns["planes"]])
+    planes = planes.reshape(-1, side, side, 6)
+    return planes[..., :3], planes[..., 3], planes[..., 4], planes[..., 5], columns["real"]
 
 
 def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
-    """Steps `first` to `last` (exclusive) with this worker's image, coverage, weight and real; Ray must be connected.
+    """Steps `first` to `last` (exclusive) with this worker's batch, as `Learner` takes it; Ray must be connected.
 
     Raises GlassegError when a picture can't be made.
     """
@@ -108,4 +121,4 @@ def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[n
         step = load.epochs.step(number, load.worker)
         if not np.array_equal(step.indices, batch["index"]):
             raise RuntimeError(f"step {number} came with samples {batch['index']}, not {step.indices}")
-        yield step, (batch["image"], batch["coverage"], batch["weight"], batch["real"])
+        yield step, batch_of(batch, step.side)

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from glasseg.config import PRESETS, EvaluateConfig, TrainConfig, TrainJob
-from jobs.options import GroupedCommand, of_workers
+from jobs.options import GroupedCommand, Sides, of_workers
 
 _JOB, _EVALUATE = TrainJob(), EvaluateConfig()
 _MAX_BAD = "Stop when more photos than this can't be used."
@@ -40,6 +40,8 @@ _MAX_BAD = "Stop when more photos than this can't be used."
 @click.option("--batch", type=click.IntRange(min=1), help="Pictures per step, over all workers.")
 @click.option("--patience", type=click.IntRange(min=0), help="Epochs without a better one before it stops; 0: never.")
 @click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="At its highest.")
+@click.option("--cooldown", type=click.IntRange(min=0), help="The last epochs, in which the rate falls to zero.")
+@click.option("--sides", type=Sides(), help="Sides of the training pictures, in turn, as in 256,384,512.")
 @click.option("--loss", type=click.Choice(["bce", "bce_dice"]), help="Of a pixel, or of pixels and overlap.")
 @click.option("--precision", type=click.Choice(["mixed", "float32"]), help="mixed: bfloat16 where the hardware has it.")
 @click.option("--validation-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Of the groups.")
@@ -65,6 +67,13 @@ _MAX_BAD = "Stop when more photos than this can't be used."
     show_default=True,
     help="For each worker, to make its pictures.",
 )
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0),
+    default=_JOB.checkpoint_minutes,
+    show_default=True,
+    help="Keep a checkpoint this often within an epoch, too.",
+)
 @click.option("--address", help="Ray cluster to run on; RAY_ADDRESS otherwise, else this machine.")
 @click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
 @click.option("--overwrite", is_flag=True, help="Start anew in an OUT that holds a model or an unfinished run.")
@@ -74,7 +83,8 @@ def train(data: str, out: str, preset: str, preview: Path | None, **options: Any
 
     DATA is a folder or s3://bucket/prefix with NAME.jpg and NAME_mask.png (or .jpg) side by side, or in images/ and
     masks/; or a list (csv, xlsx, parquet) with the columns image and mask, and optionally group, split and kind. OUT is
-    a folder or s3://. The same command goes on with a run that was stopped.
+    a folder or s3://. The same command goes on with a run that was stopped, also with another --epochs, --cooldown,
+    --sides, --learning-rate or --patience: so a long run is brought to its end.
 
     \b
     Examples:

@@ -48,6 +48,20 @@ class Background(click.ParamType):
         return "white" if background == "#ffffff" else background
 
 
+class Sides(click.ParamType):
+    """One or several multiples of 64, the sides in pixels of the squares that a network is trained on."""
+
+    name = "N,N…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.isdecimal() and int(part) >= 128 and int(part) % 64 == 0 for part in parts):
+            self.fail(f"{value!r} is not a list of multiples of 64 from 128 on, such as 256,512", param, ctx)
+        return tuple(int(part) for part in parts)
+
+
 class Ratio(click.ParamType):
     """`W:H` as two whole numbers in lowest terms."""
 

@@ -26,7 +26,7 @@ def preview(data: str, picture: Path, config: TrainConfig, job: TrainJob) -> Non
     samples = Samples(found, config, job.endpoint_url)
     chosen = np.random.default_rng(config.seed).permutation(samples.training)[:PAIRS]
     try:
-        shown = [(index, samples.train(0, int(index))) for index in chosen]
+        shown = [(index, samples.train(0, int(index), max(config.sides))) for index in chosen]
     except (PhotoError, ValueError) as error:
         raise GlassegError(f"can't make a preview: {error}") from error
     pairs = [(s.image, np.repeat(s.coverage[..., None], 3, axis=2), f"sample {index}") for index, s in shown]

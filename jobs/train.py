@@ -28,6 +28,8 @@ from jobs.terminal import say
 UNFINISHED: Final = "_training/"
 """Below OUT, what an unfinished run needs to go on. It is gone when the model is done."""
 RUN: Final = UNFINISHED + "run.json"
+CHANGEABLE: Final = {"epochs", "cooldown", "sides", "learning_rate", "patience"}
+"""What of its recipe an unfinished run may go on with otherwise: how long, how large and how fast."""
 EXPIRING: Final = {"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"}
 """What botocore calls ways to get keys that expire and that Arrow knows as well."""
 MAX_FAILURES: Final = 8
@@ -62,7 +64,7 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob) -> None:
         _refuse_crowd(cpus, job)
         checked = _checked(found, config, job)
         about = _about(data, checked, config, job, start)
-        _begin_or_resume(root, about, overwrite=job.overwrite)
+        about["started_from"] = _begin_or_resume(root, about, overwrite=job.overwrite)
         _write(root, modelpage.SPLIT, splits.as_csv(checked.found))
         _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
         modelpage.finish(root, checked.found, config, job, cpus)
@@ -162,12 +164,17 @@ def _refuse_finished(root: Root, *, overwrite: bool) -> None:
         raise GlassegError(f"{root.uri} already holds a finished model: choose another place, or add --overwrite")
 
 
-def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> None:
-    """Note what this run is, or see that OUT's unfinished one is the same. Raises GlassegError when it is not."""
+def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> str | None:
+    """Note what this run is, or see that OUT's unfinished one is the same; the id of the model that it started from.
+
+    Raises GlassegError when it is another one.
+    """
     mine = {"fingerprint": about["data"]["fingerprint"], "from": about["started_from"], **about["recipe"]}
+    mine = json.loads(json.dumps(mine))  # as it is read again
     theirs = None if overwrite else _noted(root)
     if theirs is not None:
-        other = sorted(name for name in mine if mine[name] != theirs.get(name))
+        mine["from"] = mine["from"] or theirs.get("from")  # who goes on need not say where it once began
+        other = sorted(name for name in mine if mine[name] != theirs.get(name) and name not in CHANGEABLE)
         if "fingerprint" in other:
             raise GlassegError(f"{root.uri} holds an unfinished run on other data: choose another OUT, or --overwrite")
         if other:
@@ -177,10 +184,11 @@ def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> N
                 f"go on with that, or start anew with --overwrite"
             )
         say("  going on with the unfinished run in it")
-        return
-    _clear(root)
-    root.delete(modelfolder.SPEC_NAME)
+    else:
+        _clear(root)
+        root.delete(modelfolder.SPEC_NAME)
     _write(root, RUN, json.dumps(mine, indent=2).encode())
+    return mine["from"]
 
 
 def _write(root: Root, name: str, data: bytes) -> None:
@@ -231,6 +239,7 @@ def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course:
             validation=samples.validation,
             gpus=job.gpus_per_worker,
             loader_cpus=job.loader_cpus,
+            checkpoint_minutes=job.checkpoint_minutes,
             endpoint_url=job.endpoint_url,
             board=board,
             **course,

@@ -17,7 +17,8 @@ def scene(height: int, width: int) -> Scene:
     y, x = np.mgrid[:height, :width]
     inside = ((x / width - 0.45) / 0.3) ** 2 + ((y / height - 0.55) / 0.25) ** 2 < 1
     photo = np.where(inside[..., None], np.uint8([230, 120, 40]), np.uint8([10, 20, 90]))
-    return Scene(photo, inside.astype(np.uint8) * 255, np.full((height, width), 255, np.uint8))
+    coverage = inside.astype(np.uint8) * 255
+    return Scene(photo, coverage, np.full((height, width), 255, np.uint8), coverage // 2)
 
 
 @pytest.mark.parametrize("size", [(120, 200), (200, 120), (700, 1000), (64, 64)])
@@ -41,6 +42,7 @@ def test_photo_and_mask_move_together(seed: int) -> None:
     turned = augmentation.to_square(scene(300, 400), 128, "letterbox", matrix)
     bright = turned.photo[..., 0] > 120
     assert (bright != (turned.coverage > 127)).mean() < 0.005
+    assert np.abs(turned.coverage.astype(int) - 2 * turned.opening).max() <= 4
     assert not np.array_equal(turned.coverage, augmentation.to_square(scene(300, 400), 128, "letterbox").coverage)
 
 
@@ -79,3 +81,14 @@ def test_light_changes_the_photo_and_a_seed_tells_how() -> None:
     one, again = (augmentation.relight(photo, np.random.default_rng(5)) for _ in range(2))
     assert one.shape == photo.shape and one.dtype == np.uint8 and np.array_equal(one, again)
     assert len({augmentation.relight(photo, np.random.default_rng(i)).tobytes() for i in range(20)}) > 15
+
+
+@pytest.mark.parametrize("size", [(300, 400), (400, 250), (90, 100)])
+@pytest.mark.parametrize("share", [0.5, 0.9])
+def test_a_close_up_centres_the_material_at_the_size_asked_for(size: tuple[int, int], share: float) -> None:
+    photo = scene(*size)
+    near = augmentation.to_square(photo, 128, "letterbox", augmentation.close_up(photo, 128, share))
+    ys, xs = np.nonzero(near.coverage > 127)
+    assert max(np.ptp(xs), np.ptp(ys)) == pytest.approx(share * 128, abs=3)
+    assert (xs.min() + xs.max()) / 2 == pytest.approx(63.5, abs=2)
+    assert (ys.min() + ys.max()) / 2 == pytest.approx(63.5, abs=2)

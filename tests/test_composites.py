@@ -48,8 +48,9 @@ def red_ring() -> Layer:
 
 
 def check(sample: Sample, side: int) -> None:
-    assert sample.image.shape == (side, side, 3) and sample.coverage.shape == sample.weight.shape == (side, side)
-    assert sample.image.dtype == sample.coverage.dtype == sample.weight.dtype == np.uint8
+    parts = (sample.coverage, sample.opening, sample.weight)
+    assert sample.image.shape == (side, side, 3) and {part.shape for part in parts} == {(side, side)}
+    assert {part.dtype for part in (sample.image, *parts)} == {np.dtype(np.uint8)}
     assert set(np.unique(sample.weight)) <= {0, 255}
 
 
@@ -59,22 +60,22 @@ def same(a: Sample, b: Sample) -> bool:
 
 
 def test_a_seed_gives_one_picture_and_another_seed_another(drawn: Layer, noise: list[np.ndarray]) -> None:
-    pictures = [composite(drawn, noise, np.random.default_rng([1, i]), SIDE) for i in range(30)]
+    pictures = [composite([drawn], noise, np.random.default_rng([1, i]), SIDE) for i in range(30)]
     for i, picture in enumerate(pictures):
         check(picture, SIDE)
-        assert same(picture, composite(drawn, noise, np.random.default_rng([1, i]), SIDE))
+        assert same(picture, composite([drawn], noise, np.random.default_rng([1, i]), SIDE))
     assert len({picture.image.tobytes() for picture in pictures}) == 30
     assert any((picture.weight == 0).any() for picture in pictures)  # letterbox bands
 
 
 def test_almost_every_picture_shows_glasses(drawn: Layer, noise: list[np.ndarray]) -> None:
-    covered = [composite(drawn, noise, np.random.default_rng(i), SIDE).coverage.mean() / 255 for i in range(30)]
+    covered = [composite([drawn], noise, np.random.default_rng(i), SIDE).coverage.mean() / 255 for i in range(30)]
     assert sum(0.005 < share < 0.6 for share in covered) >= 28
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(red_ring: Layer, seed: int) -> None:
-    sample = composite(red_ring, [np.full((80, 80, 3), GREEN, np.uint8)], Plain(seed), SIDE, "photo")
+    sample = composite([red_ring], [np.full((80, 80, 3), GREEN, np.uint8)], Plain(seed), SIDE, "photo")
     check(sample, SIDE)
     inside, outside = sample.image[sample.coverage == 255], sample.image[sample.coverage == 0]
     assert len(inside) > 50 and len(outside) > 50
@@ -83,13 +84,36 @@ def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(
     assert (outside <= np.add(GREEN, 3)).all() and (outside[:, 1] > outside[:, [0, 2]].max(axis=1)).all()
 
 
+def test_several_pairs_lie_in_one_picture_and_all_of_them_are_truth(red_ring: Layer) -> None:
+    def rings(count: int) -> float:
+        pieces = []
+        for seed in range(12):
+            sample = composite([red_ring] * count, [], Plain(seed), 256)
+            pieces.append(cv2.connectedComponents((sample.coverage > 127).astype(np.uint8))[0] - 1)
+        return float(np.median(pieces))
+
+    assert (rings(1), rings(2), rings(3)) == (1, 2, 3)
+
+
+def test_openings_are_known_and_never_where_material_is(red_ring: Layer) -> None:
+    inside = np.zeros_like(red_ring.coverage)
+    cv2.ellipse(inside, (100, 60), (70, 36), 0, 0, 360, 255, -1)
+    ring = Layer(red_ring.photo, red_ring.coverage, inside, red_ring.lens)
+    for seed in range(12):
+        sample = composite([ring, ring], [], np.random.default_rng(seed), SIDE)
+        assert (sample.opening.astype(int) + sample.coverage <= 255).all()
+        plain = composite([ring], [], Plain(seed), SIDE)
+        assert (plain.opening > 127).sum() > 0.2 * (plain.coverage > 127).sum()
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_an_edge_pixel_mixes_product_and_backdrop_by_its_coverage(seed: int) -> None:
     coverage = np.random.default_rng(seed).integers(0, 256, (40, 40), dtype=np.uint8)
     share = coverage[..., None] / 255
     photo = np.rint(share * np.array(RED) + 255 * (1 - share)).astype(np.uint8)
     backdrop = np.full((40, 40, 3), GREEN, np.uint8)
-    merged = composites._merged(photo, coverage, np.zeros_like(coverage), backdrop, Plain(seed))
+    layer = Layer(photo, coverage, np.zeros_like(coverage), np.zeros_like(coverage))
+    merged = composites._merged(layer, backdrop, Plain(seed))
     assert np.abs(merged - (share * np.array(RED) + (1 - share) * np.array(GREEN))).max() <= 1.6
     assert merged.dtype == np.uint8
 
@@ -99,10 +123,10 @@ def test_through_a_tinted_lens_the_backdrop_darkens_the_product() -> None:
         def random(self, *args: object, **kwargs: object) -> float:  # type: ignore[override]
             return next(self.chances)
 
-        chances = iter([0.9, 0.9, 0.0])
+        chances = iter([0.9, 0.9, 0.0, 0.9])
 
     grey, full = np.full((4, 4, 3), 120, np.uint8), np.full((4, 4), 255, np.uint8)
-    merged = composites._merged(grey, full, full, np.zeros((4, 4, 3), np.uint8), SeeThrough(1))
+    merged = composites._merged(Layer(grey, full, 0 * full, full), np.zeros((4, 4, 3), np.uint8), SeeThrough(1))
     assert (merged < 120).all() and (merged > 40).all()
 
 

@@ -67,6 +67,7 @@ def test_a_scene_keeps_its_background_and_what_is_not_scored() -> None:
     assert np.array_equal(scene.photo, photo)
     assert np.array_equal(scene.coverage, np.where(mask == 255, 255, 0))
     assert np.array_equal(scene.weight, np.where(mask == 64, 0, 255))
+    assert np.array_equal(scene.opening, np.where(mask == 128, 255, 0))
 
 
 @pytest.mark.parametrize("read", [layers.read_scene, layers.read_product])

@@ -6,13 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import free_ports
 
-from glasseg.config import PRESETS
+from glasseg.config import PRESETS, TrainConfig
 from jobs import learner
 
 STEPS = """
@@ -34,9 +35,9 @@ for step in range(3):
     image = rng.integers(0, 255, (4, side, side, 3), dtype=np.uint8)
     coverage = (image[..., 0] > 128).astype(np.uint8) * 255
     real = np.array([True, True, True, step < 2])
-    batch = [part[mine] for part in (image, coverage, np.full_like(coverage, 255), real)]
-    seen.append(learner.train(*batch).tolist())
-judged = learner.total(learner.predict(*batch)[1]).tolist()
+    image, coverage, weight, real = [part[mine] for part in (image, coverage, np.full_like(coverage, 255), real)]
+    seen.append(learner.train(image, coverage, 255 - coverage, weight, real).tolist())
+judged = learner.total(learner.predict(image, coverage, weight, real)[1]).tolist()
 np.savez(out, **learner.state())
 print(json.dumps({"training": seen, "validation": judged}))
 """
@@ -89,9 +90,22 @@ def test_one_and_two_workers_end_with_the_same_weights(preset: str, tolerance: f
 
 
 @pytest.mark.usefixtures("tensorflow")
-def test_the_learning_rate_rises_and_falls() -> None:
-    rate = learner._optimizer(PRESETS["compact"], 1000)._learning_rate
-    rates = [float(rate(step)) for step in (0, 100, 200, 600, 1000)]
-    assert rates[0] < rates[1] < rates[2] == pytest.approx(2e-3)
-    assert rates[2] > rates[3] > rates[4] == pytest.approx(1e-5, rel=0.01)
+def test_the_learning_rate_rises_stays_and_falls_to_zero() -> None:
+    config = replace(PRESETS["compact"], epochs=50, cooldown=10, warmup_steps=200, learning_rate=2e-3)
+    rate = learner._optimizer(config, 100)._learning_rate
+    rates = [float(rate(step)) for step in (0, 100, 200, 3999, 4100, 4900, 4999)]
+    assert rates[0] < rates[1] < rates[2] == rates[3] == pytest.approx(2e-3)
+    assert rates[3] > rates[4] > rates[5] > rates[6] > 0 and rates[6] < 2e-6
     assert float(learner._optimizer(PRESETS["baseline"], 1000).learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_a_run_without_end_can_be_cooled_down_from_anywhere() -> None:
+    endless = learner._optimizer(TrainConfig(epochs=1000, cooldown=0), 10)._learning_rate
+    cooled = learner._optimizer(TrainConfig(epochs=60, cooldown=10), 10)._learning_rate
+    assert float(endless(500)) == float(cooled(500)) > float(cooled(501))
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_workers_with_gpus_talk_by_nccl_and_others_by_rings() -> None:
+    assert [learner._communication(on_gpu).implementation.name for on_gpu in (True, False)] == ["NCCL", "RING"]

@@ -56,6 +56,37 @@ def test_dice_by_hand() -> None:
     assert loss("dice", truth, half, np.ones_like(half))[0] == pytest.approx(1 - (2 * 2 + 1) / (4 + 1 + 1))
 
 
+def coarse(coverage: np.ndarray, opening: np.ndarray, weight: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    from keras import ops
+
+    from glasseg import losses
+
+    arrays = (ops.convert_to_tensor(np.asarray(a, np.float32)) for a in (coverage, opening, weight, shares))
+    return np.asarray(losses.coarse(*arrays))
+
+
+def test_a_coarse_head_learns_shares_of_material_and_of_named_openings() -> None:
+    material, opening = np.zeros((1, 4, 8, 1)), np.zeros((1, 4, 8, 1))
+    material[:, :, :4], opening[:, :2, 4:] = 1, 1
+    right = np.concatenate([part.reshape(1, 1, 4, 2, 4, 1).mean(axis=(2, 4)) for part in (material, opening)], -1)
+    weight = np.ones_like(material)
+    wrong = 1 - right
+    best = coarse(material, opening, weight, right)[0]
+    assert best < coarse(material, opening, weight, 0.5 * right + 0.25)[0] < coarse(material, opening, weight, wrong)[0]
+
+
+def test_where_a_label_names_no_opening_only_material_is_known_to_be_none() -> None:
+    material, nothing, weight = np.zeros((1, 4, 8, 1)), np.zeros((1, 4, 8, 1)), np.ones((1, 4, 8, 1))
+    material[:, :, :4] = 1
+    shares = np.zeros((1, 1, 2, 2))
+    shares[..., 0] = [[[1, 0]]]
+    before = coarse(material, nothing, weight, shares)
+    shares[0, 0, 1, 1] = 0.9  # an opening beside the material, perhaps a clear lens
+    np.testing.assert_allclose(coarse(material, nothing, weight, shares), before)
+    shares[0, 0, 0, 1] = 0.9  # an opening where there is material
+    assert coarse(material, nothing, weight, shares)[0] > before[0] + 1
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_each_photo_has_its_own_loss(name: str) -> None:
     truth, probability = masks(5), np.random.default_rng(5).random(SHAPE)

@@ -42,7 +42,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def same(a: Sample, b: Sample) -> bool:
-    return all(np.array_equal(getattr(a, name), getattr(b, name)) for name in ("image", "coverage", "weight"))
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name)) for name in ("image", "coverage", "opening", "weight")
+    )
 
 
 def test_an_epoch_has_every_photo_in_its_number(folder: Path) -> None:
@@ -53,16 +55,52 @@ def test_an_epoch_has_every_photo_in_its_number(folder: Path) -> None:
 def test_a_number_is_one_picture_in_any_process_and_another_in_another_epoch(folder: Path) -> None:
     one, other = (Samples(find(str(folder)), CONFIG) for _ in range(2))
     for index in reversed(range(one.training)):
-        picture = one.train(3, index)
+        picture = one.train(3, index, 256)
         assert picture.image.shape == (256, 256, 3) and picture.coverage.shape == picture.weight.shape == (256, 256)
         assert picture.coverage.max() == 255
-        assert same(picture, other.train(3, index)) and not same(picture, one.train(4, index))
-    repeats = {one.train(0, index).image.tobytes() for index in range(3)}
+        assert same(picture, other.train(3, index, 256)) and not same(picture, one.train(4, index, 256))
+    repeats = {one.train(0, index, 256).image.tobytes() for index in range(3)}
     assert len(repeats) == 3
 
 
 def test_validation_is_the_same_with_every_seed_and_unturned(folder: Path) -> None:
     one, other = (Samples(find(str(folder)), replace(CONFIG, seed=seed)) for seed in (1, 2))
-    assert all(same(one.validate(i), other.validate(i)) for i in range(2))
+    assert all(same(one.validate(i, 256), other.validate(i, 256)) for i in range(2))
     plain = cv2.imread(str(folder / "s2.png"))[..., ::-1]
-    assert np.abs(one.validate(0).image.astype(int) - cv2.resize(plain, (256, 256))).mean() < 2
+    assert np.abs(one.validate(0, 256).image.astype(int) - cv2.resize(plain, (256, 256))).mean() < 2
+
+
+def test_a_picture_has_the_side_that_its_step_asks_for(folder: Path) -> None:
+    samples = Samples(find(str(folder)), replace(PRESETS["compact"], drawn=1))
+    for index in range(samples.training):
+        for side in (128, 192):
+            picture = samples.train(0, index, side)
+            assert picture.image.shape == (side, side, 3)
+            assert {part.shape for part in (picture.coverage, picture.opening, picture.weight)} == {(side, side)}
+
+
+def test_every_picture_may_lie_on_its_side(folder: Path) -> None:
+    upright, lying = (Samples(find(str(folder)), replace(CONFIG, quarter_turns=share)) for share in (0.0, 1.0))
+    for index in range(upright.training):
+        one, other = upright.train(0, index, 128), lying.train(0, index, 128)
+        assert any(np.array_equal(np.rot90(one.image, times), other.image) for times in (1, 3))
+        assert any(np.array_equal(np.rot90(one.coverage, times), other.coverage) for times in (1, 3))
+
+
+def test_labelled_photos_are_shown_from_near_as_the_second_look_sees_them(folder: Path) -> None:
+    samples = Samples(find(str(folder)), replace(CONFIG, close_ups=1.0, shift=0.0, zoom=0.0, resize="letterbox"))
+    boxes = [cv2.boundingRect(samples.train(epoch, 0, 128).coverage) for epoch in range(8)]
+    spans = [max(w, h) / 128 for _, _, w, h in boxes]
+    assert 0.5 <= min(spans) < max(spans) - 0.1 <= 0.9
+    assert all(abs(x + w / 2 - 64) < 5 and abs(y + h / 2 - 64) < 5 for x, y, w, h in boxes)
+
+
+def test_products_lie_on_backdrops_in_pairs_when_asked(folder: Path) -> None:
+    alone, several = (Samples(find(str(folder)), replace(CONFIG, several=share)) for share in (0.0, 1.0))
+    product = 3  # after three times the scene
+    covered = [np.mean([s.train(e, product, 128).coverage for e in range(12)]) for s in (alone, several)]
+    pieces = [
+        cv2.connectedComponents((several.train(e, product, 128).coverage > 127).astype(np.uint8))[0] - 1
+        for e in range(12)
+    ]
+    assert covered[1] > covered[0] and np.median(pieces) >= 2

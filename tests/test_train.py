@@ -291,6 +291,35 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_a_run_killed_within_a_long_epoch_goes_on_within_it_and_can_be_cooled_down(data: Path, tmp_path: Path) -> None:
+    out, log = tmp_path / "model", tmp_path / "log"
+    long = ("--preset", "baseline", "--scene-repeats", "40", "--checkpoint-minutes", "0.02")
+    with log.open("w") as file:
+        run = subprocess.Popen(command(data, out, *long, "--epochs", "500"), stderr=file, text=True)
+        deadline = time.monotonic() + 240
+        while not list(out.glob("_training/ray/*/progress.json")):
+            assert run.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.1)
+        time.sleep(3)  # Ray Train takes note of a checkpoint up to two seconds after it is there
+        family = descendants(run.pid)
+        run.kill()
+        run.wait()
+    assert "epoch 1/500" not in log.read_text(), "the epoch was over before it could be interrupted"
+    deadline = time.monotonic() + 60
+    while any(Path(f"/proc/{pid}/cmdline").exists() for pid, line in family.items() if "RayTrainWorker" in line):
+        assert time.monotonic() < deadline, "its workers live on"
+        time.sleep(0.5)
+    again = train(data, out, *long, "--epochs", "2", "--cooldown", "1")
+    assert again.returncode == 0, again.stderr
+    assert "going on after epoch 0, step " in again.stderr
+    rows = history(out)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert rows[0]["photos"] == rows[1]["photos"]  # none was lost or counted twice where it was interrupted
+    assert modelfolder.load(str(out)).spec.training["recipe"]["cooldown"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
     prefix = f"s3://{s3.bucket}/{uuid.uuid4().hex}"
     source, out = open_root(f"{prefix}/labelled"), open_root(f"{prefix}/model")

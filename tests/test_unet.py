@@ -67,6 +67,19 @@ def test_probabilities_are_float32_in_half_precision_too() -> None:
     assert network.output.dtype == "float32"
 
 
+def test_heads_of_deep_supervision_share_the_network_and_leave_its_output_alone() -> None:
+    from glasseg import unet
+
+    network = unet.build("compact")
+    taught = unet.deeply_supervised(network)
+    square = np.random.default_rng(1).integers(0, 256, (1, 128, 128, 3)).astype(np.float32)
+    probability, *heads = (np.asarray(part) for part in taught(square, training=False))
+    np.testing.assert_array_equal(probability, np.asarray(network(square, training=False)))
+    assert [head.shape for head in heads] == [(1, 32, 32, 2), (1, 16, 16, 2)]
+    assert all(head.dtype == np.float32 and 0 < head.min() < head.max() < 1 for head in heads)
+    assert len(taught.weights) == len(network.weights) + 4
+
+
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
     from glasseg import unet
 
