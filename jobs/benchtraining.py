@@ -162,7 +162,8 @@ def _fit(pipe: Connection, one: Training) -> None:
 
         def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
             made = self._loader({"data": np.array([number])})
-            image, coverage, _, weight, _ = batch_of(made, SIDE)
+            columns = {name: made[name].to_numpy(zero_copy_only=False) for name in made.column_names}
+            image, coverage, _, weight, _ = batch_of(columns, SIDE)
             return image, np.stack([coverage, weight], axis=-1)
 
     class Clock(keras.callbacks.Callback):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from glasseg.config import TrainConfig
 from glasseg.epochs import Epochs, Step
@@ -56,7 +57,7 @@ class Loader:
         self._samples = Samples(load.found, load.config, load.endpoint_url)
         self._pool = ThreadPoolExecutor(math.ceil(load.cpus / load.processes))
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, Any]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> pa.Table:
         steps = [self._load.epochs.step(int(number), self._load.worker) for number in batch["data"]]
         wanted = [(step, int(index)) for step in steps for index in step.indices]
         fatal, planes = "", [b""] * len(wanted)
@@ -65,12 +66,11 @@ class Loader:
         except (GlassegError, PhotoError, ValueError) as error:
             fatal = str(error)
         real, index = (np.concatenate([getattr(step, name) for step in steps]) for name in ("real", "indices"))
-        return {
-            "planes": np.array(planes, dtype=object),
-            "real": real,
-            "index": index,
-            "fatal": np.array([fatal] * len(wanted)),
-        }
+        # an Arrow table, since Ray Data would take the bytes in a numpy array for their pointers, and hand on thousands
+        # of pictures at once
+        return pa.table(
+            {"planes": pa.array(planes, pa.binary()), "real": real, "index": index, "fatal": [fatal] * len(wanted)}
+        )
 
     def _make(self, wanted: tuple[Step, int]) -> bytes:
         step, index = wanted
