@@ -1,0 +1,113 @@
+"""`.ci/long-training`: what it starts stands still while something else is held, and only that."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parent.parent / ".ci/long-training"
+TRAINING = """#!/bin/sh
+echo "$@" > arguments
+sleep 300 &  # a worker of it
+wait
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Iterator[Path]:
+    """A checkout whose frozen copy is there already, with a program that waits in the place of `glasseg`."""
+    (tmp_path / ".ci").mkdir()
+    shutil.copy(SCRIPT, tmp_path / ".ci")
+    (tmp_path / "runs/long/venv/bin").mkdir(parents=True)
+    (tmp_path / "labelled").mkdir()
+    (tmp_path / "runs/long/commit").write_text("0123456789abcdef\n")
+    program = tmp_path / "runs/long/venv/bin/glasseg"
+    program.write_text(TRAINING)
+    program.chmod(0o755)
+    yield tmp_path
+    call(tmp_path, "stop")
+
+
+def call(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [str(checkout / ".ci/long-training"), *words]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=60)
+
+
+def family(checkout: Path) -> list[int]:
+    """The program and the process below it."""
+    pid = int((checkout / "runs/long/pid").read_text().split()[0])
+    below = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
+    return [pid, *map(int, below)]
+
+
+def state(pid: int) -> str:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not what():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_it_starts_once_idle_and_without_end(checkout: Path) -> None:
+    started = call(checkout, "start", "labelled", "--drawn", "5")
+    assert started.returncode == 0, started.stderr
+    until(lambda: len(family(checkout)) == 2)
+    arguments = (checkout / "arguments").read_text()
+    assert arguments.startswith(f"train {checkout}/labelled runs/long/model --epochs 100000 --cooldown 0")
+    assert "--start-from packaged" in arguments and "--drawn 5" in arguments
+    policies = subprocess.run(["chrt", "-p", str(family(checkout)[1])], capture_output=True, text=True, check=True)
+    assert "SCHED_IDLE" in policies.stdout
+    again = call(checkout, "start", "labelled")
+    assert again.returncode == 1 and "it runs already" in again.stderr
+    assert "runs, pid" in call(checkout, "status").stdout
+
+
+def test_an_unfinished_run_is_resumed_instead_of_started_anew(checkout: Path) -> None:
+    (checkout / "runs/long/model/_training").mkdir(parents=True)
+    (checkout / "runs/long/model/_training/run.json").write_text("{}")
+    assert call(checkout, "start", "labelled").returncode == 0
+    until((checkout / "arguments").exists)
+    assert "--start-from" not in (checkout / "arguments").read_text()
+
+
+def test_it_stands_still_while_a_command_is_held_and_goes_on_however_that_ends(checkout: Path) -> None:
+    call(checkout, "start", "labelled")
+    until(lambda: len(family(checkout)) == 2)
+    states = 'for pid in "$@"; do cut -d" " -f3 /proc/$pid/stat; done; exit 7'
+    held = call(checkout, "hold", "sh", "-c", states, "sh", *map(str, family(checkout)))
+    assert held.returncode == 7 and held.stdout.split() == ["T", "T"]
+    until(lambda: all(state(pid) == "S" for pid in family(checkout)))
+    killed = call(checkout, "hold", "sh", "-c", "kill -9 $$")
+    assert killed.returncode == 128 + signal.SIGKILL
+    until(lambda: all(state(pid) == "S" for pid in family(checkout)))
+
+
+def test_another_process_with_its_number_is_left_alone(checkout: Path) -> None:
+    other = subprocess.Popen(["sleep", "300"])
+    try:
+        (checkout / "runs/long/pid").write_text(f"{other.pid} 1\n")
+        shown = call(checkout, "hold", "cut", "-d", " ", "-f", "3", f"/proc/{other.pid}/stat")
+        assert shown.returncode == 0 and shown.stdout.strip() == "S"
+        assert "does not run" in call(checkout, "status").stdout
+    finally:
+        other.kill()
+        other.wait()
+        (checkout / "runs/long/pid").unlink()
+
+
+def test_stopping_ends_all_of_it(checkout: Path) -> None:
+    call(checkout, "start", "labelled")
+    until(lambda: len(family(checkout)) == 2)
+    everyone = family(checkout)
+    assert call(checkout, "stop").returncode == 0
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in everyone))
+    assert call(checkout, "stop").returncode == 1
