@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +25,16 @@ _FOUND: Final = 0.3
 _MARGIN: Final = 0.08
 _WORTHWHILE: Final = 0.8
 """Largest share of the photo's longest side that a second look's crop may have: more would show the same pixels."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What the network says of one photo."""
+
+    probability: np.ndarray
+    """Of glasses, at photo size: H×W float32 in [0, 1]."""
+    agreement: float | None
+    """Soft IoU, [0, 1], of what the first of two looks saw with `probability`; None when there was one look."""
 
 
 class Segmenter:
@@ -61,31 +72,36 @@ class Segmenter:
         side = self.spec.input_side
         return (self.spec.first_side or side * 3 // 4) if self.spec.looks == 2 else side
 
-    def probabilities(self, images: Sequence[np.ndarray]) -> list[np.ndarray]:
-        """The probability of glasses, H×W float32 in [0, 1], of each H×W×3 uint8 RGB photo."""
-        found = []
+    def segment(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
+        """What each H×W×3 uint8 RGB photo shows."""
+        found: list[Segmentation] = []
         for first in range(0, len(images), BATCH):
             found += self._group(list(images[first : first + BATCH]))
         return found
 
-    def _group(self, images: list[np.ndarray]) -> list[np.ndarray]:
-        crops = self._crops(images) if self.spec.looks == 2 else [None] * len(images)
+    def _group(self, images: list[np.ndarray]) -> list[Segmentation]:
+        glances = self._glances(images) if self.spec.looks == 2 else [None] * len(images)
+        crops = [None if glance is None else _crop(*glance) for glance in glances]
         parts = [image if crop is None else image[crop] for image, crop in zip(images, crops, strict=True)]
         boxed = [self._square(part, self.spec.input_side) for part in parts]
         maps = self._network([square for square, _ in boxed])
         if self.spec.mirror:
             mirrored = self._network([square[:, ::-1] for square, _ in boxed])
             maps = [(map + other[:, ::-1]) / 2 for map, other in zip(maps, mirrored, strict=True)]
-        return [
+        placed = [
             _placed(unletterbox(map, box), crop, image.shape[:2])
             for image, crop, map, (_, box) in zip(images, crops, maps, boxed, strict=True)
         ]
+        return [
+            Segmentation(p, None if glance is None else _agreement(*glance, p))
+            for p, glance in zip(placed, glances, strict=True)
+        ]
 
-    def _crops(self, images: list[np.ndarray]) -> list[tuple[slice, slice] | None]:
-        """Where in each photo the glasses are, by a glance at it, small; None when a crop would show all of it."""
+    def _glances(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, Letterbox]]:
+        """The first look's map of each photo, side×side float32, and how the photo lies in it."""
         boxed = [self._square(image, self._first_side) for image in images]
         maps = self._network([square for square, _ in boxed])
-        return [_crop(map, box) for map, (_, box) in zip(maps, boxed, strict=True)]
+        return [(map, box) for map, (_, box) in zip(maps, boxed, strict=True)]
 
     def _square(self, image: np.ndarray, side: int) -> tuple[np.ndarray, Letterbox]:
         if self.spec.resize == "letterbox":
@@ -110,6 +126,16 @@ def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int,
     whole = np.zeros(size, np.float32)
     whole[crop] = part
     return whole
+
+
+def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> float:
+    """Soft IoU, [0, 1], of a look's map (side×side float32) with the probability in the end (H×W float32), at the
+    size of the look; 1 where both see nothing."""
+    height, width = box.inner
+    seen = map[box.top : box.top + height, box.left : box.left + width]
+    last = cv2.resize(probability, (width, height), interpolation=cv2.INTER_AREA)
+    either = float(np.maximum(seen, last).sum())
+    return float(np.minimum(seen, last).sum()) / either if either else 1.0
 
 
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:

@@ -122,11 +122,11 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
 
     data = lap([order.source.read(photo["key"])[0] for photo in photos])
     opened = lap([decoder.decode(one, max_pixels=order.max_pixels) for one in data])
-    found = lap(segmenter.probabilities([one.on_white() for one in opened]))
+    found = lap(segmenter.segment([one.on_white() for one in opened]))
     made = lap(
         [
-            picture.make(one, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
-            for one, probability in zip(opened, found, strict=True)
+            picture.make(one, seen.probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+            for one, seen in zip(opened, found, strict=True)
         ]
     )
     sent = lap(

@@ -19,6 +19,7 @@ from glasseg.layers import MAX_PIXELS
 from glasseg.metrics import PhotoScore, RimScore
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label, Pair, Problem, read_label
+from glasseg.segmenter import Segmentation
 from glasseg.storage import open_root
 from glasseg.trials import Trials
 from jobs.engine import bounded_retries
@@ -112,8 +113,8 @@ class Judge:
         except GlassegError as error:  # out of the worker as a row: Ray would wrap the exception in its own
             return pa.Table.from_pylist([{"fatal": str(error)}], schema=_ROWS)
         good = [one for one in opened if not isinstance(one, Problem)]
-        probabilities = self._segmenter.probabilities([one.image for one in good])
-        rows = list(self._pool.map(self._row, good, probabilities))
+        found = self._segmenter.segment([one.image for one in good])
+        rows = list(self._pool.map(self._row, good, found))
         rows += [{"name": one.name, "problem": one.reason} for one in opened if isinstance(one, Problem)]
         return pa.Table.from_pylist(rows, schema=_ROWS)
 
@@ -130,8 +131,8 @@ class Judge:
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 
-    def _row(self, one: Subject, probability: np.ndarray) -> dict[str, Any]:
-        image, label = one.image, one.label
+    def _row(self, one: Subject, seen: Segmentation) -> dict[str, Any]:
+        image, label, probability = one.image, one.label, seen.probability
         spec = self._segmenter.spec
         alpha = matte.alpha(image, probability, spec.threshold, spec.ramp)
         picture = whitening.compose(decontaminate(image, alpha), alpha)

@@ -94,9 +94,9 @@ def _segmenter(model: ModelFolder) -> Any:
 def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[Photo]) -> Rows:
     """Photos on white, written one after the other; as much of a manifest row as the bench reads."""
     spec, rows = segmenter.spec, []
-    found = segmenter.probabilities([photo.on_white() for photo in photos])
-    for key, photo, probability in zip(keys, photos, found, strict=True):
-        made = picture.make(photo, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+    found = segmenter.segment([photo.on_white() for photo in photos])
+    for key, photo, seen in zip(keys, photos, found, strict=True):
+        made = picture.make(photo, seen.probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
         sent = delivery.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
         rows.append({"status": "ok", "finished_at": datetime.now(UTC)})

@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
 
 from glasseg import bucket, decoder, delivery, encoder, formats, gates, manifest, picture, whitening
@@ -21,6 +20,7 @@ from glasseg.keys import printable
 from glasseg.look import WHITE, Look
 from glasseg.modelfolder import ModelFolder
 from glasseg.picture import Picture
+from glasseg.segmenter import Segmentation
 from glasseg.storage import Root
 from jobs.meters import Meters
 
@@ -153,13 +153,13 @@ class Whitener:
             opening = [self._pool.submit(self._open, pending) for pending in following]
             photos = [one for one in opened if isinstance(one, Opened)]
             started = time.perf_counter()
-            probabilities = self._segmenter.probabilities([one.photo.on_white() for one in photos])
+            found = self._segmenter.segment([one.photo.on_white() for one in photos])
             segment_ms = (time.perf_counter() - started) * 1000 / max(1, len(photos))
             yield from writing  # at most three groups of photos are in memory: opening, segmented, being written
             writing = [_done(one) for one in opened if not isinstance(one, Opened)]
-            for one, probability in zip(photos, probabilities, strict=True):
+            for one, seen in zip(photos, found, strict=True):
                 one.facts["segment_ms"] = segment_ms
-                writing.append(self._pool.submit(self._write, one, probability))
+                writing.append(self._pool.submit(self._write, one, seen))
         yield from writing
 
     def _open(self, pending: dict[str, Any]) -> Opened | dict[str, Any]:
@@ -180,12 +180,12 @@ class Whitener:
         facts["height"], facts["width"] = photo.image.shape[:2]
         return Opened(pending, photo, facts)
 
-    def _write(self, opened: Opened, probability: np.ndarray) -> dict[str, Any]:
+    def _write(self, opened: Opened, seen: Segmentation) -> dict[str, Any]:
         """Make, encode, verify and write one picture; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
         pending, photo = opened.pending, opened.photo
         try:
-            made = picture.make(photo, probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+            made = picture.make(photo, seen.probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
             sent = delivery.deliver(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
             code = _review_code(made, sent, order.look)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None

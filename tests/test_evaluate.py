@@ -203,7 +203,7 @@ def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder
     row: dict[str, Any] = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()[2]
     segmenter = Segmenter(modelfolder.load(str(untrained_folder)), 1)
     image = images.decode((data / "real/a 2.png").read_bytes(), max_pixels=10**8)
-    alpha = matte.alpha(image, segmenter.probabilities([image])[0], segmenter.spec.threshold, segmenter.spec.ramp)
+    alpha = matte.alpha(image, segmenter.segment([image])[0].probability, segmenter.spec.threshold, segmenter.spec.ramp)
     expected = score(alpha, read_label((data / "real/a 2_mask.png").read_bytes()))
     assert row["strict_iou"] == pytest.approx(expected.strict_iou, abs=1e-9)
     assert row["boundary_f"] == pytest.approx(expected.boundary_f, abs=1e-9)

@@ -27,8 +27,8 @@ def test_packaged_model_finds_drawn_glasses(segmenter: Segmenter) -> None:
     scores = []
     for number in range(PHOTOS):
         photo = draw_photo(np.random.default_rng(SEED + number), (600, 800), scene=SCENES[number % len(SCENES)])
-        [probability] = segmenter.probabilities([photo.image])
-        alpha = matte.alpha(photo.image, probability, segmenter.spec.threshold, segmenter.spec.ramp)
+        [seen] = segmenter.segment([photo.image])
+        alpha = matte.alpha(photo.image, seen.probability, segmenter.spec.threshold, segmenter.spec.ramp)
         label = Label(photo.coverage >= 0.5, photo.opening >= 0.5, np.zeros(alpha.shape, bool))
         scores.append(score(alpha, label).iou)
     assert np.mean(scores) >= 0.9, sorted(zip(np.round(scores, 3), SCENES * 3, strict=False))

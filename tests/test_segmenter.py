@@ -44,9 +44,13 @@ def segmenter(tensorflow: Any, untrained_model: ModelFolder) -> Segmenter:
     return Segmenter(untrained_model, threads=1)
 
 
+def probabilities(segmenter: Segmenter, photos: list[np.ndarray]) -> list[np.ndarray]:
+    return [seen.probability for seen in segmenter.segment(photos)]
+
+
 def alphas(segmenter: Segmenter, photos: list[np.ndarray]) -> list[bytes]:
     spec = segmenter.spec
-    return [to_alpha(p, spec.threshold, spec.ramp).tobytes() for p in segmenter.probabilities(photos)]
+    return [to_alpha(p, spec.threshold, spec.ramp).tobytes() for p in probabilities(segmenter, photos)]
 
 
 @pytest.fixture(scope="module")
@@ -70,11 +74,11 @@ def dark_on_white(size: tuple[int, int], rows: slice, columns: slice) -> np.ndar
 
 
 def test_probabilities_have_the_size_of_their_photo(segmenter: Segmenter, photos: list[np.ndarray]) -> None:
-    found = segmenter.probabilities(photos)
+    found = probabilities(segmenter, photos)
     assert [p.shape for p in found] == list(SIZES)
     for probability in found:
         assert probability.dtype == np.float32 and 0 <= probability.min() <= probability.max() <= 1
-    assert segmenter.probabilities([]) == []
+    assert segmenter.segment([]) == []
 
 
 def test_the_test_photos_tell_alphas_apart(alone: list[bytes]) -> None:
@@ -91,7 +95,7 @@ def test_a_photo_gives_the_same_bytes_alone_and_at_every_place(
 
 def test_a_photo_is_not_changed(segmenter: Segmenter, photos: list[np.ndarray]) -> None:
     before = photos[0].copy()
-    segmenter.probabilities([photos[0]])
+    segmenter.segment([photos[0]])
     assert np.array_equal(photos[0], before)
 
 
@@ -109,7 +113,7 @@ def test_stretch_works_with_the_baseline(
     monkeypatch.setattr(module, "BATCH", 1)  # the classic network takes 30 times the work of the compact one
     network = unet.build("baseline")
     modelfolder.save(tmp_path, network, resize="stretch", looks=1, threshold=0.5, ramp=0.6, training={})
-    found = Segmenter(modelfolder.load(str(tmp_path)), threads=1).probabilities(photos[:1])
+    found = probabilities(Segmenter(modelfolder.load(str(tmp_path)), threads=1), photos[:1])
     assert found[0].shape == SIZES[0] and found[0].std() > 0
 
 
@@ -117,7 +121,7 @@ def test_stretch_works_with_the_baseline(
 @pytest.mark.parametrize("size", [(100, 300), (300, 100), (40, 30), (64, 64)])
 def test_what_is_found_lies_where_it_is_in_the_photo(resize: str, size: tuple[int, int]) -> None:
     rows, columns = slice(size[0] // 4, size[0] // 2), slice(size[1] // 2, size[1] * 3 // 4)
-    [found] = darkness_segmenter(64, resize=resize).probabilities([dark_on_white(size, rows, columns)])
+    [found] = probabilities(darkness_segmenter(64, resize=resize), [dark_on_white(size, rows, columns)])
     truth = np.zeros(size)
     truth[rows, columns] = 1
     assert found.shape == size
@@ -128,7 +132,7 @@ def test_what_is_found_lies_where_it_is_in_the_photo(resize: str, size: tuple[in
 def test_a_second_look_is_sharper_and_stays_in_its_crop() -> None:
     photo = dark_on_white((600, 800), slice(101, 160), slice(203, 330))
     truth = photo[..., 0] == 0
-    [once], [twice] = (darkness_segmenter(64, looks=looks).probabilities([photo]) for looks in (1, 2))
+    [once], [twice] = (probabilities(darkness_segmenter(64, looks=looks), [photo]) for looks in (1, 2))
     assert np.abs(twice - truth).mean() < 0.5 * np.abs(once - truth).mean()
     assert twice.shape == (600, 800) and twice.dtype == np.float32
     assert (twice[:60] == 0).all() and (twice[:, 400:] == 0).all()
@@ -139,11 +143,11 @@ def test_only_photos_worth_it_get_a_second_look_whatever_their_neighbours() -> N
     large = dark_on_white((300, 400), slice(10, 290), slice(10, 390))
     empty = np.full((200, 200, 3), 255, np.uint8)
     twice, once = darkness_segmenter(64, looks=2), darkness_segmenter(64)
-    together = twice.probabilities([large, small, empty, small])
-    assert np.array_equal(together[0], once.probabilities([large])[0])
-    assert np.array_equal(together[1], twice.probabilities([small])[0]) and np.array_equal(together[1], together[3])
+    together = probabilities(twice, [large, small, empty, small])
+    assert np.array_equal(together[0], probabilities(once, [large])[0])
+    assert np.array_equal(together[1], probabilities(twice, [small])[0]) and np.array_equal(together[1], together[3])
     assert not together[2].any()
-    assert not np.array_equal(together[1], once.probabilities([small])[0])
+    assert not np.array_equal(together[1], probabilities(once, [small])[0])
 
 
 def test_the_crop_of_a_second_look_is_exact() -> None:
@@ -192,7 +196,7 @@ def test_tiny_photos_survive_a_second_look() -> None:
     for size in ((3, 3), (2, 900), (900, 2), (20, 20)):
         photo = np.full((*size, 3), 255, np.uint8)
         photo[0, 0] = 0
-        [found] = darkness_segmenter(128, looks=2).probabilities([photo])
+        [found] = probabilities(darkness_segmenter(128, looks=2), [photo])
         assert found.shape == size and np.isfinite(found).all()
 
 
@@ -211,9 +215,9 @@ def test_mirrored_photos_get_mirrored_masks_when_both_are_looked_at(
 ) -> None:
     both = Segmenter(replace(untrained_model, spec=replace(untrained_model.spec, mirror=True)), threads=1)
     photo = np.random.default_rng(3).integers(0, 256, (512, 512, 3), dtype=np.uint8)
-    [found], [mirrored] = both.probabilities([photo]), both.probabilities([photo[:, ::-1]])
+    [found], [mirrored] = probabilities(both, [photo]), probabilities(both, [photo[:, ::-1]])
     assert np.array_equal(found, mirrored[:, ::-1])
-    [once] = Segmenter(untrained_model, threads=1).probabilities([photo])
+    [once] = probabilities(Segmenter(untrained_model, threads=1), [photo])
     assert not np.array_equal(found, once)
 
 
@@ -225,7 +229,7 @@ def test_the_first_look_sees_as_many_pixels_as_the_model_says() -> None:
         made = darkness_segmenter(512, looks=2, **spec)
         darkness = made._run
         made._run = lambda squares: (seen.append(squares.shape[1]), darkness(squares))[1]
-        made.probabilities([dark_on_white((600, 800), slice(200, 260), slice(300, 420))])
+        made.segment([dark_on_white((600, 800), slice(200, 260), slice(300, 420))])
         return list(seen)
 
     assert sides({}) == [384, 512]
@@ -243,3 +247,25 @@ def test_a_worker_sees_only_gpus_that_it_was_given_and_takes_their_memory_as_it_
     assert module._choose_gpus(SimpleNamespace(config=config), gpu) is gpu
     assert hidden == ([] if gpu else [([], "GPU")])
     assert growing == ([("one", True), ("two", True)] if gpu else [])
+
+
+def test_two_looks_say_how_far_they_agree() -> None:
+    photo = dark_on_white((600, 800), slice(100, 300), slice(200, 500))
+    twice = darkness_segmenter(256, looks=2)
+    [seen] = twice.segment([photo])
+    assert seen.agreement is not None and 0.95 < seen.agreement <= 1
+    assert darkness_segmenter(256).segment([photo])[0].agreement is None
+    first_side, darkness = 192, twice._run
+    for share in (0.0, 0.5):  # of the darkness that the second look takes for glasses
+
+        def run(squares: np.ndarray, share: float = share) -> Any:
+            weight = 1.0 if squares.shape[1] == first_side else share
+            return SimpleNamespace(numpy=lambda: weight * darkness(squares).numpy())
+
+        twice._run = run
+        assert twice.segment([photo])[0].agreement == pytest.approx(share, abs=0.02)
+
+
+def test_two_looks_that_see_nothing_agree() -> None:
+    [seen] = darkness_segmenter(256, looks=2).segment([np.full((60, 90, 3), 255, np.uint8)])
+    assert seen.agreement == 1.0
