@@ -50,15 +50,16 @@ def letterbox(image: np.ndarray, side: int) -> tuple[np.ndarray, Letterbox]:
     shrink = side / max(height, width)
     inner_height, inner_width = max(1, round(height * shrink)), max(1, round(width * shrink))
     method = cv2.INTER_AREA if shrink < 1 else cv2.INTER_LINEAR
-    inner = cv2.resize(_halved(image, (inner_height, inner_width)), (inner_width, inner_height), interpolation=method)
+    inner = cv2.resize(halved(image, (inner_height, inner_width)), (inner_width, inner_height), interpolation=method)
     top, left = (side - inner_height) // 2, (side - inner_width) // 2
     bottom, right = side - inner_height - top, side - inner_width - left
     square = cv2.copyMakeBorder(inner, top, bottom, left, right, cv2.BORDER_REPLICATE)
     return square, Letterbox((height, width), side, (inner_height, inner_width), top, left)
 
 
-def _halved(image: np.ndarray, least: tuple[int, int]) -> np.ndarray:
-    """An image averaged down by two as often as its sides are even and stay at least `least` (height, width).
+def halved(image: np.ndarray, least: tuple[int, int]) -> np.ndarray:
+    """An image or a map (H×W, with channels or without) averaged down by two as often as its sides are even and stay
+    at least `least` (height, width).
 
     A first step only, and exact: averaging down by other factors takes ten times as long for each pixel of a photo.
     """

@@ -11,7 +11,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from glasseg.images import Letterbox, letterbox, unletterbox
+from glasseg.images import Letterbox, halved, letterbox, unletterbox
 from glasseg.modelfolder import ModelFolder
 
 BATCH: Final = 4
@@ -133,7 +133,7 @@ def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> floa
     size of the look; 1 where both see nothing."""
     height, width = box.inner
     seen = map[box.top : box.top + height, box.left : box.left + width]
-    last = cv2.resize(probability, (width, height), interpolation=cv2.INTER_AREA)
+    last = cv2.resize(halved(probability, box.inner), (width, height), interpolation=cv2.INTER_LINEAR)
     either = float(np.maximum(seen, last).sum())
     return float(np.minimum(seen, last).sum()) / either if either else 1.0
 
