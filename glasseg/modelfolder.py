@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from glasseg.config import INPUT_SIDE
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.quality import Calibration
 from glasseg.storage import Folder, Root, open_root
 
 if TYPE_CHECKING:
@@ -33,13 +34,13 @@ _LATER_FIELDS = ("first_side",)
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What inference depends on, and in `training` what people want to know about the model.
+    """What inference depends on, in `training` what people want to know, and in `quality` what a mask's is told by.
 
     `preset` and `input_side` (pixels) as in `unet`; `resize` is letterbox or stretch; `looks` 1 or 2 (2: what was found
     is cropped and segmented again); `mirror`: p is the mean over the photo and its mirror image;
     alpha = clip((p - threshold) / ramp + 0.5, 0, 1). `first_side`: pixels of the square at the first of two looks;
-    None, as in older models, for three quarters of `input_side`. Raises ValueError for values that no segmenter could
-    use.
+    None, as in older models, for three quarters of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises
+    ValueError or TypeError for values that no segmenter could use, and for what is no calibration.
     """
 
     preset: str
@@ -52,6 +53,7 @@ class ModelSpec:
     mirror: bool = False
     training: dict[str, Any] = field(default_factory=dict)
     first_side: int | None = None
+    quality: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if self.resize not in {"letterbox", "stretch"} or self.looks not in {1, 2} or not isinstance(self.mirror, bool):
@@ -62,6 +64,13 @@ class ModelSpec:
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one model
         if not 0 < self.threshold < 1 or not 0.001 <= self.ramp < math.inf:
             raise ValueError(f"threshold {self.threshold} with ramp {self.ramp}")
+        if self.quality is not None:
+            Calibration.from_dict(self.quality)
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """What tells the quality of a mask; None for a model that was never calibrated."""
+        return None if self.quality is None else Calibration.from_dict(self.quality)
 
     @property
     def model_id(self) -> str:

@@ -16,9 +16,11 @@ import pytest
 from glasseg import modelfolder
 from glasseg.errors import GlassegError
 from glasseg.modelfolder import SPEC_NAME, WEIGHTS_NAME, ModelFolder, ModelSpec
+from glasseg.quality import Calibration
 from glasseg.storage import open_root
 
 SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, False, {"minutes": 90})
+CALIBRATION = Calibration(("worst", "parts"), (0.5, 0.25), (1.5, 0.5), (-0.75, -0.5), 2.0, 0.875)
 
 
 @pytest.fixture
@@ -136,6 +138,10 @@ def test_the_json_itself_is_no_model_folder(untrained_folder: Path) -> None:
         json.dumps({**asdict(SPEC), "first_side": 256}).encode(),
         json.dumps({**asdict(SPEC), "looks": 2, "first_side": 100}).encode(),
         json.dumps({**asdict(SPEC), "looks": 2, "first_side": "256"}).encode(),
+        json.dumps({**asdict(SPEC), "quality": {}}).encode(),
+        json.dumps({**asdict(SPEC), "quality": 0.9}).encode(),
+        json.dumps({**asdict(SPEC), "quality": {**CALIBRATION.to_dict(), "weights": [1]}}).encode(),
+        json.dumps({**asdict(SPEC), "quality": {**CALIBRATION.to_dict(), "means": None}}).encode(),
     ],
 )
 def test_a_json_that_describes_no_model_is_refused_naming_it(tmp_path: Path, text: bytes) -> None:
@@ -146,6 +152,27 @@ def test_a_json_that_describes_no_model_is_refused_naming_it(tmp_path: Path, tex
 
 def test_the_id_does_not_depend_on_dates_and_metrics() -> None:
     assert replace(SPEC, training={"iou": 0.9, "finished": "today"}).model_id == SPEC.model_id
+
+
+def test_a_calibration_comes_with_the_model_and_leaves_its_id(new_uri: Callable[[], str]) -> None:
+    uri = new_uri()
+    put(uri, b"weights", SPEC)
+    assert modelfolder.load(uri).spec.calibration is None
+    before = modelfolder.load(uri).spec.model_id
+    put(uri, b"weights", replace(SPEC, quality=CALIBRATION.to_dict()))
+    spec = modelfolder.load(uri).spec
+    assert spec.calibration == CALIBRATION and spec.model_id == before
+
+
+def test_a_model_that_is_older_than_calibrations_is_read(new_uri: Callable[[], str]) -> None:
+    uri, weights = new_uri(), b"weights"
+    put(uri, weights, SPEC)
+    described = json.loads(open_root(uri).read(SPEC_NAME)[0])
+    del described["quality"]
+    put(uri, weights, json.dumps(described).encode())
+    spec = modelfolder.load(uri).spec
+    assert spec.quality is None and spec.calibration is None
+    assert spec.model_id == "compact-3a24ad179584", "it was made before, and no picture of it is stale"
 
 
 @pytest.mark.parametrize(
