@@ -61,6 +61,8 @@ class WhitenConfig:
     yes: bool = False
     new_source: bool = False
     gates: bool = True
+    review_below: float | None = None
+    """None: the line that the model's calibration draws."""
     stop_above: float = 0.5
     max_flagged: float = 0.05
     dry_run: bool = False
@@ -236,6 +238,21 @@ class EvaluateConfig:
     address: str | None = None
     endpoint_url: str | None = None
     overwrite: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class CalibrateConfig:
+    """Options of `glasseg calibrate`."""
+
+    composites: int = 300
+    max_bad: int = TrainJob.max_bad
+    workers: int | None = None
+    """None: as many as the machine or cluster has room for."""
+    cpus_per_worker: int | None = WhitenConfig.cpus_per_worker
+    gpus_per_worker: float | None = WhitenConfig.gpus_per_worker
+    address: str | None = None
+    endpoint_url: str | None = None
     verbose: bool = False
 
 

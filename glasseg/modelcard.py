@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import SPEC_NAME, ModelSpec, load
+from glasseg.quality import Calibration
 from glasseg.storage import open_root, tidy
 
 CARD_NAME: Final = "MODEL_CARD.md"
@@ -46,6 +47,7 @@ def card(spec: ModelSpec) -> str:
         _data(facts.get("data"), facts.get("split")),
         _training(facts),
         _validation(facts.get("validation"), facts.get("weak_at")),
+        _quality(facts.get("quality")),
         *[_test(test) for test in facts.get("tests", [])],
         _section("Notes", facts.get("notes", [])),
         _table("Made with", ("", ""), facts.get("versions", {}).items()),
@@ -53,12 +55,17 @@ def card(spec: ModelSpec) -> str:
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def renew(uri: str, training: dict[str, Any], *, endpoint_url: str | None = None) -> ModelSpec:
+def renew(
+    uri: str, training: dict[str, Any], *, calibration: Calibration | None = None, endpoint_url: str | None = None
+) -> ModelSpec:
     """Replace what a model folder's `model.json` says of the training, and write its card anew; the model stays.
 
-    Raises GlassegError when there is no model, or its folder can't be written to.
+    So does its calibration, unless another is given. Raises GlassegError when there is no model, or its folder can't be
+    written to.
     """
     spec = replace(load(uri, endpoint_url=endpoint_url).spec, training=training)
+    if calibration:
+        spec = replace(spec, quality=calibration.to_dict())
     root = open_root(uri, endpoint_url=endpoint_url)
     try:
         root.write(SPEC_NAME, (json.dumps(asdict(spec), indent=2) + "\n").encode())
@@ -134,6 +141,38 @@ def _validation(scores: dict[str, Any] | None, weak: Sequence[dict[str, Any]] | 
         worst = "It is worst, by strict IoU, at: " + "; ".join(listed) + "."
     intro = f"{scores.get('photos', '')} pictures of the validation split at full resolution, at the threshold above."
     return _section("Validation", [intro.strip(), _rows(("score", ""), rows), worst])
+
+
+def _quality(found: dict[str, Any] | None) -> str:
+    """How well the quality of a mask is foretold, of photos that the calibration was not fitted on."""
+    if not found:
+        return ""
+    kinds = [(name, found[name]) for name in ("photos", "composites") if name in found]
+    intro = (
+        f"`quality` in the manifest is the strict IoU to expect of a mask; below {found['review_below']:g} a person "
+        f"should look. Calibrated on validation photos of {found['data']}, and tried there by cross-fitting: the "
+        "quality of every photo is told by what photos of other groups have taught."
+    )
+    heads = ("", "n", f"under {found['good']:g}", "AUC", "by confidence", "flagged", "… of those under")
+    rows = [
+        (
+            name,
+            one["n"],
+            one["bad"],
+            _number(one["auc"]),
+            _number(one["auc_confidence"]),
+            f"{one['flagged']:.0%}",
+            "–" if one["caught"] is None else f"{one['caught']:.0%}",
+        )
+        for name, one in kinds
+    ]
+    bins = []
+    for row in found["reliability"]:
+        means = (_number(row[name]) for name in ("quality", "strict_iou"))
+        bins.append((f"{row['from']:g} to {row['to']:g}", row["n"], *means, f"{row['bad']:.0%}"))
+    table = _rows(("quality", "photos", "mean quality", "mean strict IoU", f"under {found['good']:g}"), bins)
+    about = "Of photos with a background of their own:" if table else ""
+    return _section("Quality", [intro, _rows(heads, rows), about, table])
 
 
 def _test(test: dict[str, Any]) -> str:

@@ -31,11 +31,13 @@ MAX_SIDE: Final = 2000
 class Trial:
     """One test picture: `image` H×W×3 uint8 RGB, its label of the same size, and the same glasses shot on white.
 
+    `group`: of the product, as its pairs have it.
     `original`: H×W×3 uint8, under the same light and without the camera's noise; what a perfect cut-out would give.
     """
 
     name: str
     kind: str
+    group: str
     image: np.ndarray
     label: Label
     original: np.ndarray
@@ -77,7 +79,8 @@ class Trials:
         rng = np.random.default_rng([SEED, number])
         kind = self._kinds[number % len(self._kinds)]
         group = self._groups[rng.integers(len(self._groups))]
-        layer = self._layer(group[rng.integers(len(group))])
+        pair = group[rng.integers(len(group))]
+        layer = self._layer(pair)
         photo, coverage, opening = _placed(layer, rng)
         size = coverage.shape
         backdrop = self._backdrop(kind, size, rng).astype(np.float32) * (1 - _shadow(coverage, rng))
@@ -87,7 +90,7 @@ class Trials:
         original = np.clip((photo - 255 * through) * light + 255 * through, 0, 255)
         material = coverage >= 128
         label = Label(material, (opening >= 128) & ~material, np.zeros(size, bool))
-        return Trial(f"{kind}-{number:04}", kind, image, label, np.rint(original).astype(np.uint8))
+        return Trial(f"{kind}-{number:04}", kind, pair.group, image, label, np.rint(original).astype(np.uint8))
 
     def _layer(self, pair: Pair) -> Layer:
         root = open_root(pair.root, endpoint_url=self._endpoint_url)

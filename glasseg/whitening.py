@@ -101,6 +101,13 @@ class MaskFacts:
     """Half-open (x0, y0, x1, y1) of alpha above 0; None when nothing was found."""
     confidence: float | None
     """Mean of |2p - 1| where alpha is above 0, [0, 1]; None when nothing was found, or the mask is the photo's own."""
+    quality: float | None = None
+    """The strict IoU to expect, [0, 1]; None as confidence, when too little was found, and without a calibration."""
+
+    @property
+    def no_glasses(self) -> bool:
+        """Whether what was found is too little to be glasses."""
+        return self.bbox is None or self.coverage < _LEAST_COVERAGE
 
 
 def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
@@ -115,18 +122,27 @@ def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
     return MaskFacts(coverage=coverage, bbox=box, confidence=2 * cv2.mean(distance, mask=found)[0])
 
 
-def review_code(facts: MaskFacts, ring_share: float, *, framed_cut: bool) -> str | None:
+def review_code(
+    facts: MaskFacts, ring_share: float, *, framed_cut: bool, review_below: float | None = None
+) -> str | None:
     """Why a person should look at this photo, a key of `glasseg.errors.REVIEW_CODES`; None when nobody needs to.
 
+    `review_below`: the quality from which on a mask is good enough; without a quality its confidence tells.
     `ring_share`: of the written picture's outermost pixels, how many are background. `framed_cut`: whether
     glasses that the photo cuts off were framed, which puts the cut where it can be seen.
     """
-    if facts.bbox is None or facts.coverage < _LEAST_COVERAGE:
+    if facts.no_glasses:
         return "no_glasses"
     if facts.coverage > _MOST_COVERAGE:
         return "fills_frame"
-    if facts.confidence is not None and facts.confidence < _LEAST_CONFIDENCE:
+    if _uncertain(facts, review_below):
         return "uncertain_mask"
     if ring_share < _LEAST_RING:
         return "ring_not_clean"
     return "cut_off" if framed_cut else None
+
+
+def _uncertain(facts: MaskFacts, review_below: float | None) -> bool:
+    if facts.quality is not None and review_below is not None:
+        return facts.quality < review_below
+    return facts.confidence is not None and facts.confidence < _LEAST_CONFIDENCE

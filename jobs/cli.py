@@ -14,7 +14,7 @@ from glasseg import __version__
 from glasseg.config import BenchConfig, DemoConfig
 from glasseg.errors import GlassegError
 from jobs.catalogcommands import release, report, status
-from jobs.modelcommands import evaluate, train
+from jobs.modelcommands import calibrate, evaluate, train
 from jobs.options import Auto
 from jobs.whitencommand import whiten
 
@@ -144,7 +144,7 @@ def bench(photos_folder: Path | None, as_json: bool, bookkeeping: int | None, ni
     click.echo(json.dumps(result, indent=2) if as_json else said)
 
 
-for command in (whiten, status, report, release, train, evaluate):
+for command in (whiten, status, report, release, train, evaluate, calibrate):
     cli.add_command(command)
 
 

@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from glasseg import charts, encoder, metrics, modelcard, modelfolder, pairs, plots
 from glasseg.conditions import BINS
-from glasseg.config import EvaluateConfig
+from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.metrics import PhotoScore
-from glasseg.modelfolder import ModelFolder
+from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.pairs import Problem
 from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
@@ -48,7 +48,8 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
     if config.composites and config.split:
         raise GlassegError("--composites takes the validation split: leave out --split", 2)
     folder = modelfolder.load(model, endpoint_url=config.endpoint_url)
-    _refuse_unrecordable(model, config)
+    if config.record:
+        refuse_unwritable(model, "--record", config.endpoint_url)
     out = _out(data, config)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     if config.composites:
@@ -58,30 +59,9 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
         refuse_bad(problems, config.max_bad)
     numbers = [] if config.composites else _numbers(data, found, config.split)
     _say_doubts(folder, data, found, numbers)
-    cpus = max(available_cpus(), (config.workers or 1) * (config.cpus_per_worker or 1))
-    with engine(config.address, cpus=cpus, verbose=config.verbose):
-        pool = sizing.connected(config.cpus_per_worker, config.gpus_per_worker)
-        task = Task(
-            found=replace(found, problems=problems),
-            kinds=kinds_of(found) if config.composites else (),
-            endpoint_url=config.endpoint_url,
-            cpus=pool.cpus,
-            gpus=pool.gpus,
-        )
-        total = len(numbers) + config.composites
-        workers, _ = pool.bounds(config.workers, max(1, math.ceil(total / BATCH_ROWS)))
-        with nullcontext() if total < BATCH_ROWS else progress(total, "evaluate") as bar:
-            judged = judge(
-                folder,
-                task,
-                pairs=numbers,
-                trials=config.composites,
-                workers=workers,
-                shown=config.worst,
-                max_bad=config.max_bad,
-                progress=bar,
-            )
-    refuse_bad(judged.problems, config.max_bad)
+    judged = judge_all(
+        folder, replace(found, problems=problems), numbers, config, composites=config.composites, shown=config.worst
+    )
     if not judged.rows:
         raise GlassegError(f"nothing in {data} could be judged")
     name = name_of(data)
@@ -93,13 +73,47 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
         record(model, found_out, config.endpoint_url)
 
 
-def _refuse_unrecordable(model: str, config: EvaluateConfig) -> None:
-    """Raises GlassegError when --record is asked for and the model's folder can't take it."""
-    if not config.record:
-        return
+def judge_all(
+    model: ModelFolder,
+    found: pairs.Found,
+    numbers: Sequence[int],
+    config: EvaluateConfig | CalibrateConfig,
+    *,
+    composites: int,
+    shown: int,
+) -> Judged:
+    """Judge the pairs with these numbers and so many composites by Ray, with the workers that `config` asks for.
+
+    `shown` panels are kept of the worst photos and of others. What can't be judged is named; raises GlassegError when
+    that is more than `config.max_bad`.
+    """
+    cpus = max(available_cpus(), (config.workers or 1) * (config.cpus_per_worker or 1))
+    with engine(config.address, cpus=cpus, verbose=config.verbose):
+        pool = sizing.connected(config.cpus_per_worker, config.gpus_per_worker)
+        kinds = kinds_of(found) if composites else ()
+        task = Task(found, kinds, config.endpoint_url, cpus=pool.cpus, gpus=pool.gpus)
+        total = len(numbers) + composites
+        workers, _ = pool.bounds(config.workers, max(1, math.ceil(total / BATCH_ROWS)))
+        with nullcontext() if total < BATCH_ROWS else progress(total, "judge") as bar:
+            judged = judge(
+                model,
+                task,
+                pairs=numbers,
+                trials=composites,
+                workers=workers,
+                shown=shown,
+                max_bad=config.max_bad,
+                progress=bar,
+            )
+    refuse_bad(judged.problems, config.max_bad)
+    return judged
+
+
+def refuse_unwritable(model: str, what: str, endpoint_url: str | None) -> None:
+    """Raises GlassegError when the model's folder can't take what `what`, an option or a command, writes into it."""
     if model == modelfolder.PACKAGED:
-        raise GlassegError("--record writes into the model's folder: give that folder instead of packaged")
-    check_writable(open_root(model, endpoint_url=config.endpoint_url))
+        raise GlassegError(f"{what} writes into the model's folder: give that folder instead of packaged")
+    check_writable(open_root(model, endpoint_url=endpoint_url))
 
 
 def _out(data: str, config: EvaluateConfig) -> Root | None:
@@ -239,14 +253,20 @@ def record(model: str, found: dict[str, Any], endpoint_url: str | None) -> None:
 
     Raises GlassegError when the folder holds another model by now, or can't be written to.
     """
-    spec = modelfolder.load(model, endpoint_url=endpoint_url).spec
-    if spec.model_id != found["model"]:
-        raise GlassegError(f"{model} has become {spec.model_id} meanwhile: the scores are of {found['model']}")
+    spec = unchanged(model, found["model"], endpoint_url)
     entry = {key: found[key] for key in ("command", "photos", "summary", "share_95", "set", "breakdown")}
     entry = _without_nan({"name": found["data"], **entry})
     tests = [test for test in spec.training.get("tests", []) if test["command"] != found["command"]]
     training = {**spec.training, "tests": [*tests, entry]}
     modelcard.renew(model, training, endpoint_url=endpoint_url)
+
+
+def unchanged(model: str, model_id: str, endpoint_url: str | None) -> ModelSpec:
+    """What the model's folder says now. Raises GlassegError when it holds another model than was judged."""
+    spec = modelfolder.load(model, endpoint_url=endpoint_url).spec
+    if spec.model_id != model_id:
+        raise GlassegError(f"{model} has become {spec.model_id} meanwhile: {model_id} was judged")
+    return spec
 
 
 def _json(found: dict[str, Any], judged: Judged) -> dict[str, Any]:

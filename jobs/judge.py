@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import conditions, encoder, images, matte, metrics, plots, whitening
+from glasseg import conditions, encoder, images, matte, metrics, plots, quality, whitening
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.foreground import decontaminate
 from glasseg.layers import MAX_PIXELS
@@ -37,15 +37,19 @@ SCORES: Final = pa.schema(
     [
         pa.field("name", pa.string(), nullable=False),
         pa.field("kind", pa.string(), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
         *(pa.field(one.name, pa.float64()) for one in fields(PhotoScore)),
         *(pa.field(name, pa.float64()) for name in RIM_SCORES),
         *(pa.field(one.name, pa.float64()) for one in fields(conditions.Conditions)),
         *(pa.field(f"{name}_class", pa.string()) for name in conditions.BINS),
+        pa.field("confidence", pa.float64()),
+        pa.field("features", pa.list_(pa.float64())),
     ]
 )
-"""One row per judged photo; a score that a photo does not have is null."""
+"""One row per judged photo; a score that a photo does not have is null. `confidence` and `features` (as in
+`glasseg.quality`) are what inference itself knows of the mask; where no glasses were found it knows neither."""
 
 _ROWS: Final = pa.schema(
     [
@@ -76,6 +80,7 @@ class Subject:
 
     name: str
     kind: str
+    group: str
     image: np.ndarray
     label: Label
     original: np.ndarray | None = None
@@ -124,10 +129,10 @@ class Judge:
         name = pair.photo if pair else f"test picture {row['number']}"
         try:
             if pair:
-                return Subject(name, pair.kind, *_labelled(pair, self._task.endpoint_url))
+                return Subject(name, pair.kind, pair.group, *_labelled(pair, self._task.endpoint_url))
             assert self._trials is not None
             trial = self._trials.make(row["number"])
-            return Subject(trial.name, trial.kind, trial.image, trial.label, trial.original)
+            return Subject(trial.name, trial.kind, trial.group, trial.image, trial.label, trial.original)
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 
@@ -148,10 +153,12 @@ class Judge:
         return {
             "name": one.name,
             "kind": one.kind,
+            "group": one.group,
             "height": image.shape[0],
             "width": image.shape[1],
             **{key: _null(value) for key, value in scores.items()},
             **{f"{key}_class": value for key, value in conditions.bins(measured).items()},
+            **_known(alpha, seen),
             "counts": metrics.count(alpha >= 128, label).tolist(),
             "histogram": metrics.histogram(levels, label).ravel().tolist(),
             "panel": encoder.encode(panel, "jpeg", 85),
@@ -170,6 +177,15 @@ def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
     if not label.material.any():
         raise ValueError("the mask is empty: no pixel is glasses")
     return image, label
+
+
+def _known(alpha: np.ndarray, seen: Segmentation) -> dict[str, Any]:
+    """What inference itself knows of a mask, for the columns `confidence` and `features`."""
+    mask = whitening.measure(alpha, seen.probability)
+    if mask.no_glasses:
+        return {"confidence": None, "features": None}
+    features = quality.features(alpha, seen.probability, seen.agreement)
+    return {"confidence": mask.confidence, "features": features.tolist()}
 
 
 def _null(value: float) -> float | None:

@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from glasseg.config import PRESETS, EvaluateConfig, TrainConfig, TrainJob
+from glasseg.config import PRESETS, CalibrateConfig, EvaluateConfig, TrainConfig, TrainJob
 from jobs.options import GroupedCommand, Sides, of_workers
 
-_JOB, _EVALUATE = TrainJob(), EvaluateConfig()
+_JOB, _EVALUATE, _CALIBRATE = TrainJob(), EvaluateConfig(), CalibrateConfig()
 _MAX_BAD = "Stop when more photos than this can't be used."
 
 
@@ -142,3 +142,35 @@ def evaluate(model: str, data: str, as_json: bool, **options: Any) -> None:
     from jobs.evaluate import evaluate as run
 
     run(model, data, EvaluateConfig(**options), as_json=as_json)
+
+
+@click.command(cls=GroupedCommand, short_help="Fit what a model says of the quality of its masks.")
+@click.argument("model")
+@click.argument("data")
+@click.option(
+    "--composites",
+    type=click.IntRange(min=0),
+    default=_CALIBRATE.composites,
+    show_default=True,
+    help="Test pictures beside the photos, made of DATA's validation products and backgrounds.",
+)
+@click.option("--max-bad", type=click.IntRange(min=0), default=_CALIBRATE.max_bad, show_default=True, help=_MAX_BAD)
+@of_workers
+@click.option("--address", help="Ray cluster to run on; RAY_ADDRESS otherwise, else this machine.")
+@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+@click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
+def calibrate(model: str, data: str, **options: Any) -> None:
+    """Fit on the labelled photos of DATA what MODEL says of the quality of its masks, and note it in MODEL.
+
+    MODEL is a model folder; DATA is laid out as for `glasseg train`. Photos of the split validation count, or all of
+    them where DATA names no such split: give photos that the model has not learnt. Its pictures stay as they are, and
+    no photo is worked on again for it. `glasseg train` does the same at its end.
+
+    \b
+    Examples:
+      glasseg calibrate models/mine labelled
+      glasseg calibrate models/mine s3://shop/labelled-others --composites 0
+    """
+    from jobs.calibrate import calibrate as run
+
+    run(model, data, CalibrateConfig(**options))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg import charts, encoder, metrics, modelcard, modelfolder, parquet, plots
+from glasseg import charts, encoder, metrics, modelcard, modelfolder, parquet, plots, qualityfit
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
+from glasseg.qualityfit import Evidence
 from glasseg.storage import Root
 from glasseg.trials import kinds_of
 from jobs.evaluate import summary
@@ -41,7 +42,11 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     except PhotoError as error:
         raise GlassegError(f"can't write to {root.uri}: {error}") from error
     training = {**model.spec.training, "history": _told(history), **_results(judged)}
-    modelcard.renew(root.uri, training, endpoint_url=job.endpoint_url)
+    evidence, calibration = Evidence.of(judged.rows), None
+    if evidence.enough:
+        calibration, worth = qualityfit.calibrate(evidence)
+        training["quality"] = {"data": training["data"]["name"], **worth}
+    modelcard.renew(root.uri, training, calibration=calibration, endpoint_url=job.endpoint_url)
     scores = training["validation"]
     say(
         f"  best epoch {training['history']['best_epoch']}, {len(judged.rows)} validation pictures: strict IoU "

@@ -23,11 +23,35 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def quality_table(told: dict[str, Any]) -> str:
+    """What a calibration is worth, as `glasseg.qualityfit.calibrate` tells it, as lines."""
+    under = f"under {told['good']:g}"
+    lines = [f"{'':<12}{'n':>6}{under:>10}{'AUC':>8}{'confidence':>12}{'flagged':>9}{'caught':>8}"]
+    for name in ("photos", "composites"):
+        if name in told:
+            one = told[name]
+            numbers = f"{_number(one['auc']):>8}{_number(one['auc_confidence']):>12}"
+            lines.append(
+                f"{name:<12}{one['n']:>6}{one['bad']:>10}{numbers}{one['flagged']:>9.0%}{_share(one['caught']):>8}"
+            )
+    lines += ["", f"flagged: quality below {told['review_below']:g}; caught: those of them that are {under}"]
+    if told["reliability"]:
+        lines += ["", f"{'quality':<12}{'photos':>6}{'mean':>10}{'strict IoU':>12}{under:>11}"]
+    for row in told["reliability"]:
+        ends = f"{row['from']:g} to {row['to']:g}"
+        lines.append(f"{ends:<12}{row['n']:>6}{row['quality']:>10.3f}{row['strict_iou']:>12.3f}{row['bad']:>11.0%}")
+    return "\n".join(lines)
+
+
 _OVER_ALL = ("iou", "precision", "recall", "f1", "accuracy", "average_precision")
 
 
 def _numbers(row: dict[str, Any], names: tuple[str, ...]) -> str:
     return "".join(f"{_number(row[name]):>8}" for name in names)
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0%}"
 
 
 def _number(value: float | None) -> str:

@@ -134,6 +134,32 @@ def test_review_code(coverage: float, confidence: float | None, code: str | None
 
 
 @pytest.mark.parametrize(
+    ("quality", "confidence", "review_below", "code"),
+    [
+        (0.86, 0.9, 0.87, "uncertain_mask"),
+        (0.87, 0.3, 0.87, None),  # where there is a quality, confidence says no more
+        (0.1, 0.9, 0.0, None),
+        (0.99, 0.9, 1.0, "uncertain_mask"),
+        (None, 0.9, 0.87, None),
+        (None, 0.4, 0.87, "uncertain_mask"),
+        (None, None, 0.87, None),  # the photo's own mask
+        (0.1, 0.9, None, None),
+    ],
+)
+def test_little_quality_is_for_a_person(
+    quality: float | None, confidence: float | None, review_below: float | None, code: str | None
+) -> None:
+    facts = MaskFacts(0.3, (0, 0, 1, 1), confidence, quality)
+    assert review_code(facts, 1.0, framed_cut=False, review_below=review_below) == code
+
+
+def test_too_little_to_be_glasses_is_no_matter_of_quality() -> None:
+    facts = MaskFacts(0.0001, (0, 0, 1, 1), 0.9, 0.1)
+    assert facts.no_glasses and review_code(facts, 1.0, framed_cut=False, review_below=0.9) == "no_glasses"
+    assert not MaskFacts(0.001, (0, 0, 1, 1), 0.9).no_glasses
+
+
+@pytest.mark.parametrize(
     ("ring_share", "framed_cut", "code"),
     [(1.0, False, None), (0.999, False, None), (0.99, False, "ring_not_clean"), (1.0, True, "cut_off")],
 )

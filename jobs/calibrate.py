@@ -1,0 +1,66 @@
+"""`glasseg calibrate`: what a model says of the quality of its masks, fitted on labelled photos it has not learnt."""
+
+from __future__ import annotations
+
+import click
+
+from glasseg import modelcard, modelfolder, pairs, qualityfit
+from glasseg.config import CalibrateConfig
+from glasseg.errors import GlassegError
+from glasseg.modelfolder import ModelFolder
+from glasseg.pairs import Found
+from glasseg.qualityfit import Evidence
+from glasseg.storage import name_of
+from jobs.evaluate import judge_all, refuse_unwritable, unchanged
+from jobs.scoretable import quality_table
+from jobs.terminal import say
+
+
+def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
+    """Judge the validation photos of `data`, fit a calibration, write it into `model`, and print what it is worth.
+
+    Raises GlassegError when there are too few photos, too many can't be used, or a place can't be used.
+    """
+    folder = modelfolder.load(model, endpoint_url=config.endpoint_url)
+    refuse_unwritable(model, "calibrate", config.endpoint_url)
+    found = pairs.find(data, endpoint_url=config.endpoint_url)
+    numbers, composites = _photos(folder, data, found), _composites(found, config.composites)
+    if len(numbers) + composites < qualityfit.LEAST:
+        raise _too_few(len(numbers) + composites, data)
+    judged = judge_all(folder, found, numbers, config, composites=composites, shown=0)
+    evidence = Evidence.of(judged.rows)
+    if not evidence.enough:
+        raise _too_few(len(evidence.truth), data)
+    calibration, told = qualityfit.calibrate(evidence)
+    spec = unchanged(model, folder.spec.model_id, config.endpoint_url)
+    training = {**spec.training, "quality": {"data": name_of(data), **told}}
+    modelcard.renew(model, training, calibration=calibration, endpoint_url=config.endpoint_url)
+    say(f"  {spec.model_id} tells quality by calibration {calibration.id} from now on")
+    click.echo(quality_table(told))
+
+
+def _too_few(count: int, data: str) -> GlassegError:
+    return GlassegError(
+        f"{count} masks of {data} can be judged, and a calibration takes {qualityfit.LEAST}, of two groups or more: "
+        "label more photos, or let --composites make them"
+    )
+
+
+def _photos(model: ModelFolder, data: str, found: Found) -> list[int]:
+    """The numbers of the photos with a background of their own: of the split validation, where it has photos."""
+    named = any(pair.split == "validation" for pair in found.pairs)
+    if not named and model.spec.training.get("data", {}).get("name") == name_of(data):
+        say(f"  {model.spec.model_id} was trained on data of this name: photos that it has learnt flatter it")
+    return [
+        number
+        for number, pair in enumerate(found.pairs)
+        if pair.kind == "scene" and pair.split == ("validation" if named else "")
+    ]
+
+
+def _composites(found: Found, wanted: int) -> int:
+    """How many composites can be made: all that are wanted, or none without products to make them of."""
+    products = any(pair.split == "validation" and pair.kind in {"product", "cutout"} for pair in found.pairs)
+    if wanted and not products:
+        say("  no composites: no product or cutout is of the split validation")
+    return wanted if products else 0
