@@ -17,7 +17,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.keys import printable
 from glasseg.storage import Root
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 MANIFEST: Final = "_glasseg/manifest/"
 MASKS: Final = "_glasseg/masks/"
 HELD: Final = "_glasseg/held/"
@@ -56,6 +56,8 @@ SCHEMA: Final = pa.schema(
         pa.field("previous_coverage", pa.float64()),
         *(pa.field(f"bbox_{edge}", pa.int32()) for edge in ("x0", "y0", "x1", "y1")),
         pa.field("confidence", pa.float64()),
+        pa.field("quality", pa.float64()),
+        _text("quality_id"),
         pa.field("output_width", pa.int32()),
         pa.field("output_height", pa.int32()),
         pa.field("output_bytes", pa.int64()),

@@ -69,14 +69,13 @@ def _error(code: str, error: str) -> str:
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, str]:
-    """Coverage, with that of the run before where it differs, confidence, size, and what marketplaces would say."""
+    """Coverage, with that of the run before where it differs, how good it is, size, and what marketplaces would say."""
     lines = {}
-    coverage, previous, sure = (row.get(name) for name in ("mask_coverage", "previous_coverage", "confidence"))
+    coverage, previous = row.get("mask_coverage"), row.get("previous_coverage")
     if coverage is not None:
         was = f" (was {previous:.1%})" if previous is not None and f"{previous:.1%}" != f"{coverage:.1%}" else ""
         lines["Coverage"] = f"{coverage:.1%}{was}".replace("%", " %")
-    if sure is not None:
-        lines["Confidence"] = f"{sure:.2f}"
+    lines |= {name.capitalize(): f"{row[name]:.2f}" for name in ("quality", "confidence") if row.get(name) is not None}
     if row.get("width") and row.get("height"):
         size = f"{row['width']}×{row['height']}"
         made = f"{row.get('output_width')}×{row.get('output_height')}"

@@ -14,6 +14,7 @@ from glasseg.errors import PhotoError
 from glasseg.foreground import decontaminate
 from glasseg.look import Look
 from glasseg.placement import Placement, place
+from glasseg.quality import Calibration, features
 from glasseg.whitening import MaskFacts
 
 _CUT_OUT_RING: Final = 0.5
@@ -39,7 +40,7 @@ class Picture:
     placement: Placement
     """How the photo lies in the picture."""
     own_mask: bool
-    """Whether the photo came cut out: then its own alpha was taken, and `mask` has no confidence."""
+    """Whether the photo came cut out: then its own alpha was taken, and `mask` has neither confidence nor quality."""
     shadow: bool
     """Whether a shadow was found and kept."""
 
@@ -50,16 +51,30 @@ class Picture:
         return *cut_out, *self.placement.warnings
 
 
-def make(photo: Photo, probability: np.ndarray, *, threshold: float, ramp: float, look: Look) -> Picture:
-    """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`."""
+def make(
+    photo: Photo,
+    probability: np.ndarray,
+    *,
+    threshold: float,
+    ramp: float,
+    look: Look,
+    calibration: Calibration | None = None,
+    agreement: float | None = None,
+) -> Picture:
+    """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`.
+
+    `calibration` of the model and `agreement` of its looks (see the segmenter) tell only what quality to expect.
+    """
     _refuse_strip(photo, look)
     image, alpha, own = _cut(photo, probability, threshold, ramp)
     mask = whitening.measure(alpha, probability)
+    if own:
+        mask = replace(mask, confidence=None)
+    elif calibration and not mask.no_glasses:
+        mask = replace(mask, quality=calibration.predict(features(alpha, probability, agreement)))
     placement = framing.plan(alpha, look.framing)
     shade = None
-    if own:  # what its transparent pixels hold is what somebody cut away
-        mask = replace(mask, confidence=None)
-    else:
+    if not own:  # what the transparent pixels of one hold is what somebody cut away
         shade = shadows.soft_shade(photo.on_white(), alpha) if look.shadow == "soft" else None
         if look.lenses == "keep":
             openings = lenses.openings(alpha)

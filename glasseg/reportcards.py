@@ -45,7 +45,8 @@ def choose(rows: pa.Table, most: int = 300, seed: str = "") -> list[Card]:
     """At most `most` photos of one run, worst first, each once, in the order of `QUOTAS`.
 
     `rows` are the run's manifest rows; columns may be missing. What a group does not need, those after it share.
-    Photos that are gone get no card.
+    Photos that need a look stand by the quality to expect, the lowest first, those without one last. Photos that are
+    gone get no card.
     """
     chosen: dict[str, list[int]] = {group: [] for group in QUOTAS}
     taken: set[int] = set()
@@ -56,6 +57,9 @@ def choose(rows: pa.Table, most: int = 300, seed: str = "") -> list[Card]:
         picked = [i for i, _ in zip(fresh, range(wanted), strict=False)]
         chosen[group] += picked
         taken.update(picked)
+    quality = _numbers(rows, "quality")
+    for group in ("held", "review"):
+        chosen[group].sort(key=lambda i: np.inf if np.isnan(quality[i]) else quality[i])
     # row by row: a take() would first copy all names of a large run
     return [Card(group, rows.slice(i, 1).to_pylist()[0]) for group, picked in chosen.items() for i in picked]
 
@@ -87,15 +91,14 @@ def _shares() -> Iterator[tuple[str, float]]:
 
 def _ranked(rows: pa.Table, seed: str) -> dict[str, np.ndarray]:
     """For every group the row numbers that it may show, worst first. One that is ok may stand in several."""
-    states, confidence = _states(rows), np.nan_to_num(_numbers(rows, "confidence"), nan=np.inf)
-    codes = _codes(rows)
+    states, codes, doubt = _states(rows), _codes(rows), _surest_last(rows)
     ranked = {}
     for state in ("failed", "held", "review"):
         these = np.flatnonzero(states == STATES.index(state))
-        ranked[state] = these[_in_turn(codes[these], confidence[these])]
+        ranked[state] = these[_in_turn(codes[these], doubt[these])]
     good = np.flatnonzero(states == STATES.index("ok"))
-    measured = good[np.isfinite(confidence[good])]
-    ranked["confidence"] = measured[np.argsort(confidence[measured], kind="stable")]
+    measured = good[np.isfinite(_numbers(rows, "confidence")[good])]
+    ranked["confidence"] = measured[np.argsort(doubt[measured], kind="stable")]
     change = np.abs(_numbers(rows, "mask_coverage") - _numbers(rows, "previous_coverage"))
     moved = good[change[good] >= CHANGED]  # a nan is not
     ranked["coverage"] = moved[np.argsort(-change[moved], kind="stable")]
@@ -104,12 +107,20 @@ def _ranked(rows: pa.Table, seed: str) -> dict[str, np.ndarray]:
     return ranked
 
 
-def _in_turn(codes: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """An order in which every code has its turn before one comes again, each code's least confident first.
+def _surest_last(rows: pa.Table) -> np.ndarray:
+    """For every row its place in the order of quality, and of confidence where that says nothing; n int."""
+    quality, confidence = (np.nan_to_num(_numbers(rows, name), nan=np.inf) for name in ("quality", "confidence"))
+    places = np.empty(len(quality), np.int64)
+    places[np.lexsort((confidence, quality))] = np.arange(len(quality))
+    return places
+
+
+def _in_turn(codes: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """An order in which every code has its turn before one comes again, each code's photos by their places.
 
     Thousands of one fault must not hide the only photo with another.
     """
-    order = np.lexsort((confidence, codes))
+    order = np.lexsort((places, codes))
     ordered = codes[order]
     turn = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
     return order[np.argsort(turn, kind="stable")]

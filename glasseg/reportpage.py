@@ -24,8 +24,8 @@ from glasseg.reportcards import STATES
 _GROUPS: Final = {
     "failed": ("Failed", "No picture was made."),
     "held": ("Held back", "A picture was made but not published: the destination keeps what it had."),
-    "review": ("To review", "Published, but a person should look."),
-    "confidence": ("Least confident", "Published as ok; the network was least sure of these."),
+    "review": ("To review", "Published, but a person should look; the lowest quality first."),
+    "confidence": ("Least sure", "Published as ok; the masks of these are the least sure."),
     "coverage": ("Most changed", "Published as ok; the mask covers far more or less than the run before found."),
     "sample": ("Random sample", "Published as ok; drawn by chance from all the others."),
 }

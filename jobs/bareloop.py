@@ -125,7 +125,15 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
     found = lap(segmenter.segment([one.on_white() for one in opened]))
     made = lap(
         [
-            picture.make(one, seen.probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+            picture.make(
+                one,
+                seen.probability,
+                threshold=spec.threshold,
+                ramp=spec.ramp,
+                look=order.look,
+                calibration=spec.calibration,
+                agreement=seen.agreement,
+            )
             for one, seen in zip(opened, found, strict=True)
         ]
     )

@@ -123,7 +123,7 @@ def _rows(start: int, stop: int, night: int) -> pa.Table:
     columns |= {"key": keys, "output_key": keys, "source_etag": _etags(start, stop)}
     columns["source_uri"] = pc.binary_join_element_wise(SOURCE, keys, "/")
     columns["output_uri"] = pc.binary_join_element_wise("s3://shop/white", keys, "/")
-    for name, top in (("mask_coverage", 0.3), ("confidence", 1.0), ("background_exact", 1.0)):
+    for name, top in (("mask_coverage", 0.3), ("confidence", 1.0), ("quality", 1.0), ("background_exact", 1.0)):
         columns[name] = random.random(n) * top
     for name in ("read_ms", "segment_ms", "write_ms"):
         columns[name] = random.random(n, dtype=np.float32) * 100

@@ -101,7 +101,7 @@ class GroupedCommand(click.Command):
             *("--photos", "--column", "--listing", "--redo", "--limit", "--max-pixels"),
             *("--overwrite", "--new-source", "--gone", "--yes"),
         ),
-        "Gates": ("--gates", "--stop-above", "--max-flagged"),
+        "Gates": ("--gates", "--review-below", "--stop-above", "--max-flagged"),
         "Run": ("--dry-run", "--price-per-hour", "--report", "--summary-json", "--log-json"),
         "Data": ("--cutouts", "--backgrounds", "--val", "--composites", "--split", "--max-bad", "--preview"),
         "Recipe": (

@@ -15,7 +15,7 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.framing import Framing
 from glasseg.look import Look, colour_of, contradiction
-from glasseg.modelfolder import ModelFolder
+from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.selection import Selection
 from glasseg.storage import Entry, Root
 from jobs.worker import PENDING, Order
@@ -119,6 +119,11 @@ def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> 
     source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)
     destination = storage.open_root(destination_uri, endpoint_url=config.endpoint_url)
     model = modelfolder.load(config.model, endpoint_url=config.endpoint_url)
+    if config.review_below is not None and not model.spec.calibration:
+        raise GlassegError(
+            f"--review-below needs a quality, and {config.model} tells none: see glasseg calibrate, or leave it out",
+            2,
+        )
     lock.refuse_held(destination)
     if not any(catalog.is_photo(entry.key) for entry in _entries(source, names)):
         raise GlassegError(f"no photos in {source_uri}: is it the right place?")
@@ -253,7 +258,15 @@ def _order(places: Places, config: WhitenConfig, run_id: str, run_seq: int) -> O
         max_pixels=config.max_pixels,
         look=places.look,
         gates=config.gates,
+        review_below=_review_below(places.model.spec, config),
     )
+
+
+def _review_below(spec: ModelSpec, config: WhitenConfig) -> float | None:
+    """The quality below which a person should look: as asked for, else the model's own line; None without one."""
+    if config.review_below is None and spec.calibration:
+        return spec.calibration.review_below
+    return config.review_below
 
 
 def _pending(work: pa.Table) -> pa.Table:

@@ -22,7 +22,8 @@ _NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no photos any more
 """Counts that do not add up with the others to the photos."""
 SHOWN = (
     *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),
-    *("confidence", "model_id", "options_id", "replaced_run_id", "source_etag", "warnings", "list_columns"),
+    *("confidence", "quality", "quality_id", "model_id", "options_id", "replaced_run_id", "source_etag", "warnings"),
+    "list_columns",
 )
 """Columns of a photo's rows for people; `--json` has all."""
 

@@ -118,6 +118,11 @@ _WHITEN = WhitenConfig()
     help="Hold pictures back that are worse than those they would replace.  [default: gates]",
 )
 @click.option(
+    "--review-below",
+    type=click.FloatRange(0, 1),
+    help="Mark for review every mask whose quality, the strict IoU to expect, is lower.  [default: the model's line]",
+)
+@click.option(
     "--stop-above",
     type=click.FloatRange(0, 1),
     default=_WHITEN.stop_above,

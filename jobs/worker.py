@@ -69,6 +69,8 @@ class Order:
     gpus: float = 0.0
     look: Look = field(default_factory=Look)
     gates: bool = True
+    review_below: float | None = None
+    """The quality below which a person should look; None where the model has no calibration to tell it by."""
     metered: bool = False
     """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
 
@@ -124,6 +126,7 @@ class Whitener:
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._order = order
         self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
+        self._calibration = model.spec.calibration
         self._group = BATCH
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
         self._meters = Meters(order.run_id) if order.metered else None
@@ -185,9 +188,17 @@ class Whitener:
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
         pending, photo = opened.pending, opened.photo
         try:
-            made = picture.make(photo, seen.probability, threshold=spec.threshold, ramp=spec.ramp, look=order.look)
+            made = picture.make(
+                photo,
+                seen.probability,
+                threshold=spec.threshold,
+                ramp=spec.ramp,
+                look=order.look,
+                calibration=self._calibration,
+                agreement=seen.agreement,
+            )
             sent = delivery.deliver(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
-            code = _review_code(made, sent, order.look)
+            code = _review_code(made, sent, order.look, order.review_below)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None
             folder, before = manifest.held_folder(order.run_id) if held else "", bucket.repeated()
             try:
@@ -211,6 +222,7 @@ class Whitener:
             write_ms=(time.perf_counter() - started) * 1000,
             **uris,
             **_measured(made, sent),
+            quality_id=self._calibration.id if self._calibration and made.mask.quality is not None else None,
             **opened.facts,
         )
 
@@ -239,14 +251,14 @@ def _held_code(code: str | None, coverage: float, pending: dict[str, Any]) -> st
     return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
 
 
-def _review_code(made: Picture, sent: Delivery, look: Look) -> str | None:
+def _review_code(made: Picture, sent: Delivery, look: Look, review_below: float | None) -> str | None:
     """Why a person should look at this picture; None when nobody needs to."""
     white = sent.whiteness
     # the nearest that a lossy format holds of a colour may come back a level off; white it holds
     ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
     framing, placement = look.framing, made.placement
     framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
-    return whitening.review_code(made.mask, ring, framed_cut=framed_cut)
+    return whitening.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below)
 
 
 def _measured(made: Picture, sent: Delivery) -> dict[str, Any]:
@@ -255,6 +267,7 @@ def _measured(made: Picture, sent: Delivery) -> dict[str, Any]:
     return {
         "mask_coverage": made.mask.coverage,
         "confidence": made.mask.confidence,
+        "quality": made.mask.quality,
         **dict(zip(("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"), made.mask.bbox or (None,) * 4, strict=True)),
         "output_width": width,
         "output_height": height,

@@ -65,6 +65,8 @@ FULL = row(
     bbox_x1=30,
     bbox_y1=40,
     confidence=0.75,
+    quality=0.875,
+    quality_id="59e56b102339",
     replaced_run_id="run0",
     read_ms=1.5,
     segment_ms=2.5,
@@ -128,9 +130,13 @@ def test_a_destination_without_manifest_is_empty(root: Root) -> None:
 
 def test_an_old_part_without_newer_columns_reads_with_null(root: Root) -> None:
     manifest.write_part(root, "run2", 0, [{**FULL, "run_seq": 2}])
-    put(root, "run1/part-00000.parquet", manifest.table([FULL]).drop_columns(["confidence", "warnings", "published"]))
+    put(
+        root,
+        "run1/part-00000.parquet",
+        manifest.table([FULL]).drop_columns(["confidence", "quality", "warnings", "published"]),
+    )
     old, new = manifest.read(root).to_pylist()
-    assert (old["confidence"], old["warnings"], old["published"]) == (None, None, None)
+    assert (old["confidence"], old["quality"], old["warnings"], old["published"]) == (None, None, None, None)
     assert old["mask_coverage"] == 0.125 and new["confidence"] == 0.75
     assert manifest.read(root, ["confidence"])["confidence"].to_pylist() == [None, 0.75]
 

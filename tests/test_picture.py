@@ -16,6 +16,7 @@ from glasseg.errors import PhotoError
 from glasseg.framing import Framing
 from glasseg.look import Look
 from glasseg.picture import Picture
+from glasseg.quality import Calibration, features
 from glasseg.tags import Tags
 
 SIZE = (360, 480)
@@ -211,3 +212,32 @@ def test_lossy_white_is_held_against_white_and_not_against_what_the_format_makes
     shown = np.array(Image.open(io.BytesIO(sent.data)).convert("RGB"))[made().background > 0]
     assert sent.whiteness.deviation == 255 - shown.min()
     assert sent.whiteness.exact_share == pytest.approx((shown == 255).all(axis=1).mean(), abs=1e-4)
+
+
+CALIBRATION = Calibration(("worst", "finder"), (0.0, 0.0), (1.0, 1.0), (-0.5, -0.25), 1.0, 0.9)
+
+
+def judged(of: Photo, probability: np.ndarray, agreement: float | None = 0.8) -> Picture:
+    look = Look()
+    return picture.make(
+        of, probability, threshold=0.5, ramp=0.4, look=look, calibration=CALIBRATION, agreement=agreement
+    )
+
+
+def test_a_calibration_tells_the_quality_of_the_mask_and_changes_no_pixel() -> None:
+    probability = cv2.GaussianBlur(glasses(), (0, 0), 1).astype(np.float32) / 255
+    plain, one = made(), judged(photo(), probability)
+    assert plain.mask.quality is None and np.array_equal(plain.pixels, one.pixels)
+    assert one.mask.quality == CALIBRATION.predict(features(one.alpha, probability, 0.8))
+    other = judged(photo(), probability, agreement=0.3).mask.quality
+    assert one.mask.quality is not None and other is not None and other < one.mask.quality
+
+
+def test_where_there_are_no_glasses_and_in_cut_outs_there_is_no_quality() -> None:
+    assert judged(photo(), np.zeros(SIZE, np.float32)).mask.quality is None
+    speck = np.zeros(SIZE, np.float32)
+    speck[100:105, 100:105] = 1
+    assert judged(photo(), speck).mask.quality is None
+    own = Photo(photo().image, glasses(), Tags(), ())
+    one = judged(own, glasses().astype(np.float32) / 255)
+    assert one.own_mask and one.mask.quality is None and one.mask.confidence is None

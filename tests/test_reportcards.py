@@ -12,7 +12,7 @@ import pytest
 from glasseg.manifest import SCHEMA
 from glasseg.reportcards import QUOTAS, Card, choose, facts
 
-COLUMNS = ("key", "status", "published", "output_uri", "error_code", "reason", "confidence", "mask_coverage")
+COLUMNS = ("key", "status", "published", "output_uri", "error_code", "reason", "confidence", "quality", "mask_coverage")
 PART = pa.schema([SCHEMA.field(name).with_nullable(True) for name in (*COLUMNS, "previous_coverage")])
 
 
@@ -78,6 +78,30 @@ def test_a_run_of_failures_fills_the_page() -> None:
 def test_the_rare_fault_is_not_hidden_by_the_frequent_one() -> None:
     rows = table(*many(400, status="failed", error_code="empty"), row("rare.jpg", "failed", error_code="timeout"))
     assert "rare.jpg" in shown(choose(rows), "failed")[:2]
+
+
+def test_photos_to_look_at_stand_by_quality_the_lowest_first() -> None:
+    qualities = {"b.jpg": 0.8, "none.jpg": None, "a.jpg": 0.9, "c.jpg": 0.2, "d.jpg": 0.5}
+    codes = ("uncertain_mask", "fills_frame", "cut_off", "uncertain_mask", "ring_not_clean")
+    flagged = [
+        row(key, "review", error_code=code, quality=quality)
+        for (key, quality), code in zip(qualities.items(), codes, strict=True)
+    ]
+    held = [row(f"held {key}", "review", published=False, quality=quality) for key, quality in qualities.items()]
+    cards = choose(table(*flagged, *held))
+    in_order = ["c.jpg", "d.jpg", "b.jpg", "a.jpg", "none.jpg"]
+    assert shown(cards, "review") == in_order and shown(cards, "held") == [f"held {key}" for key in in_order]
+
+
+def test_a_page_that_is_too_small_shows_the_lowest_quality_of_every_code() -> None:
+    rows = [row(f"{i}.jpg", "review", error_code="uncertain_mask", quality=i / 1000) for i in range(400)]
+    cards = choose(table(*rows, row("rare.jpg", "review", error_code="cut_off", quality=0.99)))
+    assert shown(cards, "review") == [*(f"{i}.jpg" for i in range(299)), "rare.jpg"]
+
+
+def test_of_photos_that_are_ok_the_lowest_quality_comes_first() -> None:
+    rows = table(row("sure.jpg", confidence=0.5, quality=0.9), row("doubt.jpg", confidence=0.9, quality=0.8))
+    assert shown(choose(rows), "confidence") == ["doubt.jpg", "sure.jpg"]
 
 
 def test_the_least_confident_and_the_most_changed_are_found() -> None:

@@ -151,6 +151,7 @@ def test_a_card_tells_what_is_known() -> None:
         "mask_coverage": 0.123,
         "previous_coverage": 0.3,
         "confidence": 0.987,
+        "quality": 0.842,
         "width": 800,
         "height": 600,
         "output_width": 1000,
@@ -162,7 +163,14 @@ def test_a_card_tells_what_is_known() -> None:
     }
     found = Page(page({}, FACTS, [shown(status="review", group="held", **row)]))
     values = [text.strip() for text in found.texts["bdi"]]
-    for value in ("12.3 % (was 30.0 %)", "0.99", "800×600 → 1000×1000", "OX-1", "longest side 400, at least 500"):
+    for value in (
+        "12.3 % (was 30.0 %)",
+        "0.99",
+        "0.84",
+        "800×600 → 1000×1000",
+        "OX-1",
+        "longest side 400, at least 500",
+    ):
         assert value in values
     assert ERROR_CODES["cut_off"] in values
     assert found.all("article")[0]["data-status"] == "held"

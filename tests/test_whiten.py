@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 import unicodedata
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg import decoder, images, manifest, ownership
+from glasseg import decoder, images, manifest, modelfolder, ownership, quality
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
@@ -227,6 +228,53 @@ def test_only_what_changed_is_done_again(tmp_path: Path) -> None:
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["processed"] == 3 and summary["unchanged"] == 2
     assert {row["replaced_run_id"] for row in again if row["key"] == "1.jpg"} == {first_run(destination)}
+
+
+def calibrated(folder: Path, review_below: float) -> str:
+    """A copy of the packaged model with a calibration of its own."""
+    weights = {"worst": -0.9, "left_out": -0.6}
+    calibration = quality.Calibration(
+        tuple(weights), (-0.5, -3.0), (1.0, 1.0), tuple(weights.values()), 1.5, review_below
+    )
+    shutil.copytree(modelfolder.packaged_folder(), folder, dirs_exist_ok=True)
+    spec = replace(modelfolder.load(str(folder)).spec, quality=calibration.to_dict())
+    (folder / "model.json").write_text(json.dumps(asdict(spec)))
+    return str(folder)
+
+
+def test_little_quality_is_for_a_person_and_another_calibration_makes_nothing_stale(tmp_path: Path) -> None:
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed in range(3):
+        (source / f"{seed}.jpg").write_bytes(drawn(seed))
+    model = calibrated(tmp_path / "model", review_below=1.0)
+    job.whiten(str(source), str(destination), WhitenConfig(model=model))
+    rows = rows_of(Folder(destination))
+    spec = modelfolder.load(model).spec
+    assert spec.calibration is not None and spec.model_id == modelfolder.load(modelfolder.PACKAGED).spec.model_id
+    assert {row["error_code"] for row in rows.values()} == {"uncertain_mask"}, "nothing reaches the model's own line"
+    assert {row["quality_id"] for row in rows.values()} == {spec.calibration.id}
+    qualities = {key: row["quality"] for key, row in rows.items()}
+    assert len(set(qualities.values())) == 3 and all(0 < one < 1 for one in qualities.values())
+    middle = sorted(qualities.values())[1]
+    job.whiten(str(source), str(destination), WhitenConfig(model=model, redo="all", review_below=middle))
+    again = rows_of_last_run(destination)
+    assert {key: row["quality"] for key, row in again.items()} == qualities
+    flagged = {key for key, row in again.items() if row["error_code"] == "uncertain_mask"}
+    assert flagged == {key for key, one in qualities.items() if one < middle}
+    calibrated(tmp_path / "model", review_below=0.5)
+    job.whiten(str(source), str(destination), WhitenConfig(model=model))
+    assert rows_of_last_run(destination) == again, "the third run had nothing to do"
+
+
+def test_a_line_for_a_quality_that_the_model_does_not_tell_is_refused(tmp_path: Path) -> None:
+    model = calibrated(tmp_path / "model", review_below=1.0)
+    spec = replace(modelfolder.load(model).spec, quality=None)
+    (tmp_path / "model/model.json").write_text(json.dumps(asdict(spec)))
+    (tmp_path / "a.jpg").write_bytes(drawn(1))
+    with pytest.raises(GlassegError, match="--review-below needs a quality") as caught:
+        job.whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), WhitenConfig(model=model, review_below=0.5))
+    assert caught.value.exit_code == 2 and not (tmp_path / "out").exists()
 
 
 def first_run(destination: Path) -> str:
