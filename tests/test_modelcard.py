@@ -7,6 +7,7 @@ from pathlib import Path
 
 from glasseg import modelcard, modelfolder
 from glasseg.modelfolder import ModelSpec
+from glasseg.quality import Calibration
 
 SPREAD = {"mean": 0.912345, "median": 0.93, "worst": 0.5, "worst_photo": "a.jpg"}
 TRAINING = {
@@ -22,6 +23,17 @@ TRAINING = {
     "history": {"epochs": 60, "best_epoch": 58, "seconds": 6000, "photos_seen": 97000},
     "validation": {"photos": 120, "photo_iou": 0.91, "share_95": 0.5, "average_precision": 0.97},
     "weak_at": [{"condition": "kind", "bin": "natural", "n": 40, "strict_iou": 0.8}],
+    "quality": {
+        "data": "eyewear",
+        "review_below": 0.871,
+        "good": 0.9,
+        "photos": {"n": 79, "bad": 29, "auc": 0.899, "auc_confidence": 0.866, "flagged": 0.443, "caught": 0.828},
+        "composites": {"n": 12, "bad": 0, "auc": None, "auc_confidence": None, "flagged": 0.083, "caught": None},
+        "reliability": [
+            {"from": 0.0, "to": 0.7, "n": 7, "quality": 0.554, "strict_iou": 0.523, "bad": 1.0},
+            {"from": 0.95, "to": 1.0, "n": 24, "quality": 0.98, "strict_iou": 0.985, "bad": 0.0},
+        ],
+    },
     "versions": {"python": "3.11", "keras": "3.15"},
     "tests": [
         {
@@ -47,6 +59,11 @@ def test_everything_that_is_known_is_said() -> None:
     assert all(word in card for word in words)
     assert "kind natural (0.800, 40 photos)" in card and "| strict IoU | 0.912 | 0.930 | 0.500 |" in card
     assert "`glasseg evaluate MODEL real`: 12 photos. 33% have" in card and "A paragraph." in card
+    assert "below 0.871 a person should look" in card and "| 0 to 0.7 | 7 | 0.554 | 0.523 | 100% |" in card
+    assert (
+        "| photos | 79 | 29 | 0.899 | 0.866 | 44% | 83% |" in card
+        and "| composites | 12 | 0 | – | – | 8% | – |" in card
+    )
     assert "clip((p − 0.5) / 0.6 + 0.5, 0, 1)" in card and "nan" not in card and "None" not in card
 
 
@@ -69,6 +86,18 @@ def test_a_card_is_renewed_without_touching_the_model(untrained_folder: Path, tm
     renewed = modelcard.renew(str(tmp_path), {"notes": ["New."]})
     assert renewed.model_id == before == modelfolder.load(str(tmp_path)).spec.model_id
     assert "New." in (tmp_path / modelcard.CARD_NAME).read_text(encoding="utf-8")
+
+
+def test_a_calibration_stays_until_there_is_another(untrained_folder: Path, tmp_path: Path) -> None:
+    for file in untrained_folder.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    calibration = Calibration(("worst",), (0.5,), (1.5,), (-0.75,), 2.0, 0.875)
+    modelcard.renew(str(tmp_path), {}, calibration=calibration)
+    modelcard.renew(str(tmp_path), {"notes": ["New."]})
+    assert modelfolder.load(str(tmp_path)).spec.calibration == calibration
+    other = Calibration(("worst",), (0.5,), (1.5,), (-0.5,), 2.0, 0.875)
+    modelcard.renew(str(tmp_path), {}, calibration=other)
+    assert modelfolder.load(str(tmp_path)).spec.calibration == other
 
 
 def test_a_card_says_that_validation_photos_were_given_apart() -> None:

@@ -197,6 +197,27 @@ def test_copies_on_both_sides_are_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_a_model_that_enough_photos_validate_tells_quality(
+    data: Path, trained: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    assert modelfolder.load(str(trained[0])).spec.quality is None, "four photos are no evidence"
+    for number in range(42):
+        photo = draw_photo(np.random.default_rng(100 + number), SIZE)
+        cv2.imwrite(str(tmp_path / f"{number}.jpg"), photo.image[..., ::-1])
+        cv2.imwrite(str(tmp_path / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
+    done = train(
+        data, tmp_path / "out", "--val", str(tmp_path), "--epochs", "1", "--drawn", "0", "--scene-repeats", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    spec = modelfolder.load(str(tmp_path / "out")).spec
+    told = spec.training["quality"]
+    assert spec.calibration is not None and spec.calibration.review_below == told["review_below"]
+    assert told["photos"]["n"] == 42 and told["data"] == spec.training["data"]["name"]
+    assert "## Quality" in (tmp_path / "out/MODEL_CARD.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_run_that_no_second_try_would_heal_ends_in_one_line(data: Path, tmp_path: Path) -> None:
     """A worker finds out: the name of its history is taken by a folder."""
     (tmp_path / "out/history.parquet").mkdir(parents=True)
