@@ -7,6 +7,9 @@ import numpy as np
 
 from glasseg.layers import Scene
 
+_ENLARGED = 1.5
+"""The most that a close-up enlarges the pixels of a photo."""
+
 
 def to_square(scene: Scene, side: int, resize: str, matrix: np.ndarray | None = None) -> Scene:
     """The scene as the network sees it, side×side pixels, by one warp with nearest fill.
@@ -39,12 +42,15 @@ def to_square(scene: Scene, side: int, resize: str, matrix: np.ndarray | None = 
 def close_up(scene: Scene, side: int, share: float) -> np.ndarray:
     """The 3×3 matrix by which the material of a letterboxed scene fills a `share` of the square and is in its middle.
 
-    It is what the second look at a photo sees. `side` in pixels, as for `to_square`.
+    So the second look at a photo sees it. Small glasses fill less: no pixel of the scene is enlarged more than
+    `_ENLARGED` times. `side` in pixels, as for `to_square`.
     """
     height, width = scene.coverage.shape
     x, y, w, h = cv2.boundingRect((scene.coverage > 127).astype(np.uint8))
-    scale = share * max(height, width) / max(w, h, 1)
+    if not w:
+        return np.eye(3)
     fit = side / max(height, width)
+    scale = min(share * max(height, width) / max(w, h), max(1.0, _ENLARGED / fit))
     middle = side / 2 + fit * (np.array([x + w / 2, y + h / 2]) - np.array([width, height]) / 2) - 0.5
     matrix = np.diag([scale, scale, 1.0])
     matrix[:2, 2] = (side - 1) / 2 - scale * middle

@@ -52,7 +52,9 @@ def composite(
             image = _shaded(image, part.photo, part.coverage, rng)
     coverage = opening = np.zeros((side, side), np.uint8)
     for part in parts:
-        image = _merged(part, _displaced(image, part.opening, rng), rng)
+        image = _displaced(image, part.opening, rng)
+    for part in parts:
+        image = _merged(part, image, rng)
         coverage = cv2.add(part.coverage, cv2.multiply(coverage, cv2.bitwise_not(part.coverage), scale=1 / 255))
         opening = cv2.max(part.opening, opening)
     opening = cv2.min(opening, cv2.bitwise_not(coverage))

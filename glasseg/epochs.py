@@ -32,8 +32,9 @@ class Step:
 class Epochs:
     """The plan of a run: `samples` and `validation` pictures an epoch, `batch` of them a step over `workers` workers.
 
-    Training steps take turns with the `sides` of their pictures; validation takes the largest. Raises ValueError when
-    the batch can't be shared evenly or there is nothing to train or validate on.
+    Training steps take turns with the `sides` of their pictures; validation has one, whatever the sides, or its scores
+    could not be compared. Raises ValueError when the batch can't be shared evenly or there is nothing to train or
+    validate on.
     """
 
     samples: int
@@ -42,6 +43,7 @@ class Epochs:
     workers: int
     seed: int
     sides: tuple[int, ...]
+    validation_side: int
 
     def __post_init__(self) -> None:
         if self.samples < 1 or self.validation < 1:
@@ -68,7 +70,7 @@ class Epochs:
         share = self.batch // self.workers
         places = place * self.batch + worker * share + np.arange(share)
         last = inside + 1 in {self.training_steps, self.steps}
-        side = max(self.sides) if validation else self.sides[place % len(self.sides)]
+        side = self.validation_side if validation else self.sides[place % len(self.sides)]
         return Step(number, epoch, side, validation, last, order[places % len(order)], places < len(order))
 
     def _order(self, epoch: int) -> np.ndarray:

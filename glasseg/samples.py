@@ -20,7 +20,7 @@ from glasseg.pairs import Backdrop, Found, Pair
 from glasseg.storage import Root, open_root
 
 SIDE: Final = 640
-"""Longest side in pixels at which photos are held in memory; more than any training picture shows of them."""
+"""Longest side in pixels at which photos are held in memory."""
 HELD: Final = 2048
 """Photos, and as many backdrops, that one process holds: about 1 MB each."""
 
@@ -74,7 +74,7 @@ class Samples:
         self._backdrops = {
             split: _Backdrops(self._photos, [b for b in found.backdrops if b.split == split]) for split in self._pairs
         }
-        self._laid = [p for p in self._pairs["train"] if p.kind != "scene"]
+        self._laid = {kind: [p for p in self._pairs["train"] if p.kind == kind] for kind in ("product", "cutout")}
         self._shown = [p for p in self._pairs["train"] for _ in range(config.scene_repeats if p.kind == "scene" else 1)]
 
     @property
@@ -88,7 +88,7 @@ class Samples:
         return len(self._pairs["validation"])
 
     def train(self, epoch: int, index: int, side: int) -> Sample:
-        """Training picture `index` of `epoch`, side×side pixels; all three seed what is done to it."""
+        """Training picture `index` of `epoch`, side×side pixels; the two numbers seed what is done to it."""
         rng = np.random.default_rng([self._config.seed, epoch, index])
         sample = self._made(index, rng, side)
         if rng.random() < self._config.quarter_turns:  # photos are now and then stored lying on their side
@@ -106,17 +106,19 @@ class Samples:
         return composite([thing], self._backdrops["validation"], rng, side, KINDS[index % len(KINDS)])
 
     def _made(self, index: int, rng: np.random.Generator, side: int) -> Sample:
-        """A drawn photo, a labelled one turned, or glasses on a backdrop, now and then with one or two more pairs."""
+        """A drawn photo, a labelled one turned, or glasses on a backdrop, now and then with one or two more pairs.
+
+        Those are of the same kind: of cutouts no openings are known, and beside those of products they would count.
+        """
         if index >= len(self._shown):
             return self._turned(self._photos.drawn(index - len(self._shown)), rng, side)
-        thing = self._photos.labelled(self._shown[index])
+        pair = self._shown[index]
+        thing = self._photos.labelled(pair)
         if isinstance(thing, Scene):
             return self._turned(thing, rng, side)
-        others: list[Any] = []
+        laid, others = self._laid[pair.kind], list[Any]()
         if rng.random() < self._config.several:
-            others = [
-                self._photos.labelled(self._laid[i]) for i in rng.integers(len(self._laid), size=rng.integers(1, 3))
-            ]
+            others = [self._photos.labelled(laid[i]) for i in rng.integers(len(laid), size=rng.integers(1, 3))]
         return composite([thing, *others], self._backdrops["train"], rng, side)
 
     def _turned(self, scene: Scene, rng: np.random.Generator, side: int) -> Sample:

@@ -61,7 +61,7 @@ class Training:
         """What one of `workers` loads: an epoch that is longer than the run, with its share of the cores."""
         samples = (WARM_UP + self.steps + READ_AHEAD) * self.config.batch
         repeated = [self.found.pairs[i % len(self.found.pairs)] for i in range(samples)]
-        epochs = Epochs(samples, 1, self.config.batch, workers, self.config.seed, self.config.sides)
+        epochs = Epochs(samples, 1, self.config.batch, workers, self.config.seed, self.config.sides, SIDE)
         found = replace(self.found, pairs=repeated)
         return Load(found, self.config, epochs, worker, max(1, self.cores // workers), None)
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glasseg import alphafit, metrics, modelfolder
-from glasseg.config import TrainConfig
+from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.epochs import Epochs
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import ModelFolder
@@ -106,7 +106,15 @@ def _fit(course: Course) -> None:
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
-    epochs = Epochs(course.samples, course.validation, config.batch, workers, config.seed, config.sides)
+    epochs = Epochs(
+        samples=course.samples,
+        validation=course.validation,
+        batch=config.batch,
+        workers=workers,
+        seed=config.seed,
+        sides=config.sides,
+        validation_side=INPUT_SIDE[config.preset],
+    )
     learner = Learner(config, workers=workers, steps=epochs.training_steps, threads=course.cpus, gpu=course.gpus > 0)
     progress = _begin(learner, course)
     if progress.step and worker == 0:
@@ -129,7 +137,7 @@ def _fit(course: Course) -> None:
         tally.judge(*learner.predict(image, coverage, weight, real), coverage, weight, real)
         if not step.last:
             continue
-        row = _row(progress.epoch + 1, tally, learner.total(tally.validation()))
+        row = {**_row(progress.epoch + 1, tally, learner.total(tally.validation())), **_pace(learner, config)}
         better = progress.take(row, config)
         _report(learner, progress, course, better=better, chief=worker == 0)
         if progress.ended(config):
@@ -209,6 +217,11 @@ def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
     }
 
 
+def _pace(learner: Any, config: TrainConfig) -> dict[str, Any]:
+    """How large and how fast an epoch was trained, for its row: a run may go on otherwise."""
+    return {"sides": ",".join(map(str, config.sides)), "learning_rate": learner.rate}
+
+
 def _begin(learner: Any, course: Course) -> Progress:
     """From the last checkpoint, else from the model to start from, else from nothing."""
     import ray.train
@@ -217,6 +230,11 @@ def _begin(learner: Any, course: Course) -> Progress:
     if checkpoint is None:
         if course.start:
             learner.start_from(course.start.network())
+        elif started_from := course.about["started_from"]:
+            raise GlassegError(
+                f"{course.out} holds a run without a checkpoint that started from {started_from}: "
+                "name that model again by --start-from, or start anew with --overwrite"
+            )
         return Progress()
     with checkpoint.as_directory() as folder:
         with np.load(Path(folder) / "state.npz", allow_pickle=False) as state:

@@ -75,6 +75,11 @@ class Learner:
         probability, totals = self._judge(image, coverage, weight, real)
         return np.asarray(probability), np.asarray(totals)
 
+    @property
+    def rate(self) -> float:
+        """The learning rate of the next step."""
+        return float(self._optimizer.learning_rate)
+
     def total(self, vector: np.ndarray) -> np.ndarray:
         """The sum of every worker's `vector`, float64; all must call it."""
         return np.asarray(self._total(tf.constant(vector, tf.float64)))

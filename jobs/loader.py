@@ -20,8 +20,8 @@ from jobs.engine import bounded_retries
 
 THREADS = 4
 """The most threads of one loading process; they share what it holds in memory."""
-MOST_BLOCKS = 2_000
-"""A stream of more steps than this has several in one block of Ray Data's."""
+MOST_BLOCKS = 10_000
+"""Steps of one data set of Ray Data's, each a block: a long run streams one after another."""
 
 
 @dataclass(frozen=True)
@@ -93,16 +93,22 @@ def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[n
 
     Raises GlassegError when a picture can't be made.
     """
+    for begin in range(first, last, MOST_BLOCKS):
+        yield from _stream(load, np.arange(begin, min(last, begin + MOST_BLOCKS)))
+
+
+def _stream(load: Load, numbers: np.ndarray) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
+    """The steps of these numbers, each a block of Ray Data's: what a process has in hand when it is lost is little."""
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
+    context.execution_no_progress_timeout_s = -1  # a training that was stopped for an hour goes on
     share = load.epochs.batch // load.epochs.workers
-    numbers = np.arange(first, last)
     # blocks that are there already: reading a range would take tasks, and with them CPUs
-    there = ray.data.from_numpy(np.array_split(numbers, min(len(numbers), MOST_BLOCKS)))
+    there = ray.data.from_numpy(np.array_split(numbers, len(numbers)))
     with bounded_retries():
         rows = there.map_batches(
             Loader,
@@ -115,7 +121,7 @@ def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[n
     batches: Iterator[dict[str, Any]] = iter(
         rows.iter_batches(batch_size=share, batch_format="numpy", prefetch_batches=2)
     )
-    for number, batch in zip(range(first, last), batches, strict=True):
+    for number, batch in zip(numbers.tolist(), batches, strict=True):
         if fatal := str(batch["fatal"][0]):
             raise GlassegError(f"a training picture can't be made any more: {fatal}")
         step = load.epochs.step(number, load.worker)

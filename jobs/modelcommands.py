@@ -32,8 +32,7 @@ _MAX_BAD = "Stop when more photos than this can't be used."
 @click.option(
     "--preset",
     type=click.Choice(list(PRESETS)),
-    default=TrainConfig.preset,
-    show_default=True,
+    show_default=TrainConfig.preset,
     help="A whole recipe: ours, or the classic small U-Net.",
 )
 @click.option("--epochs", type=click.IntRange(min=1), help="At most so many.")
@@ -78,13 +77,13 @@ _MAX_BAD = "Stop when more photos than this can't be used."
 @click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
 @click.option("--overwrite", is_flag=True, help="Start anew in an OUT that holds a model or an unfinished run.")
 @click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
-def train(data: str, out: str, preset: str, preview: Path | None, **options: Any) -> None:
+def train(data: str, out: str, preview: Path | None, **options: Any) -> None:
     """Train the network on the labelled photos of DATA and write a model folder, with metrics and pictures, to OUT.
 
     DATA is a folder or s3://bucket/prefix with NAME.jpg and NAME_mask.png (or .jpg) side by side, or in images/ and
     masks/; or a list (csv, xlsx, parquet) with the columns image and mask, and optionally group, split and kind. OUT is
-    a folder or s3://. The same command goes on with a run that was stopped, also with another --epochs, --cooldown,
-    --sides, --learning-rate or --patience: so a long run is brought to its end.
+    a folder or s3://. The same command goes on with a run that was stopped, as it was but for --epochs, --cooldown,
+    --sides, --learning-rate and --patience, if they are given: so a long run is brought to its end.
 
     \b
     Examples:
@@ -93,8 +92,9 @@ def train(data: str, out: str, preset: str, preview: Path | None, **options: Any
       glasseg train labelled models/classic --preset baseline
     """
     names = {field.name for field in fields(TrainConfig)}
-    chosen = {name: options.pop(name) for name in list(options) if name in names}
-    config = replace(PRESETS[preset], **{name: value for name, value in chosen.items() if value is not None})
+    given = {name: options.pop(name) for name in list(options) if name in names}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    config = replace(PRESETS[chosen.get("preset", TrainConfig.preset)], **chosen)
     job = TrainJob(**options)
     if preview:
         from jobs.preview import preview as draw
@@ -103,7 +103,7 @@ def train(data: str, out: str, preset: str, preview: Path | None, **options: Any
         return
     from jobs.train import train as run
 
-    run(data, out, config, job)
+    run(data, out, config, job, chosen=chosen.keys())
 
 
 @click.command(cls=GroupedCommand, short_help="Score a model on labelled photos.")

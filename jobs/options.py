@@ -49,16 +49,16 @@ class Background(click.ParamType):
 
 
 class Sides(click.ParamType):
-    """One or several multiples of 64, the sides in pixels of the squares that a network is trained on."""
+    """Multiples of 64, at least 128: the sides in pixels of the squares that a network is trained on."""
 
     name = "N,N…"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
         if isinstance(value, tuple):
             return value
-        parts = str(value).split(",")
+        parts = str(value).replace(" ", "").split(",")
         if not all(part.isdecimal() and int(part) >= 128 and int(part) % 64 == 0 for part in parts):
-            self.fail(f"{value!r} is not a list of multiples of 64 from 128 on, such as 256,512", param, ctx)
+            self.fail(f"{value!r} is not a list of multiples of 64, at least 128, such as 256,512", param, ctx)
         return tuple(int(part) for part in parts)
 
 
@@ -110,6 +110,8 @@ class GroupedCommand(click.Command):
             "--batch",
             "--patience",
             "--learning-rate",
+            "--cooldown",
+            "--sides",
             "--loss",
             "--precision",
             "--validation-share",
@@ -118,7 +120,10 @@ class GroupedCommand(click.Command):
             "--seed",
             "--start-from",
         ),
-        "Workers": ("--workers", "--cpus-per-worker", "--gpus-per-worker", "--loader-cpus", "--address"),
+        "Workers": (
+            *("--workers", "--cpus-per-worker", "--gpus-per-worker", "--loader-cpus"),
+            *("--checkpoint-minutes", "--address"),
+        ),
     }
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

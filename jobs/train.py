@@ -6,9 +6,9 @@ import json
 import platform
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from importlib.metadata import version
 from threading import Event, Thread
 from typing import Any, Final
@@ -44,14 +44,17 @@ class Data:
     fingerprint: str
 
 
-def train(data: str, out: str, config: TrainConfig, job: TrainJob) -> None:
+def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Collection[str]) -> None:
     """Fit a network on the labelled photos of `data` and write a model folder to `out`, each a folder or s3://.
 
-    Goes on where an unfinished run of the same recipe and data stopped. Raises GlassegError for unusable data, an OUT
-    that is finished or another run's, or a recipe that does not fit.
+    Goes on where an unfinished run of the same recipe and data stopped; `chosen` names the fields of `config` that
+    somebody asked for, all others are as they were in that run. Raises GlassegError for unusable data, an OUT that is
+    finished or another run's, or a recipe that does not fit.
     """
     root = open_root(out, endpoint_url=job.endpoint_url)
     _refuse_finished(root, overwrite=job.overwrite)
+    if not job.overwrite:
+        config = _carried_on(config, _noted(root) or {}, chosen)
     start = _start(config, job)
     if config.batch % job.workers:
         raise GlassegError(f"a batch of {config.batch} can't be shared evenly by {job.workers} workers")
@@ -164,6 +167,14 @@ def _refuse_finished(root: Root, *, overwrite: bool) -> None:
         raise GlassegError(f"{root.uri} already holds a finished model: choose another place, or add --overwrite")
 
 
+def _carried_on(config: TrainConfig, noted: dict[str, Any], chosen: Collection[str]) -> TrainConfig:
+    """`config` with what an unfinished run noted for every field that is not `chosen`."""
+    names = {one.name for one in fields(TrainConfig)} & noted.keys() - set(chosen)
+    own: dict[str, Any] = {name: noted[name] for name in names}
+    own |= {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
+    return replace(config, **own)
+
+
 def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> str | None:
     """Note what this run is, or see that OUT's unfinished one is the same; the id of the model that it started from.
 
@@ -183,7 +194,12 @@ def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> s
                 f"{root.uri} holds an unfinished run with {name} {theirs.get(name)}, not {mine[name]}: "
                 f"go on with that, or start anew with --overwrite"
             )
-        say("  going on with the unfinished run in it")
+        changed = [
+            f"{name} {mine[name]} instead of {theirs[name]}"
+            for name in sorted(CHANGEABLE & mine.keys())
+            if mine[name] != theirs.get(name)
+        ]
+        say("  going on with the unfinished run in it" + "".join(f", {one}" for one in changed))
     else:
         _clear(root)
         root.delete(modelfolder.SPEC_NAME)

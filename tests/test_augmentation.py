@@ -83,7 +83,7 @@ def test_light_changes_the_photo_and_a_seed_tells_how() -> None:
     assert len({augmentation.relight(photo, np.random.default_rng(i)).tobytes() for i in range(20)}) > 15
 
 
-@pytest.mark.parametrize("size", [(300, 400), (400, 250), (90, 100)])
+@pytest.mark.parametrize("size", [(300, 400), (400, 250), (450, 500)])
 @pytest.mark.parametrize("share", [0.5, 0.9])
 def test_a_close_up_centres_the_material_at_the_size_asked_for(size: tuple[int, int], share: float) -> None:
     photo = scene(*size)
@@ -92,3 +92,14 @@ def test_a_close_up_centres_the_material_at_the_size_asked_for(size: tuple[int, 
     assert max(np.ptp(xs), np.ptp(ys)) == pytest.approx(share * 128, abs=3)
     assert (xs.min() + xs.max()) / 2 == pytest.approx(63.5, abs=2)
     assert (ys.min() + ys.max()) / 2 == pytest.approx(63.5, abs=2)
+
+
+def test_a_close_up_of_very_small_glasses_enlarges_no_more_than_photos_bear() -> None:
+    coverage = np.zeros((640, 640), np.uint8)
+    coverage[310:320, 300:330] = 255
+    full = np.full_like(coverage, 255)
+    tiny = Scene(np.repeat(coverage[..., None], 3, axis=2), coverage, full, coverage)
+    near = augmentation.to_square(tiny, 512, "letterbox", augmentation.close_up(tiny, 512, 0.9))
+    assert np.ptp(np.nonzero(near.coverage > 127)[1]) == pytest.approx(30 * 1.5, abs=3)
+    nothing = Scene(tiny.photo, 0 * coverage, full, coverage)
+    assert np.array_equal(augmentation.close_up(nothing, 512, 0.9), np.eye(3))

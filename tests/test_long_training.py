@@ -62,8 +62,8 @@ def test_it_starts_once_idle_and_without_end(checkout: Path) -> None:
     assert started.returncode == 0, started.stderr
     until(lambda: len(family(checkout)) == 2)
     arguments = (checkout / "runs/long/arguments").read_text()  # not in the checkout, whose code it must not import
-    assert arguments.startswith(f"train {checkout}/labelled model --epochs 100000 --cooldown 0")
-    assert "--start-from packaged" in arguments and "--drawn 5" in arguments
+    assert arguments.startswith(f"train {checkout}/labelled model --start-from packaged ")
+    assert "--epochs 100000 --cooldown 0" in arguments and arguments.endswith("--drawn 5\n")
     policies = subprocess.run(["chrt", "-p", str(family(checkout)[1])], capture_output=True, text=True, check=True)
     assert "SCHED_IDLE" in policies.stdout
     again = call(checkout, "start", "labelled")
@@ -71,20 +71,35 @@ def test_it_starts_once_idle_and_without_end(checkout: Path) -> None:
     assert "runs, pid" in call(checkout, "status").stdout
 
 
-def test_an_unfinished_run_is_resumed_instead_of_started_anew(checkout: Path) -> None:
+def test_an_unfinished_run_is_resumed_and_a_finished_model_left_alone(checkout: Path) -> None:
     (checkout / "runs/long/model/_training").mkdir(parents=True)
+    (checkout / "runs/long/model/model.json").write_text("{}")
+    refused = call(checkout, "start", "labelled")
+    assert refused.returncode == 1 and "is finished: move it away" in refused.stderr
     (checkout / "runs/long/model/_training/run.json").write_text("{}")
     assert call(checkout, "start", "labelled").returncode == 0
     until((checkout / "runs/long/arguments").exists)
-    assert "--start-from" not in (checkout / "runs/long/arguments").read_text()
+    assert "--overwrite" not in (checkout / "runs/long/arguments").read_text()
+
+
+def test_what_ends_at_once_is_told_and_can_be_started_again(checkout: Path) -> None:
+    program = checkout / "runs/long/venv/bin/glasseg"
+    program.write_text("#!/bin/sh\necho no such option >&2; exit 2\n")
+    failed = call(checkout, "start", "labelled")
+    assert failed.returncode == 1 and "it ended at once, see runs/long/log" in failed.stderr
+    assert "no such option" in (checkout / "runs/long/log").read_text()
+    assert "does not run" in call(checkout, "status").stdout
+    program.write_text(TRAINING)
+    assert call(checkout, "start", "labelled").returncode == 0
 
 
 def test_it_stands_still_while_a_command_is_held_and_goes_on_however_that_ends(checkout: Path) -> None:
     call(checkout, "start", "labelled")
     until(lambda: len(family(checkout)) == 2)
-    states = 'for pid in "$@"; do cut -d" " -f3 /proc/$pid/stat; done; exit 7'
-    held = call(checkout, "hold", "sh", "-c", states, "sh", *map(str, family(checkout)))
-    assert held.returncode == 7 and held.stdout.split() == ["T", "T"]
+    # an idle process on a busy machine takes note of the signal only when it gets a turn
+    stopped = 'for pid in "$@"; do until grep -q ") T" /proc/$pid/stat; do sleep 0.05; done; done; exit 7'
+    held = call(checkout, "hold", "sh", "-c", stopped, "sh", *map(str, family(checkout)))
+    assert held.returncode == 7
     until(lambda: all(state(pid) != "T" for pid in family(checkout)))
     killed = call(checkout, "hold", "sh", "-c", "kill -9 $$")
     assert killed.returncode == 128 + signal.SIGKILL
