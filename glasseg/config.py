@@ -116,7 +116,8 @@ class TrainConfig:
     patience: int = 0
     """Epochs without a better validation after which training stops; 0 goes on to the end."""
     monitor: str = "photo_iou"
-    """What makes an epoch better: `photo_iou` (higher) or `loss` (lower), on validation."""
+    """What makes an epoch better on validation: `photo_iou` (higher; labelled photos weigh as much as composites) or
+    `loss` (lower)."""
     loss: str = "bce_dice"
     optimizer: str = "adamw"
     learning_rate: float = 1e-3

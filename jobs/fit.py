@@ -121,6 +121,7 @@ def _fit(course: Course) -> None:
         course.board.say.remote(f"going on after epoch {progress.epoch}{_inside(progress, epochs)}")
     if progress.ended(config):
         return
+    with_background = np.array([pair.kind == "scene" for pair in course.found.pairs if pair.split == "validation"])
     load = Load(course.found, config, epochs, worker, course.loader_cpus, course.endpoint_url)
     tally, kept = _Tally(progress), time.monotonic()
     for step, (image, coverage, opening, weight, real) in stream(
@@ -134,7 +135,8 @@ def _fit(course: Course) -> None:
                 _checkpoint(learner, progress, {"epoch": progress.epoch}, chief=worker == 0)
                 kept = time.monotonic()
             continue
-        tally.judge(*learner.predict(image, coverage, weight, real), coverage, weight, real)
+        probability, totals = learner.predict(image, coverage, weight, real)
+        tally.judge(probability, totals, coverage, weight, real, with_background=with_background[step.indices])
         if not step.last:
             continue
         row = {**_row(progress.epoch + 1, tally, learner.total(tally.validation())), **_pace(learner, config)}
@@ -164,7 +166,7 @@ class _Tally:
         self._began = time.monotonic() - progress.seconds
         self.trained = progress.seconds
         """Seconds after which the last training step was done."""
-        self._totals, self._counts = np.zeros(6), np.zeros(len(metrics.COUNTS))
+        self._totals, self._counts = np.zeros(6), np.zeros((2, len(metrics.COUNTS)))
         self._alpha = np.zeros(alphafit.COUNTS)
 
     @property
@@ -183,22 +185,32 @@ class _Tally:
         coverage: np.ndarray,
         weight: np.ndarray,
         real: np.ndarray,
+        *,
+        with_background: np.ndarray,
     ) -> None:
+        """Add a batch, as `Learner.predict` takes and gives it; `with_background`: k bool, the photos as they were."""
         self._totals += totals
-        for p, c, w in zip(probability[real], coverage[real], weight[real], strict=True):
-            self._counts += metrics.count(p >= 128, Label(c >= 128, np.zeros(c.shape, bool), w == 0))
+        parts = (probability, coverage, weight, with_background)
+        for p, c, w, kind in zip(*(part[real] for part in parts), strict=True):
+            self._counts[int(kind)] += metrics.count(p >= 128, Label(c >= 128, np.zeros(c.shape, bool), w == 0))
             self._alpha += alphafit.tally(p, c, w)
 
     def validation(self) -> np.ndarray:
-        return np.concatenate([self._totals, self._counts, self._alpha])
+        return np.concatenate([self._totals, self._counts.ravel(), self._alpha])
 
 
 def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
-    """One epoch's row of the history; pixels are found at a probability of one half."""
+    """One epoch's row of the history; pixels are found at a probability of one half.
+
+    `val_photo_iou` is the mean of two means, over photos with a background of their own and over composites: what the
+    model is for must not be outvoted by what there is more of.
+    """
     loss, photos, both, found, truth, scored = (float(value) for value in tally.training)
-    totals, counts, alpha = np.split(validation, [6, 6 + len(metrics.COUNTS)])
+    totals, counted, alpha = np.split(validation, [6, 6 + 2 * len(metrics.COUNTS)])
+    counts = counted.reshape(2, -1)
+    photo_iou = np.mean([metrics.set_score(kind).photo_iou for kind in counts if kind[0]])
     threshold, ramp = alphafit.choose(alpha)
-    judged = {f"val_{name}": float(value) for name, value in asdict(metrics.set_score(counts)).items()}
+    judged = {f"val_{name}": float(value) for name, value in asdict(metrics.set_score(counts.sum(axis=0))).items()}
     return {
         "epoch": epoch,
         "loss": loss / photos,
@@ -209,6 +221,7 @@ def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
         "iou": both / (found + truth - both) if found + truth else 0.0,
         "val_loss": float(totals[0] / totals[1]),
         **judged,
+        "val_photo_iou": float(photo_iou),
         "threshold": threshold,
         "ramp": ramp,
         "photos": int(photos),
