@@ -158,9 +158,9 @@ class TrainConfig:
     drawn: int = 100
     """Drawn photos in an epoch."""
     looks: int = 2
-    first_side: int | None = 256
+    first_side: int | None = 384
     """Of the first of two looks, which only finds the glasses, in pixels."""
-    mirror: bool = False
+    mirror: bool = True
     validation_share: float = 0.1
     """Of the groups, where the data does not say."""
     seed: int = 42
@@ -193,6 +193,7 @@ PRESETS = {
         drawn=0,
         looks=1,
         first_side=None,
+        mirror=False,
     ),
 }
 """Whole recipes by the name of their network; `baseline` is the documented classic."""

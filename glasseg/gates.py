@@ -18,6 +18,10 @@ JUMP: Final = 2.0
 _SPECK: Final = 0.01
 """Coverages that differ by less are alike, whatever their factor."""
 
+_HOPELESS: Final = 0.5
+"""Quality below which a mask that is doubted counts for stopping a run. A third of a hard catalog may be doubted, and
+rightly: that is work for people, no run gone wrong."""
+
 _BLANK: Final = 0.0005
 """Coverage below which a picture shows nothing: it was published as `no_glasses`, or released by somebody."""
 
@@ -45,6 +49,13 @@ def held_code(
     return "coverage_jump" if standing_status and jumped(coverage, standing_coverage) else None
 
 
+def _is_wrong(row: Mapping[str, Any]) -> bool:
+    """Whether a manifest row counts for stopping its run: it failed, or needs review for more than a doubt."""
+    quality = row.get("quality")
+    doubted = row.get("error_code") == "uncertain_mask" and quality is not None and quality >= _HOPELESS
+    return row["status"] != "ok" and not doubted
+
+
 class Breaker:
     """Judges a run by its last rows as they arrive.
 
@@ -60,7 +71,7 @@ class Breaker:
     def add(self, rows: Iterable[Mapping[str, Any]]) -> str | None:
         """Why the run has to stop, in words, or None."""
         for row in rows:
-            self._flags.append(row["status"] != "ok")
+            self._flags.append(_is_wrong(row))
             if row.get("mask_coverage") is not None:
                 self._coverages.append(row["mask_coverage"])
         if self._most >= 1 or len(self._flags) < JUDGED_FROM:

@@ -72,6 +72,14 @@ def test_half_may_be_flagged_but_not_more() -> None:
     assert "51" in str(breaker.add(rows(1, "review")))
 
 
+def test_photos_that_are_only_doubted_stop_no_run_and_hopeless_ones_do() -> None:
+    doubted = [{"status": "review", "error_code": "uncertain_mask", "quality": 0.8, "mask_coverage": 0.1}] * 100
+    assert Breaker(0.5, None).add(doubted) is None
+    for quality in (0.3, None):  # None: a model without a calibration doubts only what is mostly undecided
+        assert "100 of the last 100" in str(Breaker(0.5, None).add([{**row, "quality": quality} for row in doubted]))
+    assert "100 of the last 100" in str(Breaker(0.5, None).add([{**doubted[0], "error_code": "no_glasses"}] * 100))
+
+
 @pytest.mark.parametrize(
     ("usual", "now", "stops"), [(0.1, 0.15, False), (0.1, 0.25, True), (0.1, 0.04, True), (None, 0.9, False)]
 )
