@@ -11,7 +11,7 @@ from typing import Final
 REVIEW_CODES: Final = {
     "no_glasses": "no glasses were found in the photo",
     "fills_frame": "the glasses fill nearly the whole frame",
-    "uncertain_mask": "the mask is probably wrong in places: its quality is low, or it is mostly undecided",
+    "uncertain_mask": "the mask is mostly undecided, or its quality is low",
     "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
     "coverage_jump": "the mask covers far more or less of the photo than that of the picture it would replace",
     "cut_off": "the glasses reach the edge of the photo that was framed, and may go on beyond it",

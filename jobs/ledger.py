@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import time
 from collections import Counter, defaultdict
@@ -88,8 +89,13 @@ class Ledger:
         }
 
     def examples(self) -> list[dict[str, Any]]:
-        """The first few photos to name to people, failures before reviews."""
-        return sorted(self.flagged, key=lambda row: (row["status"] != "failed", row["key"]))[:EXAMPLES]
+        """The first few photos to name to people: failures, then the others by quality, the lowest first."""
+
+        def worst_first(row: dict[str, Any]) -> tuple[bool, float, str]:
+            quality = row.get("quality")
+            return row["status"] != "failed", math.inf if quality is None else quality, row["key"]
+
+        return sorted(self.flagged, key=worst_first)[:EXAMPLES]
 
 
 def rule_of(verdict: str) -> str:

@@ -168,7 +168,7 @@ def calibrate(model: str, data: str, **options: Any) -> None:
 
     \b
     Examples:
-      glasseg calibrate models/mine labelled
+      glasseg calibrate models/mine labelled-others
       glasseg calibrate models/mine s3://shop/labelled-others --composites 0
     """
     from jobs.calibrate import calibrate as run

@@ -46,6 +46,8 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     if evidence.enough:
         calibration, worth = qualityfit.calibrate(evidence)
         training["quality"] = {"data": training["data"]["name"], **worth}
+    else:
+        say(f"  not calibrated: fewer than {qualityfit.LEAST} validation pictures; see `glasseg calibrate`")
     modelcard.renew(root.uri, training, calibration=calibration, endpoint_url=job.endpoint_url)
     scores = training["validation"]
     say(

@@ -214,7 +214,7 @@ class Whitener:
             pending,
             status="review" if code else "ok",
             error_code=code,
-            error=REVIEW_CODES[code] if code else None,
+            error=_why(code, made.mask.quality) if code else None,
             warnings=[*photo.warnings, *made.warnings] or None,
             output_key=pending["output"],
             published=not held,
@@ -244,6 +244,12 @@ class Whitener:
             )
         uris["output_uri"] = printable(order.destination.uri_of(folder + output))
         return uris
+
+
+def _why(code: str, quality: float | None) -> str:
+    """Why a picture needs a look, in words, with the number where it is one that decided."""
+    doubted = code == "uncertain_mask" and quality is not None
+    return f"the mask is probably wrong in places: its quality is {quality:.2f}" if doubted else REVIEW_CODES[code]
 
 
 def _held_code(code: str | None, coverage: float, pending: dict[str, Any]) -> str | None:

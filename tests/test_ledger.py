@@ -1,0 +1,29 @@
+"""What people are told of the photos that need them: the worst first, and by how much."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from glasseg.errors import REVIEW_CODES
+from glasseg.storage import open_root
+from jobs.ledger import Ledger
+from jobs.worker import _why
+
+
+def row(key: str, status: str, quality: float | None) -> dict[str, Any]:
+    return {"key": key, "status": status, "quality": quality, "reason": "new", "published": True, "output_key": key}
+
+
+def test_failures_are_named_first_and_then_the_lowest_quality(tmp_path: Path) -> None:
+    ledger = Ledger(open_root(str(tmp_path)), "run", 1000.0)
+    named = [("a", 0.9), ("b", None), ("c", 0.4), ("d", 0.7)]
+    ledger.add([row(key, "review", quality) for key, quality in named])
+    ledger.add([row("e", "failed", None), row("f", "ok", 0.1)])
+    assert [one["key"] for one in ledger.examples()] == ["e", "c", "d", "a", "b"]
+
+
+def test_a_doubt_is_told_with_its_number_and_everything_else_by_its_code() -> None:
+    assert _why("uncertain_mask", 0.664).endswith("its quality is 0.66")
+    assert _why("uncertain_mask", None) == REVIEW_CODES["uncertain_mask"]
+    assert _why("ring_not_clean", 0.98) == REVIEW_CODES["ring_not_clean"]
