@@ -348,7 +348,7 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_run_killed_within_a_long_epoch_goes_on_within_it_and_can_be_cooled_down(data: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "model", tmp_path / "log"
-    long = ("--preset", "baseline", "--scene-repeats", "40", "--checkpoint-minutes", "0.02")
+    long = ("--sides", "128", "--drawn", "0", "--scene-repeats", "120", "--checkpoint-minutes", "0.02")
     with log.open("w") as file:
         run = subprocess.Popen(command(data, out, *long, "--epochs", "500"), stderr=file, text=True)
         deadline = time.monotonic() + 240
