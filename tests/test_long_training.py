@@ -110,6 +110,7 @@ def test_another_process_with_its_number_is_left_alone(checkout: Path) -> None:
     other = subprocess.Popen(["sleep", "300"])
     try:
         (checkout / "runs/long/pid").write_text(f"{other.pid} 1\n")
+        (checkout / "runs/long/log").write_text("")
         shown = call(checkout, "hold", "cut", "-d", " ", "-f", "3", f"/proc/{other.pid}/stat")
         assert shown.returncode == 0 and shown.stdout.strip() != "T"
         assert "does not run" in call(checkout, "status").stdout
