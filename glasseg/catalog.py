@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Final
 
 import pyarrow as pa
@@ -13,9 +12,6 @@ import pyarrow.compute as pc
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
 from glasseg.formats import PHOTO_EXTENSIONS, kept_suffixes, new_suffix
 from glasseg.state import among
-
-OURS: Final = "_glasseg/"
-"""Below this, a destination keeps what is not an output."""
 
 UNCHANGED: Final = "unchanged"
 RETRY: Final = "retry"
@@ -37,16 +33,6 @@ _OPTION_CODES: Final = frozenset({"side_too_long", "too_long_name"})
 _EXTENSION: Final = r"\.[^./]+$"
 _IS_PHOTO: Final = rf"(?i)(^|/)[^/]*[^/]\.({'|'.join(sorted(PHOTO_EXTENSIONS))})$"
 _IS_OURS: Final = r"(^|/)_glasseg/"
-
-
-def is_photo(key: str) -> bool:
-    """Whether a key is a photo: a picture's extension, case-blind; never macOS's `._*` and never our own files.
-
-    Those lie below `_glasseg/` of any folder, since a source may hold an older destination.
-    """
-    path = PurePosixPath(key)
-    ours = OURS.rstrip("/") in key.split("/")[:-1]
-    return path.suffix[1:].lower() in PHOTO_EXTENSIONS and not path.name.startswith("._") and not ours
 
 
 def photos(listing: pa.Table, format: str, transparent: bool = False) -> tuple[pa.Table, int]:

@@ -20,7 +20,7 @@ import numpy as np
 import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
 
-from glasseg import headers, pixels, profiles, tags, whitening
+from glasseg import compositing, headers, pixels, profiles, tags
 from glasseg.errors import PhotoError
 from glasseg.tags import Tags
 
@@ -62,7 +62,7 @@ class Photo:
 
     def on_white(self) -> np.ndarray:
         """H×W×3 uint8: the photo as it looks on white paper, which is what the network sees."""
-        return self.image if self.alpha is None else whitening.compose(self.image, self.alpha)
+        return self.image if self.alpha is None else compositing.compose(self.image, self.alpha)
 
 
 @functools.cache
@@ -100,6 +100,11 @@ def decode(data: bytes, *, max_pixels: int) -> Photo:
     except _BAD_DATA as error:
         text = " ".join(str(error).split())  # some decoders say it in several lines
         raise PhotoError("unreadable", f"damaged or unsupported picture: {type(error).__name__}: {text}") from error
+
+
+def decode_on_white(data: bytes, *, max_pixels: int) -> np.ndarray:
+    """A picture's bytes as H×W×3 uint8 RGB on white; `decode` in short, with the same errors."""
+    return decode(data, max_pixels=max_pixels).on_white()
 
 
 def _decode(data: bytes, max_pixels: int) -> Photo:

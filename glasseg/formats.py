@@ -8,11 +8,24 @@ from typing import Final
 PHOTO_EXTENSIONS: Final = frozenset({"jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "avif", "heic", "heif"})
 """What makes a key a photo, lower case and without the dot."""
 
+OURS: Final = "_glasseg/"
+"""Below this, a destination keeps what is not an output."""
+
 FORMATS: Final = ("keep", "jpeg", "png", "webp")
 """The output formats a user can ask for; "keep" stays with the source's format where a browser can show it."""
 
 _WRITTEN_SUFFIXES: Final = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
 _NEW_SUFFIX: Final = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+
+
+def is_photo(key: str) -> bool:
+    """Whether a key is a photo: a picture's extension, case-blind; never macOS's `._*` and never our own files.
+
+    Those lie below `_glasseg/` of any folder, since a source may hold an older destination.
+    """
+    path = PurePosixPath(key)
+    ours = OURS.rstrip("/") in key.split("/")[:-1]
+    return path.suffix[1:].lower() in PHOTO_EXTENSIONS and not path.name.startswith("._") and not ours
 
 
 def output_name(key: str, format: str, transparent: bool = False) -> str:

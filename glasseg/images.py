@@ -1,4 +1,4 @@
-"""Photos as arrays, and the square that a network looks at. RGB, height before width."""
+"""The square that a network looks at, and the way back to the photo."""
 
 from __future__ import annotations
 
@@ -6,13 +6,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
-from glasseg import decoder
-
-
-def decode(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """A picture's bytes as H×W×3 uint8 RGB on white; `glasseg.decoder.decode` in short, with the same errors."""
-    return decoder.decode(data, max_pixels=max_pixels).on_white()
 
 
 @dataclass(frozen=True)

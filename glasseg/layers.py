@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import images
+from glasseg import decoder
 from glasseg.pairs import Label, read_label
 
 MAX_PIXELS: Final = 100_000_000
@@ -77,7 +77,7 @@ def read_cutout(picture: bytes, side: int | None = None) -> Layer:
 
 def read_backdrop(photo: bytes, side: int | None = None) -> np.ndarray:
     """A photo without glasses: h×w×3 uint8 RGB. Raises PhotoError when undecodable, ValueError when tiny."""
-    picture = shrunk(images.decode(photo, max_pixels=MAX_PIXELS), side)
+    picture = shrunk(decoder.decode_on_white(photo, max_pixels=MAX_PIXELS), side)
     if min(picture.shape[:2]) < MIN_BACKDROP:
         raise ValueError(f"{picture.shape[1]}×{picture.shape[0]} pixels are too few for a background")
     return picture
@@ -98,7 +98,7 @@ def shrunk(picture: np.ndarray, side: int | None) -> np.ndarray:
 
 
 def _labelled(photo: bytes, mask: bytes) -> tuple[np.ndarray, Label]:
-    image, label = images.decode(photo, max_pixels=MAX_PIXELS), read_label(mask)
+    image, label = decoder.decode_on_white(photo, max_pixels=MAX_PIXELS), read_label(mask)
     if image.shape[:2] != label.material.shape:
         (h, w), (mask_h, mask_w) = image.shape[:2], label.material.shape
         raise ValueError(f"the mask is {mask_w}×{mask_h} pixels, the photo {w}×{h}")

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from glasseg import masks, photolist
-from glasseg.catalog import is_photo
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.formats import is_photo
 from glasseg.keys import printable
 from glasseg.masks import Label, read_label
 from glasseg.storage import Bucket, Folder, Root, open_source, unsafe_reason

@@ -8,14 +8,14 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import framing, lenses, matte, shadows, whitening
+from glasseg import compositing, framing, lenses, matte, review, shadows
 from glasseg.decoder import Photo
 from glasseg.errors import PhotoError
 from glasseg.foreground import decontaminate
 from glasseg.look import Look
 from glasseg.placement import Placement, place
 from glasseg.quality import Calibration, features
-from glasseg.whitening import MaskFacts
+from glasseg.review import MaskFacts
 
 _CUT_OUT_RING: Final = 0.5
 """Share of a photo's outermost pixels from which on its own transparency may be a cut-out, not rounded corners."""
@@ -67,7 +67,7 @@ def make(
     """
     _refuse_strip(photo, look)
     image, alpha, own = _cut(photo, probability, threshold, ramp)
-    mask = whitening.measure(alpha, probability)
+    mask = review.measure(alpha, probability)
     if own:
         mask = replace(mask, confidence=None)
     elif calibration and not mask.no_glasses:
@@ -81,16 +81,16 @@ def make(
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
             cv2.copyTo(photo.image, openings, image)
             alpha = cv2.max(alpha, openings)
-    foreground = place(whitening.multiplied(image, alpha), placement, border=0)
+    foreground = place(compositing.multiplied(image, alpha), placement, border=0)
     alpha = place(alpha, placement, border=0)
     if not placement.exact:  # a kernel rounds and overshoots; no colour is stronger than its alpha
         foreground = cv2.min(foreground, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
     if shade is not None and not placement.unchanged:
         shade = shadows.faded(place(shade, placement, border=255))
     if look.colour is None:
-        pixels = whitening.cut_out(foreground, alpha, shade)
+        pixels = compositing.cut_out(foreground, alpha, shade)
     else:
-        pixels = whitening.blend(foreground, alpha, look.colour, shade)
+        pixels = compositing.blend(foreground, alpha, look.colour, shade)
     covered = alpha if shade is None else cv2.max(alpha, cv2.bitwise_not(shade))
     background = cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1]
     shadow = shade is not None and bool(shade.min() < 255)

@@ -16,7 +16,8 @@ import pyarrow as pa
 from glasseg import decoder, delivery, formats, picture
 from glasseg.errors import GlassegError
 from glasseg.modelfolder import ModelFolder
-from jobs.worker import PENDING, Order, Whitener
+from jobs.order import PENDING, Order
+from jobs.worker import Whitener
 
 STAGES = ("read", "decode", "segment", "cut out", "encode", "write")
 """`cut out`: alpha, colours and composing; `encode`: and reading it again."""

@@ -28,7 +28,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import catalog, encoder, images, listing, modelfolder, runs
+from glasseg import catalog, decoder, encoder, formats, listing, modelfolder, runs
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.folder import Folder
@@ -36,9 +36,9 @@ from glasseg.modelfolder import ModelFolder
 from jobs import bareloop, rivals
 from jobs.benchtable import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
 from jobs.engine import available_cpus, engine
+from jobs.order import PENDING, Order
 from jobs.stream import BATCH_ROWS, stream
 from jobs.terminal import say
-from jobs.worker import PENDING, Order
 
 DISTINCT = 12
 """Drawn photos; the bench repeats them under other names."""
@@ -203,9 +203,9 @@ def _usable(folder: Path, most: int, suffixes: Set[str] | None = None) -> tuple[
     sizes, bad = [], 0
     for entry in root.list():
         wanted = suffixes is None or Path(entry.key).suffix.lower() in suffixes
-        if len(good) < most and wanted and catalog.is_photo(entry.key):
+        if len(good) < most and wanted and formats.is_photo(entry.key):
             try:
-                sizes.append(images.decode(root.read(entry.key)[0], max_pixels=limit).shape[:2])
+                sizes.append(decoder.decode_on_white(root.read(entry.key)[0], max_pixels=limit).shape[:2])
                 good.append(root.path / entry.key)
             except PhotoError:
                 bad += 1

@@ -14,8 +14,9 @@ from glasseg import __version__
 from glasseg.config import BenchConfig, DemoConfig
 from glasseg.errors import GlassegError
 from jobs.catalogcommands import release, report, status
-from jobs.modelcommands import calibrate, evaluate, train
+from jobs.evaluatecommand import calibrate, evaluate
 from jobs.options import Auto
+from jobs.traincommand import train
 from jobs.whitencommand import whiten
 
 _BENCH, _DEMO = BenchConfig(), DemoConfig()

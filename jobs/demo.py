@@ -14,12 +14,11 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from glasseg import encoder, images, manifest, modelfolder, plots
-from glasseg.catalog import is_photo
+from glasseg import decoder, encoder, manifest, modelfolder, plots
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.formats import format_of, output_name
+from glasseg.formats import format_of, is_photo, output_name
 from glasseg.storage import Folder
 from jobs import looks
 from jobs.terminal import say
@@ -202,7 +201,7 @@ def _pairs(out: Path, rows: Sequence[dict[str, Any]]) -> Iterator[plots.Pair]:
 def _picture(path: Path) -> np.ndarray | None:
     """A picture, H×W×3 uint8 RGB, or None when there is none that can be read."""
     try:
-        return images.decode(path.read_bytes(), max_pixels=WhitenConfig.max_pixels)
+        return decoder.decode_on_white(path.read_bytes(), max_pixels=WhitenConfig.max_pixels)
     except (OSError, PhotoError):
         return None
 

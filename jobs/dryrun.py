@@ -11,7 +11,8 @@ from glasseg.catalog import UNCHANGED
 from glasseg.config import WhitenConfig
 from glasseg.storage import Root
 from jobs.plan import Plan
-from jobs.terminal import columns, say, say_plan
+from jobs.terminal import columns, say
+from jobs.words import say_plan
 
 RUNS = 5
 LOOKED_AT = 60

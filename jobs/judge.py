@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import conditions, encoder, images, matte, metrics, plots, quality, whitening
+from glasseg import compositing, conditions, decoder, encoder, matte, metrics, plots, quality, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.foreground import decontaminate
 from glasseg.layers import MAX_PIXELS
@@ -140,11 +140,11 @@ class Judge:
         image, label, probability = one.image, one.label, seen.probability
         spec = self._segmenter.spec
         alpha = matte.alpha(image, probability, spec.threshold, spec.ramp)
-        picture = whitening.compose(decontaminate(image, alpha), alpha)
+        picture = compositing.compose(decontaminate(image, alpha), alpha)
         measured = conditions.conditions(image, label)
         scores = {**asdict(metrics.score(alpha, label)), **asdict(measured)}
         if one.original is not None:
-            plain = whitening.compose(image, matte.to_alpha(probability, spec.threshold, spec.ramp))
+            plain = compositing.compose(image, matte.to_alpha(probability, spec.threshold, spec.ramp))
             for way, cut in (("", picture), (PLAIN, plain)):
                 found = asdict(metrics.rim_score(cut, one.original, label.material))
                 scores |= {name + way: value for name, value in found.items()}
@@ -169,7 +169,7 @@ def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
     """Photo and label of a pair; raises PhotoError or ValueError when they can't be judged."""
     root = open_root(pair.root, endpoint_url=endpoint_url)
     assert pair.mask is not None
-    image = images.decode(root.read(pair.photo)[0], max_pixels=MAX_PIXELS)
+    image = decoder.decode_on_white(root.read(pair.photo)[0], max_pixels=MAX_PIXELS)
     label = read_label(root.read(pair.mask)[0])
     if image.shape[:2] != label.material.shape:
         (h, w), (mask_h, mask_w) = image.shape[:2], label.material.shape
@@ -181,7 +181,7 @@ def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
 
 def _known(alpha: np.ndarray, seen: Segmentation) -> dict[str, Any]:
     """What inference itself knows of a mask, for the columns `confidence` and `features`."""
-    mask = whitening.measure(alpha, seen.probability)
+    mask = review.measure(alpha, seen.probability)
     if mask.no_glasses:
         return {"confidence": None, "features": None}
     features = quality.features(alpha, seen.probability, seen.agreement)
@@ -247,7 +247,7 @@ class _Shown:
 
     def panels(self) -> list[tuple[np.ndarray, str]]:
         ranked = sorted(self._heap, reverse=True)
-        return [(images.decode(data, max_pixels=MAX_PIXELS), caption) for *_, (data, caption) in ranked]
+        return [(decoder.decode_on_white(data, max_pixels=MAX_PIXELS), caption) for *_, (data, caption) in ranked]
 
 
 def _chance(name: str) -> float:

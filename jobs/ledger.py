@@ -12,7 +12,7 @@ from typing import Any
 from glasseg import manifest
 from glasseg.config import MARKETPLACES
 from glasseg.storage import Root
-from jobs.worker import STAYS
+from jobs.order import STAYS
 
 FLUSH_ROWS = 1000
 """Rows wait at most for so many others."""

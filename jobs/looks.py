@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import picture, plots, whitening
+from glasseg import compositing, picture, plots
 from glasseg.decoder import Photo
 from glasseg.drawing import draw_photo
 from glasseg.framing import Framing
@@ -55,4 +55,4 @@ def _shown(pixels: np.ndarray) -> np.ndarray:
     side, dark, light = _CHECKS
     ys, xs = np.indices(pixels.shape[:2]) // side
     board = np.where((ys + xs) % 2, np.uint8(light), np.uint8(dark))
-    return whitening.compose(pixels[..., :3], pixels[..., 3], shade=board)
+    return compositing.compose(pixels[..., :3], pixels[..., 3], shade=board)

@@ -9,7 +9,20 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import catalog, gates, inventory, listing, lock, modelfolder, ownership, runs, selection, state, storage
+from glasseg import (
+    catalog,
+    formats,
+    gates,
+    inventory,
+    listing,
+    lock,
+    modelfolder,
+    ownership,
+    runs,
+    selection,
+    state,
+    storage,
+)
 from glasseg.catalog import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
@@ -18,7 +31,7 @@ from glasseg.look import Look, colour_of, contradiction
 from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.selection import Selection
 from glasseg.storage import Entry, Root
-from jobs.worker import PENDING, Order
+from jobs.order import PENDING, Order
 
 MOST_DELETED = 0.05
 """Share of the known photos whose pictures are deleted without `--yes`."""
@@ -125,7 +138,7 @@ def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> 
             2,
         )
     lock.refuse_held(destination)
-    if not any(catalog.is_photo(entry.key) for entry in _entries(source, names)):
+    if not any(formats.is_photo(entry.key) for entry in _entries(source, names)):
         raise GlassegError(f"no photos in {source_uri}: is it the right place?")
     return Places(source, names, destination, model, look)
 
@@ -221,7 +234,7 @@ def _retries_last(pending: pa.Table) -> pa.Table:
 def _pictures(destination: Root) -> pa.ChunkedArray | None:
     """What is in a destination beside our records; None where that may not be listed."""
     try:
-        return listing.read(destination, catalog.OURS)["key"]
+        return listing.read(destination, formats.OURS)["key"]
     except DeniedError:
         return None
 

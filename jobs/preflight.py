@@ -8,7 +8,7 @@ from typing import Final
 
 from glasseg import lock
 from glasseg.errors import GlassegError, PhotoError
-from jobs.worker import Order
+from jobs.order import Order
 
 SECONDS: Final = 25.0
 """A node that has not answered by then is taken for broken."""

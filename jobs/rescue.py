@@ -8,7 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from glasseg.modelfolder import ModelFolder
-from jobs.worker import Order, Whitener
+from jobs.order import Order
+from jobs.worker import Whitener
 
 SECONDS = 120.0
 """Time that one photo may take; the first one also waits for the model."""

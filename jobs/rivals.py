@@ -17,7 +17,7 @@ from glasseg.decoder import Photo
 from glasseg.modelfolder import ModelFolder
 from glasseg.tags import Tags
 from jobs.bareloop import RAY_NICENESS
-from jobs.worker import Order
+from jobs.order import Order
 
 RECIPE_BATCH: Final = 16
 """Photos per batch of the recipe: decoded ones, so that larger batches fill the object store."""

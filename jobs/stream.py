@@ -14,7 +14,8 @@ from glasseg.modelfolder import ModelFolder
 from jobs import rescue
 from jobs.engine import bounded_retries
 from jobs.ledger import Ledger
-from jobs.worker import Order, Whitener
+from jobs.order import Order
+from jobs.worker import Whitener
 
 BATCH_ROWS: Final = 32
 """Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""

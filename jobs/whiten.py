@@ -21,12 +21,12 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.gates import Breaker
 from glasseg.lock import Lock
-from jobs import departed, dryrun, preflight, report, sizing, terminal
+from jobs import departed, dryrun, preflight, report, sizing, terminal, words
 from jobs.engine import available_cpus, engine, given_cluster
 from jobs.ledger import Ledger
+from jobs.order import Order
 from jobs.plan import Plan, make_plan, open_places
 from jobs.stream import GROUP_ROWS, rows_of
-from jobs.worker import Order
 
 EXIT_FLAGGED = 3
 
@@ -58,7 +58,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig) -> int:
 
 def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
     """Do what was planned, and leave the run's record whatever happens; the exit code."""
-    terminal.say_plan(plan, config)
+    words.say_plan(plan, config)
     order = plan.order
     if plan.selection and (plan.selection.unmatched or plan.selection.repeated):
         key = f"{manifest.report_folder(order.run_id)}unmatched.csv"
@@ -80,7 +80,7 @@ def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
         terminal.say(stopped, level="warning")
     finally:
         record = _close(plan, config, ledger, ended, time.monotonic() - started)
-        terminal.say_summary(plan, ledger, record, ended)
+        words.say_summary(plan, ledger, record, ended)
     if config.report and (ledger.processed or ledger.counts["gone"]):
         rows = manifest.of_run(order.destination, order.run_id)
         terminal.say(f"Page: {report.write(order.destination, order.source, order.run_id, rows, record)}")

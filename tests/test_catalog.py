@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from glasseg import catalog, listing
 from glasseg import state as states
-from glasseg.catalog import RETRIED_CODES, Wanted, difference, is_photo, photos
+from glasseg.catalog import RETRIED_CODES, Wanted, difference, photos
 from glasseg.errors import FAILURE_CODES, GlassegError
-from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, output_name
+from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, is_photo, output_name
 from glasseg.manifest import SCHEMA
 from glasseg.storage import Entry
 

@@ -15,7 +15,7 @@ from corpus import Sample
 from handmade import saved
 from PIL import Image
 
-from glasseg import decoder, formats, images, whitening
+from glasseg import compositing, decoder, formats
 from glasseg.errors import PhotoError
 
 LIMIT = 100_000_000
@@ -83,7 +83,7 @@ def test_a_picture_gives_its_colours_upright(sample: Sample) -> None:
         assert photo.alpha is None
     else:
         assert np.array_equal(photo.alpha, sample.alpha)
-    assert np.array_equal(images.decode(sample.data, max_pixels=LIMIT), shown)
+    assert np.array_equal(decoder.decode_on_white(sample.data, max_pixels=LIMIT), shown)
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
@@ -104,7 +104,7 @@ def test_where_a_photo_is_half_transparent_its_colours_stay_straight() -> None:
     for name in ("rgba.png", "alpha.webp", "rgba.tif"):
         photo = decode(named(name).data)
         assert np.array_equal(photo.image[alpha > 0], image[alpha > 0])
-        assert np.array_equal(photo.on_white(), whitening.compose(image, alpha))
+        assert np.array_equal(photo.on_white(), compositing.compose(image, alpha))
 
 
 def test_cmyk_without_adobe_marker_is_no_negative() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import images, modelfolder
+from glasseg import decoder, modelfolder
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
 from glasseg.scenes import SCENES
@@ -140,11 +140,12 @@ def test_the_demo_draws_whitens_and_shows_and_a_second_run_finds_nothing_to_do(m
     for name, line in zip(photos, lines, strict=True):
         assert line.startswith(name) and line.removeprefix(name).split()[0] in {"ok", "review"}
         before, after = (
-            images.decode((out / folder / name).read_bytes(), max_pixels=10**7) for folder in ("photos", "white")
+            decoder.decode_on_white((out / folder / name).read_bytes(), max_pixels=10**7)
+            for folder in ("photos", "white")
         )
         assert before.shape == after.shape == (*demo.SIZE, 3)
     assert list((out / "white/_glasseg/manifest").rglob("*.parquet"))
-    sheet = images.decode((out / "before-after.png").read_bytes(), max_pixels=10**8)
+    sheet = decoder.decode_on_white((out / "before-after.png").read_bytes(), max_pixels=10**8)
     assert sheet.std() > 20 and len(np.unique(sheet.reshape(-1, 3), axis=0)) > 1000
     assert "a demo/before-after.png" in first.stderr and "glasseg whiten YOUR_PHOTOS WHITE" in first.stderr
 

@@ -194,7 +194,7 @@ def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Pat
 
 
 def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
-    from glasseg import images, matte
+    from glasseg import decoder, matte
     from glasseg.metrics import score
     from glasseg.pairs import read_label
     from glasseg.segmenter import Segmenter
@@ -202,7 +202,7 @@ def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder
     evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")
     row: dict[str, Any] = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()[2]
     segmenter = Segmenter(modelfolder.load(str(untrained_folder)), 1)
-    image = images.decode((data / "real/a 2.png").read_bytes(), max_pixels=10**8)
+    image = decoder.decode_on_white((data / "real/a 2.png").read_bytes(), max_pixels=10**8)
     alpha = matte.alpha(image, segmenter.segment([image])[0].probability, segmenter.spec.threshold, segmenter.spec.ramp)
     expected = score(alpha, read_label((data / "real/a 2_mask.png").read_bytes()))
     assert row["strict_iou"] == pytest.approx(expected.strict_iou, abs=1e-9)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from glasseg import images
+from glasseg import decoder, images
 from glasseg.errors import PhotoError
 
 LIMIT = 1_000_000
@@ -44,7 +44,7 @@ def saved(picture: Image.Image | np.ndarray, format: str, **options: object) -> 
 
 
 def decode(data: bytes, max_pixels: int = LIMIT) -> np.ndarray:
-    return images.decode(data, max_pixels=max_pixels)
+    return decoder.decode_on_white(data, max_pixels=max_pixels)
 
 
 def refusal(data: bytes, max_pixels: int = LIMIT) -> PhotoError:

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
+from glasseg.compositing import compose
 from glasseg.encoder import encode
 from glasseg.framing import Framing, plan
 from glasseg.inspection import Whiteness, inspect, measure
 from glasseg.marketplaces import MARKETPLACES, PictureFacts, contradiction, preset, verdict
 from glasseg.placement import place
-from glasseg.whitening import compose
 
 GOOD = PictureFacts(2000, 2000, "jpeg", 400_000, "white", 0.87, white=Whiteness(0.98, 0.999, 1.0, 1.0, 15))
 

@@ -10,8 +10,8 @@ import pytest
 
 from glasseg import lock
 from glasseg.storage import Folder
+from jobs.order import Order
 from jobs.preflight import trouble
-from jobs.worker import Order
 
 HERE = version("glasseg")
 

@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg import decoder, images, manifest, modelfolder, ownership, quality
+from glasseg import decoder, manifest, modelfolder, ownership, quality
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
@@ -139,9 +139,9 @@ def test_pixels_outside_the_mask_are_exactly_white_and_inside_the_photo(
     whitened: tuple[Folder, int], photos: Path
 ) -> None:
     destination, key = whitened[0], "folder/with/Ünïcode é.png"  # png: lossless on both sides
-    alpha = images.decode(destination.read(manifest.mask_key(key))[0], max_pixels=10**6)[..., 0]
-    before = images.decode((photos / key).read_bytes(), max_pixels=10**6)
-    after = images.decode(destination.read(key)[0], max_pixels=10**6)
+    alpha = decoder.decode_on_white(destination.read(manifest.mask_key(key))[0], max_pixels=10**6)[..., 0]
+    before = decoder.decode_on_white((photos / key).read_bytes(), max_pixels=10**6)
+    after = decoder.decode_on_white(destination.read(key)[0], max_pixels=10**6)
     assert after.shape == before.shape == (*SIZE, 3)
     assert (after[alpha == 0] == 255).all()
     assert (after[alpha == 255] == before[alpha == 255]).all()
@@ -150,7 +150,7 @@ def test_pixels_outside_the_mask_are_exactly_white_and_inside_the_photo(
 def test_rows_describe_the_mask(whitened: tuple[Folder, int]) -> None:
     destination, key = whitened[0], "plain.jpg"
     row = rows_of(destination)[key]
-    alpha = images.decode(destination.read(manifest.mask_key(key))[0], max_pixels=10**6)[..., 0]
+    alpha = decoder.decode_on_white(destination.read(manifest.mask_key(key))[0], max_pixels=10**6)[..., 0]
     assert row["mask_coverage"] == pytest.approx(alpha.mean() / 255, abs=1e-6)
     assert (row["height"], row["width"]) == SIZE
     ys, xs = np.nonzero(alpha)
@@ -473,7 +473,7 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_no_half_picture(tmp_pat
         with pytest.raises(GlassegError, match="disk is full"):
             job.whiten(str(source), str(disk / "white"), WhitenConfig())
         for key in outputs(Folder(disk / "white")):
-            images.decode(Folder(disk / "white").read(key)[0], max_pixels=10**6)
+            decoder.decode_on_white(Folder(disk / "white").read(key)[0], max_pixels=10**6)
     finally:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
@@ -556,7 +556,7 @@ def test_frames_checks_and_backgrounds_reach_pictures_rows_and_summary(
     job.whiten(str(source), str(white), replace(config, summary_json=str(tmp_path / "summary.json")))
     rows = rows_of(Folder(white))
     for key, row in rows.items():
-        picture = images.decode((white / key).with_suffix(".png").read_bytes(), max_pixels=10**6)
+        picture = decoder.decode_on_white((white / key).with_suffix(".png").read_bytes(), max_pixels=10**6)
         side = row["output_width"]
         assert picture.shape == (side, side, 3) and row["output_height"] == side < 500
         assert "enlargement" in row["warnings"][0], "the photos are too small for this size"

@@ -1,0 +1,80 @@
+"""What a run asks of its workers: the tables that go in and out, and what each of them must know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from glasseg import manifest
+from glasseg.keys import printable
+from glasseg.look import Look
+from glasseg.storage import Root
+
+ROWS = pa.schema([*(column.with_nullable(True) for column in manifest.SCHEMA), pa.field("fatal", pa.string())])
+"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` says why the whole run has to stop."""
+
+PENDING = pa.schema(
+    [
+        *((name, pa.string()) for name in ("key", "output", "etag", "reason", "standing_status", "standing_run_id")),
+        ("standing_coverage", pa.float64()),
+        ("guarded", pa.bool_()),
+        ("list_columns", pa.map_(pa.string(), pa.string())),
+    ]
+)
+"""What a batch gets: photos, and what stands in the place of their pictures.
+
+`guarded`: nobody knows whether that place is free, and what is there is not ours.
+"""
+
+STAYS = "the older picture stays where it is"
+"""What the row of a failed photo warns of when one is there."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What every worker of a run must know."""
+
+    source: Root
+    destination: Root
+    run_id: str
+    run_seq: int
+    model_id: str
+    options_id: str
+    mask: bool
+    quality: int
+    max_pixels: int
+    cpus: int = 1
+    """Of each worker, like `gpus`; told apart from 1 and 0 only where Ray is, since they depend on its nodes."""
+    gpus: float = 0.0
+    look: Look = field(default_factory=Look)
+    gates: bool = True
+    review_below: float | None = None
+    """The quality below which a person should look; None where the model has no calibration to tell it by."""
+    metered: bool = False
+    """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
+
+    def row(self, pending: dict[str, Any], **facts: Any) -> dict[str, Any]:
+        """A manifest row of this run for one pending photo."""
+        return {
+            "key": pending["key"],
+            "source_uri": printable(self.source.uri_of(pending["key"])),
+            "reason": pending["reason"],
+            "source_etag": pending["etag"],
+            "previous_coverage": pending["standing_coverage"],
+            "list_columns": pending["list_columns"],
+            "model_id": self.model_id,
+            "options_id": self.options_id,
+            "run_id": self.run_id,
+            "run_seq": self.run_seq,
+            "finished_at": datetime.now(UTC),
+            "published": False,
+            **facts,
+        }
+
+    def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
+        """The row of a photo that could not be done, and so replaced nothing."""
+        warnings = [STAYS] if pending["standing_run_id"] else None
+        return self.row(pending, status="failed", error_code=code, error=message, warnings=warnings, **facts)

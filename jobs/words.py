@@ -1,0 +1,101 @@
+"""What people read of a run of `glasseg whiten`: its first lines and its summary."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from glasseg.config import WhitenConfig
+from jobs.ledger import Ledger
+from jobs.plan import Plan
+from jobs.terminal import lines_are_json, say
+
+REASONS_SAID = {
+    "new": "new",
+    "changed": "changed",
+    "redo": "to be redone",
+    "retry": "to try again",
+    "unfinished": "with a picture of an unfinished run",
+    "model": "of another model",
+    "options": "of other options",
+    "missing": "whose picture is missing",
+}
+"""A reason of the manifest as people read it after a number."""
+
+
+def say_plan(plan: Plan, config: WhitenConfig, doing: str = "Whitening") -> None:
+    """What will be done: how many photos and why, which model, where."""
+    order, n = plan.order, len(plan.work)
+    why = ", ".join(
+        f"{count:,} {REASONS_SAID[reason]}" for reason, count in plan.reasons.items() if reason in REASONS_SAID
+    )
+    notes = {
+        "up to date": plan.unchanged,
+        "left for later (--limit)": plan.pending - n,
+        "gone from the source": len(plan.gone),
+        "other files skipped": plan.others,
+    }
+    beside = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
+    unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())
+    address = config.address or os.environ.get("RAY_ADDRESS") or "local"
+    where = "this machine" if address == "local" else address
+    say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{beside}")
+    if unsolved:
+        say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
+    say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
+    if config.gone == "delete" and not plan.whole:
+        say("  nothing is deleted: only a run over the whole listing of the source tells what is gone")
+    if not plan.listed:
+        say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
+    if plan.selection and (n := len(plan.selection.unmatched)):
+        first = "; ".join(f"row {one.row}, {one.name!r}, {one.reason}" for one in plan.selection.unmatched[:3])
+        say(f"  {n:,} row{'s' * (n != 1)} of {config.photos} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
+
+
+def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str) -> None:
+    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
+    for row in ledger.examples():
+        facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
+        say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
+    flagged = ledger.counts["failed"] + ledger.counts["review"]
+    if flagged > len(ledger.examples()):
+        say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
+    _say_checks(summary.get("checks", {}))
+    deleted = bool(summary["gone"]) and summary["options"].get("gone") == "delete"
+    if not len(plan.work) and not deleted:
+        say("Nothing to do: every photo is up to date.")
+    if summary["held"]:
+        where = f"glasseg release {plan.order.destination.uri} {summary['run_id']}"
+        say(f"  {summary['held']} held back, their older pictures stay; to publish them: {where}")
+    if ledger.stale:
+        whose = "whose older picture stays" if ledger.stale == 1 else "whose older pictures stay"
+        say(f"  {ledger.stale} failed {whose}")
+    if summary["gone"]:
+        say(f"  {summary['gone']} gone from the source{', their pictures deleted' * deleted}")
+    if ledger.processed:
+        say(f"Manifest: {summary['manifest']}")
+    if n := summary["storage_retries"]:
+        say(f"The storage was slow or failed now and then: {n:,} request{'s were' if n > 1 else ' was'} repeated.")
+    if ended == "interrupted":
+        say("Interrupted: the rows so far are kept, the same command goes on from there.")
+    if ended == "stopped" and not ledger.processed:
+        return  # an error says why nothing was done
+    result = (
+        f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "
+        f"in {summary['seconds']:.1f} s ({summary['photos_per_second']:.1f} photos/s)"
+    )
+    if lines_are_json():
+        say(result, summary=summary)
+    click.echo(result)
+
+
+def _say_checks(checks: dict[str, Any]) -> None:
+    """For each marketplace how many pictures pass, and what the others break first."""
+    for name, counts in checks.items():
+        if not counts["pass"] + counts["fail"]:
+            continue
+        most = next(iter(counts["broken"].items()), None)
+        why = f"; most often: {most[0]} ({most[1]})" if most else ""
+        say(f"  {name}: {counts['pass']} of {counts['pass'] + counts['fail']} pass{why}")
