@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from conftest import free_ports
+from s3server import free_ports
 
 CHECKOUT = Path(__file__).parent.parent
 START_SECONDS = 150

@@ -137,7 +137,7 @@ def test_ci_runs_the_readmes_test_command() -> None:
 
 def test_readme_query_runs_in_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import duckdb
-    from test_manifest import row
+    from manifestrows import row
 
     from glasseg.storage import Folder
 

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from test_manifest import FULL, put, row
+from manifestrows import FULL, put, row
 
 from glasseg import compaction, manifest, records
 from glasseg.compaction import INTENT, compact

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import free_ports
+from s3server import free_ports
 
 from glasseg.config import PRESETS, TrainConfig
 from jobs import learner

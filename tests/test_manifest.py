@@ -6,19 +6,18 @@ import io
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from manifestrows import FULL, NOW, put, row
 
 from glasseg import manifest, ownership, state
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import Folder, Root, open_root
 
-NOW = datetime(2026, 1, 31, 2, 15, 0, 123456, UTC)
 REQUIRED = [
     "key", "source_uri", "status", "reason", "model_id", "options_id", "run_id", "run_seq", "published", "finished_at",
 ]  # fmt: skip
@@ -27,60 +26,6 @@ REQUIRED = [
 @pytest.fixture
 def root(root_uri: str) -> Root:
     return open_root(root_uri)
-
-
-def row(key: str = "a.jpg", run_seq: int = 1, **facts: Any) -> dict[str, Any]:
-    """A row with the required columns."""
-    return {
-        "key": key,
-        "source_uri": f"/in/{key}",
-        "status": "ok",
-        "reason": "new",
-        "model_id": "compact-0",
-        "options_id": "0",
-        "run_id": f"run{run_seq}",
-        "run_seq": run_seq,
-        "published": True,
-        "finished_at": NOW,
-        **facts,
-    }
-
-
-FULL = row(
-    output_uri="/out/a.jpg",
-    mask_uri="/out/m.png",
-    error_code="uncertain_mask",
-    error="words",
-    warnings=["one", "two"],
-    source_etag="3-4",
-    source_bytes=5_000_000_000,
-    output_key="a.jpg",
-    previous_coverage=0.25,
-    list_columns=[("sku", "A 1"), ("name", "é")],
-    width=1600,
-    height=1200,
-    mask_coverage=0.125,
-    bbox_x0=1,
-    bbox_y0=2,
-    bbox_x1=30,
-    bbox_y1=40,
-    confidence=0.75,
-    quality=0.875,
-    quality_id="59e56b102339",
-    replaced_run_id="run0",
-    read_ms=1.5,
-    segment_ms=2.5,
-    write_ms=3.5,
-    storage_retries=2,
-)
-
-
-def put(root: Root, key: str, table: pa.Table) -> str:
-    """Writes a parquet file of any kind among the manifest's parts."""
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    root.write(manifest.MANIFEST + key, buffer.getvalue())
-    return key
 
 
 def test_a_part_on_the_disk_has_exactly_the_schema(root: Root) -> None:

@@ -14,10 +14,10 @@ import numpy as np
 import openpyxl
 import pyarrow as pa
 import pytest
+from drawnphotos import BLANK, drawn, rows
 
 from glasseg import lock, manifest, modelfolder, ownership, runs
 from glasseg.config import WhitenConfig
-from glasseg.drawing import draw_photo
 from glasseg.encoder import encode
 from glasseg.errors import GlassegError
 from glasseg.storage import Folder, Root, open_root
@@ -28,13 +28,6 @@ from jobs.status import overview, status
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 
-BLANK = encode(np.full((240, 320, 3), 200, np.uint8), "jpeg", 90)
-"""A photo without glasses."""
-
-
-def drawn(seed: int, size: tuple[int, int] = (240, 320)) -> bytes:
-    return encode(draw_photo(np.random.default_rng(seed), size).image, "jpeg", 90)
-
 
 def shrunk(data: bytes) -> bytes:
     """The same photo, small in the middle of a large one."""
@@ -44,11 +37,6 @@ def shrunk(data: bytes) -> bytes:
     h, w = image.shape[:2]
     around = cv2.copyMakeBorder(image, h, h, w, w, cv2.BORDER_REPLICATE)
     return encode(around[..., ::-1].copy(), "jpeg", 90)
-
-
-def rows(root: Root, key: str | None = None) -> list[dict[str, Any]]:
-    found = manifest.read(root).sort_by("run_seq").to_pylist()
-    return [row for row in found if key in {None, row["key"]}]
 
 
 def whiten(source: str, destination: str, **options: Any) -> int:

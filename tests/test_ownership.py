@@ -6,7 +6,7 @@ import time
 
 import pyarrow as pa
 import pytest
-from test_manifest import row
+from manifestrows import row
 
 from glasseg import manifest, ownership
 from glasseg.errors import GlassegError

@@ -16,7 +16,7 @@ import openpyxl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import S3Server
+from s3server import S3Server
 
 from glasseg.errors import GlassegError
 from glasseg.pairs import Pair, Problem, find, read_label

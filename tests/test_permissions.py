@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import S3Server
+from drawnphotos import BLANK, drawn, rows
 from faultyproxy import proxied
-from test_nightly import BLANK, drawn, rows
+from s3server import S3Server
 
 from glasseg import lock, manifest, ownership, records, runs
 from glasseg.config import WhitenConfig

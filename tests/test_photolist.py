@@ -5,32 +5,15 @@ from __future__ import annotations
 import io
 import warnings
 import zipfile
-from typing import Any
 
 import openpyxl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from listfiles import parquet, xlsx
 
 from glasseg import photolist
 from glasseg.errors import GlassegError
-
-
-def xlsx(*rows: tuple[Any, ...]) -> bytes:
-    book = openpyxl.Workbook()
-    for row in rows:
-        book.active.append(row)
-    sink = io.BytesIO()
-    book.save(sink)
-    return sink.getvalue()
-
-
-def parquet(**columns: list[Any]) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink)
-    return sink.getvalue()
 
 
 @pytest.mark.parametrize(

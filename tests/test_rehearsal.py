@@ -13,9 +13,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import ADMIN, S3Server, create_buckets, start_server
 from hosts import Host, hosts, missing
 from raycluster import Cluster, cluster, make_environment, nodes_of, wait_for
+from s3server import ADMIN, S3Server, create_buckets, start_server
 
 from glasseg import manifest, modelfolder
 from glasseg.drawing import draw_photo

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from test_manifest import NOW
+from manifestrows import NOW
 
 from glasseg import runs
 from glasseg.errors import GlassegError

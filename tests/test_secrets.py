@@ -17,10 +17,10 @@ from urllib.parse import quote
 
 import pyarrow.parquet as pq
 import pytest
-from conftest import S3Server, free_ports
+from drawnphotos import drawn
 from faultyproxy import proxied
 from raycluster import below, command_of
-from test_nightly import drawn
+from s3server import S3Server, free_ports
 
 from glasseg import manifest
 from glasseg.storage import Bucket

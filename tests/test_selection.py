@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_photolist import parquet, xlsx
+from listfiles import parquet, xlsx
 
 from glasseg import photolist, selection, sheetcsv
 from glasseg.errors import GlassegError

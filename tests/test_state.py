@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_manifest import NOW, row
+from manifestrows import NOW, row
 
 from glasseg import manifest, state
 from glasseg.storage import Folder

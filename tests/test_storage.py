@@ -16,9 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from conftest import S3Server, free_ports
 from hypothesis import given
 from hypothesis import strategies as st
+from s3server import S3Server, free_ports
 
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import (

@@ -14,9 +14,9 @@ from urllib.request import urlopen
 
 import numpy as np
 import pytest
-from conftest import S3Server
 from ray import __version__ as ray_version
 from raycluster import CHECKOUT, Cluster, cluster, make_environment, nodes_of, wait_for
+from s3server import S3Server
 
 from glasseg import manifest, runs
 from glasseg.drawing import draw_photo
