@@ -272,7 +272,7 @@ class DemoConfig:
 
 @dataclass(frozen=True)
 class BenchConfig:
-    """Options of `glasseg bench`."""
+    """Options of `glasseg bench pipeline` and `glasseg bench training`."""
 
     photos: int = 192
     """Photos that are timed in every measurement; a few more warm it up and keep it busy to the end."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from glasseg.images import Letterbox, halved, letterbox, unletterbox
+from glasseg.letterbox import Letterbox, halved, letterbox, unletterbox
 from glasseg.modelfolder import ModelFolder
 
 BATCH: Final = 4

@@ -1,4 +1,4 @@
-"""What `glasseg bench` compares Ray with: the same library calls in plain processes, none of which knows of Ray."""
+"""What the pipeline is compared with: the same library calls in plain processes, none of which knows of Ray."""
 
 from __future__ import annotations
 

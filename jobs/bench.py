@@ -1,4 +1,4 @@
-"""`glasseg bench`: how fast this machine whitens, stage by stage, in a plain loop and through Ray.
+"""`glasseg bench pipeline`: how fast this machine whitens, stage by stage, in a plain loop and through Ray.
 
 Steady state is measured alike on both sides, from the moment at which each photo was finished, as its manifest row
 says. A run gets more photos than are timed: the clock starts when the first `skip` are finished (every worker is warm,

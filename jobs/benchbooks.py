@@ -1,4 +1,4 @@
-"""`glasseg bench --bookkeeping N`: what it costs to know, of N photos, which ones need work; on a generated catalog.
+"""`glasseg bench bookkeeping`: what it costs to know, of N photos, which ones need work; on a generated catalog.
 
 The rows of earlier runs lie in a real manifest on the disk; the listing is generated, since how long one takes
 is up to the disk or the server. Memory is the most that this process held at any moment.

@@ -1,4 +1,4 @@
-"""`glasseg bench --bounded N`: whether a run stays small however long it gets; N small photos, watched from outside.
+"""`glasseg bench memory`: whether a run stays small however long it gets; N small photos, watched from outside.
 
 Every second: the resident memory and the open files of each of the run's processes, and how many pictures are there.
 Afterwards: what Ray spilled, and which temporary files are left, also of other libraries. Linux only: it reads /proc.

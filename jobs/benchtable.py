@@ -1,4 +1,4 @@
-"""What `glasseg bench` found, in numbers for `--json` and as a table for people."""
+"""What `glasseg bench pipeline` found, in numbers for `--json` and as a table for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`glasseg bench --training`: what Ray costs training, and whether pictures come fast enough, on this machine's CPUs.
+"""`glasseg bench training`: what Ray costs training, and whether pictures come fast enough, on this machine's CPUs.
 
 Keras's own `fit`, one Ray Train worker with all cores and two with half of them take turns, on the same pictures by the
 same recipe; as many threads make pictures meanwhile for each way. Then pictures are made alone, for a step that does

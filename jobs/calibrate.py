@@ -31,11 +31,11 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
     evidence = Evidence.of(judged.rows)
     if not evidence.enough:
         raise _too_few(len(evidence.truth), data)
-    calibration, told = qualityfit.calibrate(evidence)
+    fitted, told = qualityfit.calibrate(evidence)
     spec = unchanged(model, folder.spec.model_id, config.endpoint_url)
     training = {**spec.training, "quality": {"data": name_of(data), **told}}
-    modelcard.renew(model, training, calibration=calibration, endpoint_url=config.endpoint_url)
-    say(f"  {spec.model_id} tells quality by calibration {calibration.id} from now on")
+    modelcard.renew(model, training, calibration=fitted, endpoint_url=config.endpoint_url)
+    say(f"  {spec.model_id} tells quality by calibration {fitted.id} from now on")
     click.echo(quality_table(told))
 
 

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from glasseg import __version__
-from glasseg.config import BenchConfig, DemoConfig
+from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
+from jobs.benchcommand import bench
 from jobs.catalogcommands import release, report, status
 from jobs.evaluatecommand import calibrate, evaluate
-from jobs.options import Auto
 from jobs.traincommand import train
 from jobs.whitencommand import whiten
 
-_BENCH, _DEMO = BenchConfig(), DemoConfig()
+_DEMO = DemoConfig()
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,99 +51,7 @@ def demo(**options: Any) -> None:
     sys.exit(run(DemoConfig(**options)))
 
 
-@cli.command(short_help="Measure how fast this machine is.")
-@click.argument("photos_folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--photos", type=click.IntRange(min=8), default=_BENCH.photos, show_default=True, help="Photos timed.")
-@click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=_BENCH.rounds,
-    show_default=True,
-    help="How often each way is timed.",
-)
-@click.option("--model", default=_BENCH.model, show_default=True, help="Model folder, local or s3://.")
-@click.option(
-    "--workers", type=Auto(click.IntRange(min=1)), default="auto", show_default=True, help="As with `glasseg whiten`."
-)
-@click.option(
-    "--cpus-per-worker",
-    type=click.IntRange(min=1),
-    default=_BENCH.cpus_per_worker,
-    show_default=True,
-    help="As with `glasseg whiten`.",
-)
-@click.option("--versus", is_flag=True, help="Also measure Ray Data's own recipe and a multiprocessing.Pool.")
-@click.option("--price-per-hour", type=click.FloatRange(min=0), help="Of this machine: says photos per dollar.")
-@click.option(
-    "--bookkeeping",
-    metavar="N",
-    type=click.IntRange(min=1000),
-    help="Measure instead what it costs to find the pending ones of N photos.",
-)
-@click.option(
-    "--nights",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="Rows that --bookkeeping has of each photo.",
-)
-@click.option(
-    "--bounded",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Measure instead whether memory and files stay bounded over N small photos.",
-)
-@click.option("--training", is_flag=True, help="Measure instead what Ray costs training, and how fast pictures come.")
-@click.option(
-    "--chart",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("bounded.png"),
-    show_default=True,
-    help="The plot of --bounded.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
-@click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
-def bench(photos_folder: Path | None, as_json: bool, bookkeeping: int | None, nights: int, **options: Any) -> None:
-    """Measure this machine's CPUs: each stage alone, a plain loop, the Ray pipeline, and the start-up.
-
-    Takes the photos of PHOTOS_FOLDER, repeated as needed, or drawn ones of 1600×1200; --training takes labelled photos,
-    or drawn cutouts. Let nothing else run meanwhile.
-
-    \b
-    Examples:
-      glasseg bench
-      glasseg bench --versus --price-per-hour 0.10
-      glasseg bench photos --model models/mine --json
-      glasseg bench --bookkeeping 1000000 --nights 5
-      glasseg bench --bounded 20000
-      glasseg bench --training
-    """
-    bounded, chart, training = options.pop("bounded"), options.pop("chart"), options.pop("training")
-    if bookkeeping:
-        from jobs import benchbooks
-
-        result = benchbooks.bookkeeping(bookkeeping, nights)
-        said = benchbooks.text(result)
-    elif bounded:
-        from jobs import benchbound
-
-        result = benchbound.bounded(bounded, options["model"], chart)
-        said = benchbound.text(result)
-    elif training:
-        from jobs import benchtraining
-
-        result = benchtraining.training(photos_folder, BenchConfig(**options))
-        said = benchtraining.text(result)
-    else:
-        from jobs.bench import bench as run
-        from jobs.benchtable import table
-
-        result = run(photos_folder, BenchConfig(**options))
-        said = table(result)
-    click.echo(json.dumps(result, indent=2) if as_json else said)
-
-
-for command in (whiten, status, report, release, train, evaluate, calibrate):
+for command in (whiten, bench, status, report, release, train, evaluate, calibrate):
     cli.add_command(command)
 
 

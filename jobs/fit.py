@@ -209,7 +209,7 @@ def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
     totals, counted, alpha = np.split(validation, [6, 6 + 2 * len(metrics.COUNTS)])
     counts = counted.reshape(2, -1)
     photo_iou = np.mean([metrics.set_score(kind).photo_iou for kind in counts if kind[0]])
-    threshold, ramp = alphafit.choose(alpha)
+    chosen, ramp = alphafit.choose(alpha)
     judged = {f"val_{name}": float(value) for name, value in asdict(metrics.set_score(counts.sum(axis=0))).items()}
     return {
         "epoch": epoch,
@@ -222,7 +222,7 @@ def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
         "val_loss": float(totals[0] / totals[1]),
         **judged,
         "val_photo_iou": float(photo_iou),
-        "threshold": threshold,
+        "threshold": chosen,
         "ramp": ramp,
         "photos": int(photos),
         "photos_per_second": photos / tally.trained,

@@ -42,13 +42,13 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     except PhotoError as error:
         raise GlassegError(f"can't write to {root.uri}: {error}") from error
     training = {**model.spec.training, "history": _told(history), **_results(judged)}
-    evidence, calibration = Evidence.of(judged.rows), None
+    evidence, fitted = Evidence.of(judged.rows), None
     if evidence.enough:
-        calibration, worth = qualityfit.calibrate(evidence)
+        fitted, worth = qualityfit.calibrate(evidence)
         training["quality"] = {"data": training["data"]["name"], **worth}
     else:
         say(f"  not calibrated: fewer than {qualityfit.LEAST} validation pictures; see `glasseg calibrate`")
-    modelcard.renew(root.uri, training, calibration=calibration, endpoint_url=job.endpoint_url)
+    modelcard.renew(root.uri, training, calibration=fitted, endpoint_url=job.endpoint_url)
     scores = training["validation"]
     say(
         f"  best epoch {training['history']['best_epoch']}, {len(judged.rows)} validation pictures: strict IoU "

@@ -194,8 +194,8 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
     wanted = Wanted(places.model.spec.model_id, config.options_id, config.max_pixels, config.redo)
     touched = None if there is None else ownership.touched(destination)
     difference = catalog.difference(photos, known, wanted, touched)
-    pending = _retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
-    work = _protected(pending.slice(0, config.limit), destination, config, listed=there is not None)
+    todo = _retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
+    work = _protected(todo.slice(0, config.limit), destination, config, listed=there is not None)
     gone, refusal = known.slice(0, 0), ""
     whole = found.whole and config.limit is None
     if whole:
@@ -217,18 +217,18 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
         usual_coverage=_usual_coverage(known),
         listed=there is not None,
         unsolved=_unsolved(difference, known),
-        examples=_examples(pending),
+        examples=_examples(todo),
         selection=found.selection,
         refusal=refusal,
     )
 
 
-def _retries_last(pending: pa.Table) -> pa.Table:
+def _retries_last(todo: pa.Table) -> pa.Table:
     """The photos in the order of the work: what fails every night must not take the place of what is new."""
-    again = pc.equal(pending["reason"], RETRY)
+    again = pc.equal(todo["reason"], RETRY)
     if not pc.any(again, min_count=0).as_py():
-        return pending
-    return pa.concat_tables([pending.filter(pc.invert(again)), pending.filter(again)])
+        return todo
+    return pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
 
 
 def _pictures(destination: Root) -> pa.ChunkedArray | None:
@@ -328,9 +328,7 @@ def _unsolved(difference: pa.Table, known: pa.Table) -> dict[str, int]:
     return {one["values"]: one["counts"] for one in statuses}
 
 
-def _examples(pending: pa.Table) -> dict[str, list[str]]:
+def _examples(todo: pa.Table) -> dict[str, list[str]]:
     """The first few names for each reason."""
-    reasons = pc.unique(pending["reason"]).to_pylist()
-    return {
-        reason: pending.filter(pc.equal(pending["reason"], reason))["key"].slice(0, 3).to_pylist() for reason in reasons
-    }
+    reasons = pc.unique(todo["reason"]).to_pylist()
+    return {reason: todo.filter(pc.equal(todo["reason"], reason))["key"].slice(0, 3).to_pylist() for reason in reasons}

@@ -63,9 +63,9 @@ def write(
     """
     folder = manifest.report_folder(run_id)
     studio = Studio(destination, source, run_id, folder + "thumbs/", _max_pixels(record), _reframed(record))
-    cards = reportcards.choose(rows, seed=run_id)
+    chosen = reportcards.choose(rows, seed=run_id)
     with ThreadPoolExecutor(threads) as pool:
-        shown = list(pool.map(studio.show, cards, range(1, len(cards) + 1)))
+        shown = list(pool.map(studio.show, chosen, range(1, len(chosen) + 1)))
     text = reportpage.page({**record, "run_id": run_id}, reportcards.facts(rows), shown)
     records.store(destination, folder + "index.html", text.encode("utf-8", "backslashreplace"))
     _sweep(destination, folder + "thumbs/", shown)

@@ -1,4 +1,4 @@
-"""What `glasseg bench --versus` holds the pipeline against: how people write such a job first, with our functions."""
+"""What `--versus` compares the pipeline with: how people write such a job first, with our functions."""
 
 from __future__ import annotations
 

@@ -56,5 +56,5 @@ def test_nothing_found_where_nothing_is_true_is_perfect() -> None:
 def test_an_untrained_network_gets_a_threshold_that_a_model_folder_takes() -> None:
     coverage = levels(disc())
     tally = alphafit.tally(np.full_like(coverage, 128), coverage, np.full_like(coverage, 255))
-    threshold, ramp = alphafit.choose(tally)
-    assert 0.3 <= threshold <= 0.7 and ramp >= 0.2
+    chosen, ramp = alphafit.choose(tally)
+    assert 0.3 <= chosen <= 0.7 and ramp >= 0.2

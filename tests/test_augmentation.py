@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glasseg import augmentation, images
+from glasseg import augmentation, letterbox
 from glasseg.layers import Scene
 
 STILL = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": False}
@@ -25,7 +25,7 @@ def scene(height: int, width: int) -> Scene:
 def test_a_letterboxed_square_is_the_one_that_the_segmenter_makes(size: tuple[int, int]) -> None:
     photo = scene(*size)
     square = augmentation.to_square(photo, 128, "letterbox")
-    expected, _ = images.letterbox(photo.photo, 128)
+    expected, _ = letterbox.letterbox(photo.photo, 128)
     assert np.abs(square.photo.astype(int) - expected).mean() < 3
     assert (square.weight == 255).all()
 

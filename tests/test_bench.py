@@ -155,6 +155,7 @@ def test_tiny_bench_prints_one_json_object(random_model: Path, tmp_path: Path) -
         "-m",
         "jobs.cli",
         "bench",
+        "pipeline",
         "--photos=16",
         "--rounds=1",
         "--json",

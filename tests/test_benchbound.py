@@ -1,4 +1,4 @@
-"""`glasseg bench --bounded`: what is made of its looks, and one short real run. Nothing here judges a size."""
+"""`glasseg bench memory`: what is made of its looks, and one short real run. Nothing here judges a size."""
 
 from __future__ import annotations
 
@@ -33,7 +33,16 @@ def test_a_run_too_short_to_settle_has_no_early_memory() -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found by /proc")
 def test_a_short_run_is_watched_and_plotted(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "jobs.cli", "bench", "--bounded=40", f"--chart={tmp_path / 'b.png'}", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "jobs.cli",
+        "bench",
+        "memory",
+        "--photos=40",
+        f"--chart={tmp_path / 'b.png'}",
+        "--json",
+    ]
     done = subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""`glasseg bench --training`: its arithmetic, and one tiny real run. Nothing here judges a speed."""
+"""`glasseg bench training`: its arithmetic, and one tiny real run. Nothing here judges a speed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_each_worker_loads_its_share_of_the_same_long_epoch(tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_tiny_training_bench_prints_one_json_object(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "jobs.cli", "bench", "--training", "--photos=16", "--rounds=1", "--json"]
+    command = [sys.executable, "-m", "jobs.cli", "bench", "training", "--photos=16", "--rounds=1", "--json"]
     # Ray's sockets allow only short paths
     environment = {**os.environ, "TMPDIR": str(tmp_path), "RAY_TMPDIR": tempfile.gettempdir()}
     done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env=environment)

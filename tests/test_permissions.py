@@ -121,9 +121,9 @@ def test_an_unlisted_destination_is_written_and_files_of_others_stay(
 ) -> None:
     source, seen = stocked
     seen.write("1.jpg", OTHERS)
-    claims: list[list[str]] = []
+    claimed: list[list[str]] = []
     claim = ownership.claim
-    monkeypatch.setattr(ownership, "claim", lambda *all: (claims.append(all[2].to_pylist()), claim(*all)))
+    monkeypatch.setattr(ownership, "claim", lambda *all: (claimed.append(all[2].to_pylist()), claim(*all)))
     assert whiten(stocked, report=True) == 0
     assert capsys.readouterr().err.count("s3://photos/white can't be listed") == 1
     [foreign] = rows(seen, "1.jpg")
@@ -141,7 +141,7 @@ def test_an_unlisted_destination_is_written_and_files_of_others_stay(
     assert [row["reason"] for row in rows(seen, "1.jpg")] == ["new", "retry"] and seen.exists("1.jpg")
     assert len(rows(seen, "2.jpg")) == 1, "that it was removed can't be seen"
     assert whiten(stocked) == 0 and len(rows(seen)) == 5, "now there is nothing to do"
-    assert claims == [[], ["0.jpg"]], "what may be another's is not claimed: a killed run would make it ours"
+    assert claimed == [[], ["0.jpg"]], "what may be another's is not claimed: a killed run would make it ours"
     assert not ownership.claimed(seen) and not seen.exists(lock.LOCK)
 
 

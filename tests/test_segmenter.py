@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasseg import segmenter as module
-from glasseg.images import Letterbox, letterbox
+from glasseg.letterbox import Letterbox, letterbox
 from glasseg.matte import to_alpha
 from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.segmenter import BATCH, Segmenter, _crop

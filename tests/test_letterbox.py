@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from glasseg import decoder, images
+from glasseg import decoder, letterbox
 from glasseg.errors import PhotoError
 
 LIMIT = 1_000_000
@@ -261,14 +261,14 @@ photo_sizes = st.one_of(
 def test_a_blob_is_where_it_was_after_letterbox_and_back(
     size: tuple[int, int], side: int, place: tuple[float, float]
 ) -> None:
-    _, box = images.letterbox(np.zeros((*size, 3), np.uint8), side)
+    _, box = letterbox.letterbox(np.zeros((*size, 3), np.uint8), side)
     at = (place[0] * (size[0] - 1), place[1] * (size[1] - 1))
     # Where the photo is only a few pixels wide there is nothing to locate: the blob is a stripe across.
     wide = [size[axis] >= 24 and box.inner[axis] >= 30 for axis in (0, 1)]
     sigma = (max(2 * box.scale[0], 1.5) if wide[0] else 1e6, max(2 * box.scale[1], 1.5) if wide[1] else 1e6)
     image = blob(size, at, sigma)
-    square, box = images.letterbox(image, side)
-    back = images.unletterbox(square[..., 0].astype(np.float32) / 255, box)
+    square, box = letterbox.letterbox(image, side)
+    back = letterbox.unletterbox(square[..., 0].astype(np.float32) / 255, box)
     assert square.shape == (side, side, 3) and back.shape == size and back.dtype == np.float32
     inside = square[box.top : box.top + box.inner[0], box.left : box.left + box.inner[1], 0]
     for axis in (0, 1):
@@ -282,14 +282,14 @@ def test_a_blob_is_where_it_was_after_letterbox_and_back(
 @given(photo_sizes, st.integers(1, 300))
 @settings(max_examples=60, deadline=None)
 def test_a_plain_photo_stays_plain_through_letterbox_and_back(size: tuple[int, int], side: int) -> None:
-    square, box = images.letterbox(np.full((*size, 3), 77, np.uint8), side)
+    square, box = letterbox.letterbox(np.full((*size, 3), 77, np.uint8), side)
     assert (square == 77).all()
-    back = images.unletterbox(np.full((side, side), 0.25, np.float32), box)
+    back = letterbox.unletterbox(np.full((side, side), 0.25, np.float32), box)
     assert back.shape == size and np.abs(back - 0.25).max() < 1e-6
 
 
 def test_letterbox_keeps_the_aspect_and_centres_the_photo() -> None:
-    _, box = images.letterbox(np.zeros((1200, 1600, 3), np.uint8), 256)
+    _, box = letterbox.letterbox(np.zeros((1200, 1600, 3), np.uint8), 256)
     assert (box.size, box.inner, box.top, box.left) == ((1200, 1600), (192, 256), 32, 0)
     assert box.scale == (6.25, 6.25)
 
@@ -297,20 +297,20 @@ def test_letterbox_keeps_the_aspect_and_centres_the_photo() -> None:
 def test_letterbox_takes_views_and_read_only_photos() -> None:
     photo = smooth_noise(200, 300)
     photo.flags.writeable = False
-    view, box = images.letterbox(photo[20:180, 30:250], 64)
-    copy, same = images.letterbox(photo[20:180, 30:250].copy(), 64)
+    view, box = letterbox.letterbox(photo[20:180, 30:250], 64)
+    copy, same = letterbox.letterbox(photo[20:180, 30:250].copy(), 64)
     assert np.array_equal(view, copy) and box == same
 
 
 def test_the_way_back_stays_between_0_and_1() -> None:
     edge = np.zeros((64, 64), np.float32)
     edge[:, 30:] = 1
-    _, box = images.letterbox(np.zeros((400, 500, 3), np.uint8), 64)
-    back = images.unletterbox(edge, box)
+    _, box = letterbox.letterbox(np.zeros((400, 500, 3), np.uint8), 64)
+    back = letterbox.unletterbox(edge, box)
     assert back.min() == 0 and back.max() == 1
 
 
 def test_a_map_of_another_size_is_refused() -> None:
-    _, box = images.letterbox(np.zeros((40, 50, 3), np.uint8), 64)
+    _, box = letterbox.letterbox(np.zeros((40, 50, 3), np.uint8), 64)
     with pytest.raises(ValueError, match="64"):
-        images.unletterbox(np.zeros((32, 32), np.float32), box)
+        letterbox.unletterbox(np.zeros((32, 32), np.float32), box)

@@ -1,0 +1,149 @@
+"""`glasseg bench`: options in, a measurement called. Its commands are named after what they measure."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from glasseg.config import BenchConfig
+from jobs.options import Auto
+
+_BENCH = BenchConfig()
+
+_photos = click.option(
+    "--photos", type=click.IntRange(min=8), default=_BENCH.photos, show_default=True, help="Photos timed."
+)
+_rounds = click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=_BENCH.rounds,
+    show_default=True,
+    help="How often each way is timed.",
+)
+_model = click.option("--model", default=_BENCH.model, show_default=True, help="Model folder, local or s3://.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+_verbose = click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
+
+
+@click.group(short_help="Measure how fast this machine is.")
+def bench() -> None:
+    """Measure this machine: the pipeline, training, memory over a long run, or the bookkeeping of a large catalog.
+
+    Let nothing else run meanwhile.
+
+    \b
+    Examples:
+      glasseg bench pipeline
+      glasseg bench bookkeeping --photos 1000000 --nights 5
+    """
+
+
+@bench.command(short_help="Photos/s of each stage, of a plain loop, and of the Ray pipeline.")
+@click.argument("photos_folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_photos
+@_rounds
+@_model
+@click.option(
+    "--workers", type=Auto(click.IntRange(min=1)), default="auto", show_default=True, help="As with `glasseg whiten`."
+)
+@click.option(
+    "--cpus-per-worker",
+    type=click.IntRange(min=1),
+    default=_BENCH.cpus_per_worker,
+    show_default=True,
+    help="As with `glasseg whiten`.",
+)
+@click.option("--versus", is_flag=True, help="Also measure Ray Data's own recipe and a multiprocessing.Pool.")
+@click.option("--price-per-hour", type=click.FloatRange(min=0), help="Of this machine: says photos per dollar.")
+@_json
+@_verbose
+def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
+    """Measure this machine's CPUs: each stage alone, a plain loop, the Ray pipeline, and the start-up.
+
+    Takes the photos of PHOTOS_FOLDER, repeated as needed, or drawn ones of 1600×1200.
+
+    \b
+    Examples:
+      glasseg bench pipeline
+      glasseg bench pipeline --versus --price-per-hour 0.10
+      glasseg bench pipeline photos --model models/mine --json
+    """
+    from jobs.bench import bench as run
+    from jobs.benchtable import table
+
+    result = run(photos_folder, BenchConfig(**options))
+    click.echo(json.dumps(result, indent=2) if as_json else table(result))
+
+
+@bench.command(short_help="What Ray costs training, and how fast pictures are made for it.")
+@click.argument("data", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@_photos
+@_rounds
+@_json
+@_verbose
+def training(data: Path | None, as_json: bool, **options: Any) -> None:
+    """Compare training through Ray with Keras's own `fit`, and measure how fast training pictures are made.
+
+    Takes the labelled photos of DATA, or drawn cutouts.
+
+    \b
+    Example:
+      glasseg bench training
+    """
+    from jobs.benchtraining import text
+    from jobs.benchtraining import training as run
+
+    result = run(data, BenchConfig(**options))
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
+
+
+@bench.command(short_help="Whether memory and files stay bounded over a long run.")
+@click.option(
+    "--photos", type=click.IntRange(min=1), default=20_000, show_default=True, help="Small photos to work on."
+)
+@_model
+@click.option(
+    "--chart",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("bounded.png"),
+    show_default=True,
+    help="The plot to write.",
+)
+@_json
+def memory(photos: int, model: str, chart: Path, as_json: bool) -> None:
+    """Watch the memory and the open files of a run over many small drawn photos, and plot them.
+
+    \b
+    Example:
+      glasseg bench memory --photos 20000
+    """
+    from jobs.benchbound import bounded as run
+    from jobs.benchbound import text
+
+    result = run(photos, model, chart)
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
+
+
+@bench.command(short_help="What it costs to find the pending photos of a large catalog.")
+@click.option(
+    "--photos", type=click.IntRange(min=1000), default=1_000_000, show_default=True, help="Photos in the catalog."
+)
+@click.option(
+    "--nights", type=click.IntRange(min=1), default=1, show_default=True, help="Rows that the manifest has of each."
+)
+@_json
+def bookkeeping(photos: int, nights: int, as_json: bool) -> None:
+    """Measure what it costs to find the pending photos of a generated catalog. No picture is made, and Ray not started.
+
+    \b
+    Example:
+      glasseg bench bookkeeping --photos 1000000 --nights 5
+    """
+    from jobs.benchbooks import bookkeeping as run
+    from jobs.benchbooks import text
+
+    result = run(photos, nights)
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
