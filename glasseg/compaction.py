@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from glasseg import manifest, records
 from glasseg.manifest import MANIFEST, MERGED, SCHEMA
-from glasseg.storage import Entry, Root, delete_if_allowed
+from glasseg.storage.roots import Entry, Root, delete_if_allowed
 
 INTENT: Final = "_glasseg/compaction.json"
 MOST_SMALL: Final = 32

@@ -10,9 +10,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import parquet
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage import Bucket, Folder, Root, open_source
+from glasseg.storage import parquet
+from glasseg.storage.roots import Bucket, Folder, Root, open_source
 
 SCHEMA: Final = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
 """Of what `read` gives: the key relative to the source, its size in bytes, its etag without quotes."""

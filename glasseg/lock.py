@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage import Root, delete_if_allowed, sweep, tidy
+from glasseg.storage.roots import Root, delete_if_allowed, sweep, tidy
 
 LOCK: Final = "_glasseg/lock.json"
 EXPIRY: Final = 300.0

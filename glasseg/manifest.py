@@ -11,11 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg import parquet, records
+from glasseg import records
 from glasseg.config import MARKETPLACES
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.keys import printable
-from glasseg.storage import Root
+from glasseg.storage import parquet
+from glasseg.storage.keys import printable
+from glasseg.storage.roots import Root
 
 SCHEMA_VERSION: Final = 4
 MANIFEST: Final = "_glasseg/manifest/"

@@ -11,7 +11,7 @@ from typing import Any, Final
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import SPEC_NAME, ModelSpec, load
 from glasseg.quality import Calibration
-from glasseg.storage import open_root, tidy
+from glasseg.storage.roots import open_root, tidy
 
 CARD_NAME: Final = "MODEL_CARD.md"
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from glasseg.config import INPUT_SIDE
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.quality import Calibration
-from glasseg.storage import Folder, Root, open_root
+from glasseg.storage.roots import Folder, Root, open_root
 
 if TYPE_CHECKING:
     import keras

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg import manifest, parquet, records
+from glasseg import manifest, records
 from glasseg.errors import DeniedError, GlassegError
-from glasseg.keys import Entry, printable
-from glasseg.storage import Root, delete_if_allowed
+from glasseg.storage import parquet
+from glasseg.storage.keys import Entry, printable
+from glasseg.storage.roots import Root, delete_if_allowed
 
 CLAIMS: Final = "_glasseg/claims/"
 _FEW: Final = 100

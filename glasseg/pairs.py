@@ -12,9 +12,9 @@ from typing import Final
 from glasseg import masks, photolist
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import is_photo
-from glasseg.keys import printable
 from glasseg.masks import Label, read_label
-from glasseg.storage import Bucket, Folder, Root, open_source, unsafe_reason
+from glasseg.storage.keys import printable
+from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reason
 
 __all__ = ["INDEX", "KINDS", "Backdrop", "Found", "Label", "Pair", "Problem", "find", "read_label"]
 

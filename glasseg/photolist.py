@@ -260,7 +260,7 @@ def _quiet() -> Iterator[None]:
 def _parquet(name: str, data: bytes) -> Iterator[Iterable[Any]]:
     import pyarrow as pa  # noqa: PLC0415
 
-    from glasseg import parquet  # noqa: PLC0415
+    from glasseg.storage import parquet  # noqa: PLC0415
 
     try:
         table = parquet.read(data)

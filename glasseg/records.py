@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage import Entry, Root
+from glasseg.storage.roots import Entry, Root
 
 
 def entries(root: Root, prefix: str, suffix: str) -> list[Entry]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg import records
-from glasseg.storage import Root
+from glasseg.storage.roots import Root
 
 RUNS: Final = "_glasseg/runs/"
 

@@ -17,7 +17,7 @@ from glasseg.drawing import draw_photo
 from glasseg.errors import PhotoError
 from glasseg.layers import Layer, Scene
 from glasseg.pairs import Backdrop, Found, Pair
-from glasseg.storage import Root, open_root
+from glasseg.storage.roots import Root, open_root
 
 SIDE: Final = 640
 """Longest side in pixels at which photos are held in memory."""

@@ -14,8 +14,8 @@ import pyarrow as pa
 from glasseg import photolist, sheetcsv
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import PHOTO_EXTENSIONS
-from glasseg.keys import printable
-from glasseg.storage import open_source
+from glasseg.storage.keys import printable
+from glasseg.storage.roots import open_source
 
 _NAMED: Final = 3  # candidates in a report
 _BATCH: Final = 65_536  # keys that are Python strings at a time

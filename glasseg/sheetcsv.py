@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from glasseg.keys import printable
+from glasseg.storage.keys import printable
 
 # What spreadsheets take for the beginning of a formula, or skip before looking for one; in East Asian settings the
 # wide forms count too. An apostrophe before it is text that somebody wrote, and is guarded to tell it from ours.

@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Final
 
 from glasseg.errors import GlassegError
-from glasseg.keys import printable
 from glasseg.pairs import Found, Pair
+from glasseg.storage.keys import printable
 
 SPLITS: Final = ("train", "validation")
 COLUMNS: Final = ("image", "mask", "kind", "group", "source", "split")

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg import manifest
-from glasseg.keys import printable
-from glasseg.storage import Root
+from glasseg.storage.keys import printable
+from glasseg.storage.roots import Root
 
 _WORDS: Final = ("status", "error_code", "reason", "model_id", "options_id", "run_id")
 """Columns of few different values: kept as numbers into a dictionary."""

@@ -17,7 +17,7 @@ from glasseg.decoder import Photo
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.photocard import Shown, Thumb
 from glasseg.reportcards import Card
-from glasseg.storage import Root
+from glasseg.storage.roots import Root
 
 SIDE: Final = 720
 """Longest side of a thumbnail in pixels: sharp on a card of 360 CSS pixels on the finest screens."""

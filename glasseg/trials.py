@@ -17,7 +17,7 @@ from glasseg import backdrops, layers
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.layers import Layer
 from glasseg.pairs import Backdrop, Found, Label, Pair
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 
 KINDS: Final = ("studio", "table", "natural")
 NATURAL: Final = "BIDS/BSDS500"

@@ -28,11 +28,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import catalog, decoder, encoder, formats, listing, modelfolder, runs
+from glasseg import catalog, decoder, encoder, formats, modelfolder, runs
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.folder import Folder
 from glasseg.modelfolder import ModelFolder
+from glasseg.storage import listing
+from glasseg.storage.folder import Folder
 from jobs import bareloop, rivals
 from jobs.benchtable import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
 from jobs.engine import available_cpus, engine

@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import catalog, listing, manifest, state
+from glasseg import catalog, manifest, state
 from glasseg.catalog import Wanted
-from glasseg.folder import Folder
-from glasseg.storage import Root
+from glasseg.storage import listing
+from glasseg.storage.folder import Folder
+from glasseg.storage.roots import Root
 from jobs.status import overview
 from jobs.terminal import say
 

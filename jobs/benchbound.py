@@ -22,7 +22,7 @@ import numpy as np
 from glasseg import charts, encoder
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
-from glasseg.keys import TMP_PREFIX
+from glasseg.storage.keys import TMP_PREFIX
 from jobs.terminal import progress, say
 
 SIZE: Final = (96, 128)

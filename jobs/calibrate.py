@@ -10,7 +10,7 @@ from glasseg.errors import GlassegError
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
-from glasseg.storage import name_of
+from glasseg.storage.roots import name_of
 from jobs.evaluate import judge_all, refuse_unwritable, unchanged
 from jobs.scoretable import quality_table
 from jobs.terminal import say

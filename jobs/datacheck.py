@@ -13,7 +13,7 @@ from glasseg import layers
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Backdrop, Found, Pair, Problem
 from glasseg.samples import SIDE
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 from jobs.terminal import say
 
 BATCH_ROWS: Final = 64

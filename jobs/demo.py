@@ -19,7 +19,7 @@ from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import format_of, is_photo, output_name
-from glasseg.storage import Folder
+from glasseg.storage.roots import Folder
 from jobs import looks
 from jobs.terminal import say
 from jobs.whiten import whiten

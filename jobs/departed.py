@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from glasseg import manifest
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.lock import Lock
-from glasseg.storage import Root
+from glasseg.storage.roots import Root
 from jobs.ledger import Ledger
 from jobs.plan import Plan
 

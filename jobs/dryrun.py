@@ -9,7 +9,7 @@ import click
 from glasseg import runs
 from glasseg.catalog import UNCHANGED
 from glasseg.config import WhitenConfig
-from glasseg.storage import Root
+from glasseg.storage.roots import Root
 from jobs.plan import Plan
 from jobs.terminal import columns, say
 from jobs.words import say_plan

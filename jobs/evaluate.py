@@ -22,7 +22,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.metrics import PhotoScore
 from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.pairs import Problem
-from glasseg.storage import Root, check_writable, name_of, open_root, refuse_nested, tidy
+from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
 from jobs import sizing
 from jobs.engine import available_cpus, engine

@@ -21,7 +21,7 @@ from glasseg.epochs import Epochs
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 
 HISTORY: Final = "history.parquet"
 """One row per epoch, in the model folder."""

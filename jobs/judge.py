@@ -20,7 +20,7 @@ from glasseg.metrics import PhotoScore, RimScore
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.segmenter import Segmentation
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 from glasseg.trials import Trials
 from jobs.engine import bounded_retries
 

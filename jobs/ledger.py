@@ -11,7 +11,7 @@ from typing import Any
 
 from glasseg import manifest
 from glasseg.config import MARKETPLACES
-from glasseg.storage import Root
+from glasseg.storage.roots import Root
 from jobs.order import STAYS
 
 FLUSH_ROWS = 1000

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg import charts, encoder, metrics, modelcard, modelfolder, parquet, plots, qualityfit
+from glasseg import charts, encoder, metrics, modelcard, modelfolder, plots, qualityfit
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
-from glasseg.storage import Root
+from glasseg.storage import parquet
+from glasseg.storage.roots import Root
 from glasseg.trials import kinds_of
 from jobs.evaluate import summary
 from jobs.fit import HISTORY

@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 
 from glasseg import manifest
-from glasseg.keys import printable
 from glasseg.look import Look
-from glasseg.storage import Root
+from glasseg.storage.keys import printable
+from glasseg.storage.roots import Root
 
 ROWS = pa.schema([*(column.with_nullable(True) for column in manifest.SCHEMA), pa.field("fatal", pa.string())])
 """What a batch returns: manifest rows, and after them perhaps one whose `fatal` says why the whole run has to stop."""

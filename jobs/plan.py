@@ -9,20 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import (
-    catalog,
-    formats,
-    gates,
-    inventory,
-    listing,
-    lock,
-    modelfolder,
-    ownership,
-    runs,
-    selection,
-    state,
-    storage,
-)
+from glasseg import catalog, formats, gates, inventory, lock, modelfolder, ownership, runs, selection, state
 from glasseg.catalog import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
@@ -30,7 +17,8 @@ from glasseg.framing import Framing
 from glasseg.look import Look, colour_of, contradiction
 from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.selection import Selection
-from glasseg.storage import Entry, Root
+from glasseg.storage import listing, roots
+from glasseg.storage.roots import Entry, Root
 from jobs.order import PENDING, Order
 
 MOST_DELETED = 0.05
@@ -128,9 +116,9 @@ def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> 
     if config.price_per_hour is not None and not config.dry_run:
         raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
     look = look_of(config)
-    storage.refuse_nested(source_uri, destination_uri)
-    source, names = storage.open_source(source_uri, endpoint_url=config.endpoint_url)
-    destination = storage.open_root(destination_uri, endpoint_url=config.endpoint_url)
+    roots.refuse_nested(source_uri, destination_uri)
+    source, names = roots.open_source(source_uri, endpoint_url=config.endpoint_url)
+    destination = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
     model = modelfolder.load(config.model, endpoint_url=config.endpoint_url)
     if config.review_below is not None and not model.spec.calibration:
         raise GlassegError(

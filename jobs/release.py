@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 
 from glasseg import lock, manifest, runs, state
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.keys import printable
 from glasseg.lock import Lock
 from glasseg.manifest import mask_key
-from glasseg.storage import Root, delete_if_allowed, open_root
+from glasseg.storage.keys import printable
+from glasseg.storage.roots import Root, delete_if_allowed, open_root
 from jobs.terminal import say
 
 THREADS = 16

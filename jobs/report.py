@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg import manifest, records, reportcards, reportpage, runs, storage
+from glasseg import manifest, records, reportcards, reportpage, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.photocard import Shown
-from glasseg.storage import Root
+from glasseg.storage import roots
+from glasseg.storage.roots import Root
 from glasseg.thumbnails import Studio
 
 _NAMED_RUNS: Final = 5
@@ -24,10 +25,10 @@ def report(destination_uri: str, run_id: str | None, endpoint_url: str | None) -
 
     Raises GlassegError, one line that names what is there, when there is no such run, and when nothing can be written.
     """
-    destination = storage.open_root(destination_uri, endpoint_url=endpoint_url)
+    destination = roots.open_root(destination_uri, endpoint_url=endpoint_url)
     record = _record(destination, run_id)
     uri = str(record.get("source", ""))
-    source = storage.open_root(uri, endpoint_url=endpoint_url) if uri else None
+    source = roots.open_root(uri, endpoint_url=endpoint_url) if uri else None
     name = str(record["run_id"])
     return write(destination, source, name, manifest.of_run(destination, name), record)
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from glasseg import lock, manifest, runs, state
 from glasseg.errors import GlassegError
 from glasseg.state import among
-from glasseg.storage import Root, open_root
+from glasseg.storage.roots import Root, open_root
 from jobs.terminal import columns
 
 RUNS = 5

@@ -19,7 +19,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.modelfolder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.samples import Samples
-from glasseg.storage import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
+from glasseg.storage.roots import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
 from jobs import datacheck, modelpage, sizing
 from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.fit import Course, fit

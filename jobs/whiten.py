@@ -15,12 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import compaction, lock, manifest, ownership, records, runs, selection, storage
+from glasseg import compaction, lock, manifest, ownership, records, runs, selection
 from glasseg.catalog import RETRY
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.gates import Breaker
 from glasseg.lock import Lock
+from glasseg.storage import roots
 from jobs import departed, dryrun, preflight, report, sizing, terminal, words
 from jobs.engine import available_cpus, engine, given_cluster
 from jobs.ledger import Ledger
@@ -49,7 +50,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig) -> int:
     if config.dry_run:
         dryrun.show(make_plan(places, config, run_id), config)
         return 0
-    storage.check_writable(places.destination)
+    roots.check_writable(places.destination)
     with lock.held(places.destination, run_id) as held:
         plan = make_plan(places, config, run_id, held.last_run_seq)
         held.note(plan.order.run_seq)
@@ -146,7 +147,7 @@ def _engine(config: WhitenConfig) -> AbstractContextManager[None]:
 
 def _refuse_names(plan: Plan, ledger: Ledger) -> pa.Table:
     """Rows for photos whose names can't be outputs; the rest of the work is returned."""
-    reasons = [storage.unsafe_reason(key) for key in plan.work["key"].to_pylist()]
+    reasons = [roots.unsafe_reason(key) for key in plan.work["key"].to_pylist()]
     good = pa.array([reason is None for reason in reasons])
     refused = plan.work.filter(pc.invert(good)).to_pylist()
     for row, reason in zip(refused, filter(None, reasons), strict=True):
@@ -197,7 +198,7 @@ def _check_summary(config: WhitenConfig) -> None:
     try:
         if path.startswith("s3://"):
             above, _, name = path.rpartition("/")
-            storage.open_root(above, endpoint_url=config.endpoint_url).exists(name)
+            roots.open_root(above, endpoint_url=config.endpoint_url).exists(name)
         else:
             Path(path).open("ab").close()
     except OSError as error:
@@ -210,7 +211,7 @@ def _write_summary(config: WhitenConfig, summary: dict[str, Any]) -> None:
     try:
         if path.startswith("s3://"):
             above, _, name = path.rpartition("/")
-            storage.open_root(above, endpoint_url=config.endpoint_url).write(name, data)
+            roots.open_root(above, endpoint_url=config.endpoint_url).write(name, data)
         else:
             Path(path).write_bytes(data)
     except (OSError, PhotoError) as error:

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from glasseg import bucket, decoder, delivery, encoder, formats, gates, manifest, picture, review
+from glasseg import decoder, delivery, encoder, formats, gates, manifest, picture, review
 from glasseg.decoder import Photo
 from glasseg.delivery import Delivery
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
-from glasseg.keys import printable
 from glasseg.look import WHITE, Look
 from glasseg.modelfolder import ModelFolder
 from glasseg.picture import Picture
 from glasseg.segmenter import Segmentation
+from glasseg.storage import bucket
+from glasseg.storage.keys import printable
 from jobs.meters import Meters
 from jobs.order import ROWS, Order
 

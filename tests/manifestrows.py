@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from glasseg import manifest
-from glasseg.storage import Root
+from glasseg.storage.roots import Root
 
 NOW = datetime(2026, 1, 31, 2, 15, 0, 123456, UTC)
 

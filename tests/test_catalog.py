@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg import catalog, listing
+from glasseg import catalog
 from glasseg import state as states
 from glasseg.catalog import RETRIED_CODES, Wanted, difference, photos
 from glasseg.errors import FAILURE_CODES, GlassegError
 from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, is_photo, output_name
 from glasseg.manifest import SCHEMA
-from glasseg.storage import Entry
+from glasseg.storage import listing
+from glasseg.storage.roots import Entry
 
 WANTED = Wanted("m", "o", max_pixels=100)
 KNOWN = {"status": "ok", "source_etag": "1-1", "model_id": "m", "options_id": "o", "run_id": "run1", "reason": "new"}

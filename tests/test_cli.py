@@ -139,7 +139,7 @@ def test_readme_query_runs_in_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyP
     import duckdb
     from manifestrows import row
 
-    from glasseg.storage import Folder
+    from glasseg.storage.roots import Folder
 
     root = Folder(tmp_path / "white")
     manifest.write_part(root, "20260101T000000.000Z", 0, [row("a.jpg", run_seq=1, status="review")])

@@ -13,7 +13,7 @@ from manifestrows import FULL, put, row
 from glasseg import compaction, manifest, records
 from glasseg.compaction import INTENT, compact
 from glasseg.errors import GlassegError
-from glasseg.storage import Root, open_root
+from glasseg.storage.roots import Root, open_root
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from glasseg import modelfolder
 from glasseg.drawing import draw_photo
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 from jobs.cli import cli
 from jobs.judge import SCORES
 

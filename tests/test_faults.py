@@ -13,7 +13,7 @@ from glasseg import lock, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.encoder import encode
-from glasseg.storage import Root, open_root
+from glasseg.storage.roots import Root, open_root
 from jobs import whiten as job
 
 pytestmark = pytest.mark.usefixtures("ray_session")

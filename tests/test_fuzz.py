@@ -13,7 +13,7 @@ from corpus import bombs, mutations, samples
 from glasseg import manifest
 from glasseg.config import WhitenConfig
 from glasseg.errors import FAILURE_CODES
-from glasseg.storage import Folder
+from glasseg.storage.roots import Folder
 from jobs import stream
 from jobs import whiten as job
 from jobs.worker import Whitener

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from glasseg import inventory
 from glasseg.errors import GlassegError
-from glasseg.storage import Bucket, Folder, open_root
+from glasseg.storage.roots import Bucket, Folder, open_root
 
 SOURCE = Bucket("shop", "raw")
 ROW = {"bucket": "shop", "key": "raw/a.jpg", "size": 7, "e_tag": "d41d"}

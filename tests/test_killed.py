@@ -20,7 +20,7 @@ from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.encoder import encode
 from glasseg.ownership import CLAIMS
-from glasseg.storage import TMP_PREFIX, Folder
+from glasseg.storage.roots import TMP_PREFIX, Folder
 from jobs import whiten as job
 
 pytestmark = [

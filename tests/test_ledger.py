@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from glasseg.errors import REVIEW_CODES
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 from jobs.ledger import Ledger
 from jobs.worker import _why
 

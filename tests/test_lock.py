@@ -16,7 +16,7 @@ import pytest
 from glasseg import lock
 from glasseg.errors import GlassegError
 from glasseg.lock import LOCK, Lock
-from glasseg.storage import Folder, Root, open_root
+from glasseg.storage.roots import Folder, Root, open_root
 
 
 @pytest.fixture

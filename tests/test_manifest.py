@@ -16,7 +16,7 @@ from manifestrows import FULL, NOW, put, row
 
 from glasseg import manifest, ownership, state
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage import Folder, Root, open_root
+from glasseg.storage.roots import Folder, Root, open_root
 
 REQUIRED = [
     "key", "source_uri", "status", "reason", "model_id", "options_id", "run_id", "run_seq", "published", "finished_at",
@@ -166,7 +166,7 @@ def test_reading_starts_no_decoding_threads_that_could_abort_the_end_of_the_proc
     code = f"""
 import os, pathlib
 from glasseg import manifest, ownership, state
-from glasseg.folder import Folder
+from glasseg.storage.folder import Folder
 root, threads = Folder(pathlib.Path({str(tmp_path)!r})), lambda: len(os.listdir("/proc/self/task"))
 before = threads()
 manifest.read(root), state.read(root), ownership.claimed(root)

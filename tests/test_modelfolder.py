@@ -17,7 +17,7 @@ from glasseg import modelfolder
 from glasseg.errors import GlassegError
 from glasseg.modelfolder import SPEC_NAME, WEIGHTS_NAME, ModelFolder, ModelSpec
 from glasseg.quality import Calibration
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 
 SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, False, {"minutes": 90})
 CALIBRATION = Calibration(("worst", "parts"), (0.5, 0.25), (1.5, 0.5), (-0.75, -0.5), 2.0, 0.875)

@@ -20,7 +20,7 @@ from glasseg import lock, manifest, modelfolder, ownership, runs
 from glasseg.config import WhitenConfig
 from glasseg.encoder import encode
 from glasseg.errors import GlassegError
-from glasseg.storage import Folder, Root, open_root
+from glasseg.storage.roots import Folder, Root, open_root
 from jobs import plan
 from jobs import whiten as job
 from jobs.release import release

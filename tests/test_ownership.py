@@ -10,7 +10,7 @@ from manifestrows import row
 
 from glasseg import manifest, ownership
 from glasseg.errors import GlassegError
-from glasseg.storage import Root, open_root
+from glasseg.storage.roots import Root, open_root
 
 
 @pytest.fixture

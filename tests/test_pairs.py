@@ -20,7 +20,7 @@ from s3server import S3Server
 
 from glasseg.errors import GlassegError
 from glasseg.pairs import Pair, Problem, find, read_label
-from glasseg.storage import Root, open_root
+from glasseg.storage.roots import Root, open_root
 
 
 def encoded(mask: np.ndarray, suffix: str = ".png") -> bytes:

@@ -13,7 +13,7 @@ from s3server import S3Server
 from glasseg import lock, manifest, ownership, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
-from glasseg.storage import Bucket, check_writable
+from glasseg.storage.roots import Bucket, check_writable
 from jobs import whiten as job
 from jobs.release import release
 from jobs.report import report

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from glasseg import lock
-from glasseg.storage import Folder
+from glasseg.storage.roots import Folder
 from jobs.order import Order
 from jobs.preflight import trouble
 

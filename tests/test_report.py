@@ -18,8 +18,8 @@ import pytest
 from glasseg import encoder, manifest, photolist, runs
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
-from glasseg.folder import Folder
-from glasseg.storage import open_root
+from glasseg.storage.folder import Folder
+from glasseg.storage.roots import open_root
 from jobs.report import report, write
 
 RUN = "20261124T015142.892Z"

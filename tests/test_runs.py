@@ -11,7 +11,7 @@ from manifestrows import NOW
 
 from glasseg import runs
 from glasseg.errors import GlassegError
-from glasseg.storage import Folder, open_root
+from glasseg.storage.roots import Folder, open_root
 
 
 def test_names_of_runs_sort_by_time() -> None:

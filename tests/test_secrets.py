@@ -23,7 +23,7 @@ from raycluster import below, command_of
 from s3server import S3Server, free_ports
 
 from glasseg import manifest
-from glasseg.storage import Bucket
+from glasseg.storage.roots import Bucket
 
 KEY, SECRET, TOKEN = "AKIAPLANTEDDONOTPRINT", "planted/secret+do/not=print", "planted-token-do-not-print=="
 PLANTED = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}

@@ -15,7 +15,7 @@ from listfiles import parquet, xlsx
 from glasseg import photolist, selection, sheetcsv
 from glasseg.errors import GlassegError
 from glasseg.selection import Unmatched
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 
 SOURCE = "s3://shop/raw"
 FOLDER = "/srv/shop/photos"

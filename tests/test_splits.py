@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from glasseg import splits
 from glasseg.errors import GlassegError
 from glasseg.pairs import Backdrop, Found, Pair, Problem, find
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 
 GROUPS = [f"g{i}" for i in range(40)]
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from manifestrows import NOW, row
 
 from glasseg import manifest, state
-from glasseg.storage import Folder
+from glasseg.storage.roots import Folder
 
 
 @settings(max_examples=30, deadline=None)

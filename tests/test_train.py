@@ -27,7 +27,7 @@ from glasseg.config import TrainConfig, TrainJob
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.pairs import Backdrop, Found, Pair
-from glasseg.storage import open_root
+from glasseg.storage.roots import open_root
 from jobs import datacheck
 from jobs.fit import Progress, _row, _Tally
 from jobs.train import _begin_or_resume, _carried_on, find

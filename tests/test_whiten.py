@@ -24,7 +24,7 @@ from glasseg import decoder, manifest, modelfolder, ownership, quality
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
-from glasseg.storage import Entry, Folder, Root, open_root
+from glasseg.storage.roots import Entry, Folder, Root, open_root
 from jobs import plan, rescue, stream
 from jobs import whiten as job
 from jobs.worker import Whitener

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from glasseg import listing
-from glasseg.bucket import Bucket
-from glasseg.storage import Entry, open_root
+from glasseg.storage import listing
+from glasseg.storage.bucket import Bucket
+from glasseg.storage.roots import Entry, open_root
 
 
 def keys(root_uri: str, without: str | None = None) -> list[str]:

@@ -11,10 +11,10 @@ import stat
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
-from glasseg.bucket import Bucket
 from glasseg.errors import DeniedError, GlassegError, PhotoError
-from glasseg.folder import Folder
-from glasseg.keys import TMP_PREFIX, Entry, unsafe_reason, without_secrets
+from glasseg.storage.bucket import Bucket
+from glasseg.storage.folder import Folder
+from glasseg.storage.keys import TMP_PREFIX, Entry, unsafe_reason, without_secrets
 
 __all__ = [
     "TMP_PREFIX",

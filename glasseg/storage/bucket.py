@@ -13,7 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from glasseg.errors import DeniedError, GlassegError, PhotoError
-from glasseg.keys import Entry, check_output_key, without_secrets
+from glasseg.storage.keys import Entry, check_output_key, without_secrets
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off half-way
 

@@ -9,9 +9,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from glasseg.bucket import Bucket
-from glasseg.keys import Entry, printable
-from glasseg.storage import Root
+from glasseg.storage.bucket import Bucket
+from glasseg.storage.keys import Entry, printable
+from glasseg.storage.roots import Root
 
 SCHEMA: Final = pa.schema(
     [pa.field("key", pa.string(), False), pa.field("size", pa.int64(), False), pa.field("etag", pa.string(), False)]

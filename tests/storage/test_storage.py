@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from s3server import S3Server, free_ports
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage import (
+from glasseg.storage.roots import (
     TMP_PREFIX,
     Bucket,
     Folder,
@@ -490,9 +490,8 @@ def test_a_destination_that_is_a_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_folders_need_no_boto3() -> None:
-    program = (
-        "import sys; from glasseg.storage import *; list(open_root('.').list('x')); assert 'boto3' not in sys.modules"
-    )
+    opened = "import sys; from glasseg.storage.roots import *; list(open_root('.').list('x'))"
+    program = f"{opened}; assert 'boto3' not in sys.modules"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

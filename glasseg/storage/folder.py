@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.keys import TMP_PREFIX, Entry, check_output_key
+from glasseg.storage.keys import TMP_PREFIX, Entry, check_output_key
 
 RUN_WIDE_ERRNOS: Final = {
     errno.ENOSPC: "the disk is full: make room and run again",
