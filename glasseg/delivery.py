@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glasseg import encoder, inspection, marketplaces
+from glasseg import inspection, marketplaces
+from glasseg.images import encoder
+from glasseg.images.tags import Tags
 from glasseg.inspection import Whiteness
 from glasseg.look import WHITE, Look
 from glasseg.picture import Picture
-from glasseg.tags import Tags
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import decoder
+from glasseg.images import decoder
 from glasseg.pairs import Label, read_label
 
 MAX_PIXELS: Final = 100_000_000

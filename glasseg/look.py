@@ -6,8 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from glasseg import encoder, marketplaces
+from glasseg import marketplaces
 from glasseg.framing import Framing
+from glasseg.images import encoder
 
 WHITE: Final = (255, 255, 255)
 

@@ -8,10 +8,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import compositing, framing, lenses, matte, review, shadows
-from glasseg.decoder import Photo
+from glasseg import framing, lenses, matte, review, shadows
 from glasseg.errors import PhotoError
 from glasseg.foreground import decontaminate
+from glasseg.images import compositing
+from glasseg.images.decoder import Photo
 from glasseg.look import Look
 from glasseg.placement import Placement, place
 from glasseg.quality import Calibration, features

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.compositing import bounding_box
+from glasseg.images.compositing import bounding_box
 
 # Below this share of the frame nothing is glasses: 0.0005 is 960 of 1600×1200 pixels, less than one lens' rim drawn
 # two pixels wide.

@@ -12,9 +12,10 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from glasseg import decoder, encoder, manifest, records
-from glasseg.decoder import Photo
+from glasseg import manifest, records
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.images import decoder, encoder
+from glasseg.images.decoder import Photo
 from glasseg.photocard import Shown, Thumb
 from glasseg.reportcards import Card
 from glasseg.storage.roots import Root

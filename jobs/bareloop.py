@@ -13,8 +13,9 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import decoder, delivery, formats, picture
+from glasseg import delivery, formats, picture
 from glasseg.errors import GlassegError
+from glasseg.images import decoder
 from glasseg.modelfolder import ModelFolder
 from jobs.order import PENDING, Order
 from jobs.worker import Whitener

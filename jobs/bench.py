@@ -28,9 +28,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import catalog, decoder, encoder, formats, modelfolder, runs
+from glasseg import catalog, formats, modelfolder, runs
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.images import decoder, encoder
 from glasseg.modelfolder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder

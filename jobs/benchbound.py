@@ -19,9 +19,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import charts, encoder
+from glasseg import charts
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
+from glasseg.images import encoder
 from glasseg.storage.keys import TMP_PREFIX
 from jobs.terminal import progress, say
 

@@ -21,9 +21,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import encoder, pairs
+from glasseg import pairs
 from glasseg.config import INPUT_SIDE, PRESETS, BenchConfig, TrainConfig
 from glasseg.epochs import Epochs, Step
+from glasseg.images import encoder
 from glasseg.pairs import Found, Pair
 from jobs import bareloop, benchtable
 from jobs.bench import stay_here

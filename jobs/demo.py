@@ -14,11 +14,12 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from glasseg import decoder, encoder, manifest, modelfolder, plots
+from glasseg import manifest, modelfolder, plots
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import format_of, is_photo, output_name
+from glasseg.images import decoder, encoder
 from glasseg.storage.roots import Folder
 from jobs import looks
 from jobs.terminal import say

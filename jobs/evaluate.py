@@ -15,10 +15,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import charts, encoder, metrics, modelcard, modelfolder, pairs, plots
+from glasseg import charts, metrics, modelcard, modelfolder, pairs, plots
 from glasseg.conditions import BINS
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.images import encoder
 from glasseg.metrics import PhotoScore
 from glasseg.modelfolder import ModelFolder, ModelSpec
 from glasseg.pairs import Problem

@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import compositing, conditions, decoder, encoder, matte, metrics, plots, quality, review
+from glasseg import conditions, matte, metrics, plots, quality, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.foreground import decontaminate
+from glasseg.images import compositing, decoder, encoder
 from glasseg.layers import MAX_PIXELS
 from glasseg.metrics import PhotoScore, RimScore
 from glasseg.modelfolder import ModelFolder

@@ -7,12 +7,13 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import compositing, picture, plots
-from glasseg.decoder import Photo
+from glasseg import picture, plots
 from glasseg.drawing import draw_photo
 from glasseg.framing import Framing
+from glasseg.images import compositing
+from glasseg.images.decoder import Photo
+from glasseg.images.tags import Tags
 from glasseg.look import Look
-from glasseg.tags import Tags
 
 LOOKS: Final = {
     "glasseg whiten photos white": ("same size, on white", Look()),

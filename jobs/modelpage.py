@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg import charts, encoder, metrics, modelcard, modelfolder, plots, qualityfit
+from glasseg import charts, metrics, modelcard, modelfolder, plots, qualityfit
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.images import encoder
 from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
 from glasseg.storage import parquet

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import decoder, delivery, formats, picture
-from glasseg.decoder import Photo
+from glasseg import delivery, formats, picture
+from glasseg.images import decoder
+from glasseg.images.decoder import Photo
+from glasseg.images.tags import Tags
 from glasseg.modelfolder import ModelFolder
-from glasseg.tags import Tags
 from jobs.bareloop import RAY_NICENESS
 from jobs.order import Order
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from glasseg import decoder, delivery, encoder, formats, gates, manifest, picture, review
-from glasseg.decoder import Photo
+from glasseg import delivery, formats, gates, manifest, picture, review
 from glasseg.delivery import Delivery
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
+from glasseg.images import decoder, encoder
+from glasseg.images.decoder import Photo
 from glasseg.look import WHITE, Look
 from glasseg.modelfolder import ModelFolder
 from glasseg.picture import Picture

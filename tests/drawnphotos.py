@@ -8,7 +8,7 @@ import numpy as np
 
 from glasseg import manifest
 from glasseg.drawing import draw_photo
-from glasseg.encoder import encode
+from glasseg.images.encoder import encode
 from glasseg.storage.roots import Root
 
 BLANK = encode(np.full((240, 320, 3), 200, np.uint8), "jpeg", 90)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import encoder
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
+from glasseg.images import encoder
 from jobs import bareloop, bench, benchtable, sizing
 from jobs.bench import Window
 

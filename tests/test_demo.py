@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import decoder, modelfolder
+from glasseg import modelfolder
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
+from glasseg.images import decoder
 from glasseg.scenes import SCENES
 from jobs import demo
 

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.compositing import compose
 from glasseg.foreground import decontaminate
+from glasseg.images.compositing import compose
 
 
 def mixed(glasses: tuple[int, int, int], background: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

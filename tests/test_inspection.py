@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg import encoder, inspection
+from glasseg import inspection
 from glasseg.errors import PhotoError
+from glasseg.images import encoder
 
 WHITE = (255, 255, 255)
 

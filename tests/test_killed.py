@@ -18,7 +18,7 @@ from raycluster import below, command_of
 from glasseg import lock, manifest, records
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
-from glasseg.encoder import encode
+from glasseg.images.encoder import encode
 from glasseg.ownership import CLAIMS
 from glasseg.storage.roots import TMP_PREFIX, Folder
 from jobs import whiten as job

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.compositing import compose
-from glasseg.encoder import encode
 from glasseg.framing import Framing, plan
+from glasseg.images.compositing import compose
+from glasseg.images.encoder import encode
 from glasseg.inspection import Whiteness, inspect, measure
 from glasseg.marketplaces import MARKETPLACES, PictureFacts, contradiction, preset, verdict
 from glasseg.placement import place

@@ -18,8 +18,8 @@ from drawnphotos import BLANK, drawn, rows
 
 from glasseg import lock, manifest, modelfolder, ownership, runs
 from glasseg.config import WhitenConfig
-from glasseg.encoder import encode
 from glasseg.errors import GlassegError
+from glasseg.images.encoder import encode
 from glasseg.storage.roots import Folder, Root, open_root
 from jobs import plan
 from jobs import whiten as job

@@ -10,14 +10,14 @@ import pytest
 from PIL import Image
 
 from glasseg import picture
-from glasseg.decoder import Photo, decode
 from glasseg.delivery import deliver
 from glasseg.errors import PhotoError
 from glasseg.framing import Framing
+from glasseg.images.decoder import Photo, decode
+from glasseg.images.tags import Tags
 from glasseg.look import Look
 from glasseg.picture import Picture
 from glasseg.quality import Calibration, features
-from glasseg.tags import Tags
 
 SIZE = (360, 480)
 GROUND = (205, 203, 200)

@@ -19,7 +19,7 @@ from s3server import ADMIN, S3Server, create_buckets, start_server
 
 from glasseg import manifest, modelfolder
 from glasseg.drawing import draw_photo
-from glasseg.encoder import encode
+from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(1200)]

@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import encoder, manifest, photolist, runs
+from glasseg import manifest, photolist, runs
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
+from glasseg.images import encoder
 from glasseg.storage.folder import Folder
 from glasseg.storage.roots import open_root
 from jobs.report import report, write

@@ -20,7 +20,7 @@ from s3server import S3Server
 
 from glasseg import manifest, runs
 from glasseg.drawing import draw_photo
-from glasseg.encoder import encode
+from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root
 
 PHOTOS = 20

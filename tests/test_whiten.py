@@ -20,10 +20,11 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg import decoder, manifest, modelfolder, ownership, quality
+from glasseg import manifest, modelfolder, ownership, quality
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
+from glasseg.images import decoder
 from glasseg.storage.roots import Entry, Folder, Root, open_root
 from jobs import plan, rescue, stream
 from jobs import whiten as job

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg.compositing import bounding_box, compose, cut_out, multiplied
 from glasseg.errors import REVIEW_CODES
+from glasseg.images.compositing import bounding_box, compose, cut_out, multiplied
 from glasseg.review import MaskFacts, measure, review_code
 
 

@@ -16,9 +16,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from glasseg import tags as tags_
 from glasseg.errors import PhotoError
-from glasseg.tags import Tags
+from glasseg.images import tags as tags_
+from glasseg.images.tags import Tags
 
 _LONGEST_SIDE: Final = {"jpeg": 65_500, "png": 1_000_000, "webp": 16_383}  # pixels, as their libraries have it
 _METRES_PER_INCH: Final = 0.0254

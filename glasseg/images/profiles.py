@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageCms
 
-from glasseg.pixels import bands
+from glasseg.images.pixels import bands
 
 _SPACES: Final = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
 _NAMES: Final = {"GRAY": "grey", "RGB ": "RGB", "CMYK": "CMYK"}

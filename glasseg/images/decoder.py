@@ -20,9 +20,9 @@ import numpy as np
 import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
 
-from glasseg import compositing, headers, pixels, profiles, tags
 from glasseg.errors import PhotoError
-from glasseg.tags import Tags
+from glasseg.images import compositing, headers, pixels, profiles, tags
+from glasseg.images.tags import Tags
 
 # A closed list: among Pillow's other plug-ins are some that start programs (EPS) or reach for other files. GIF is
 # here because shops do hold GIFs that are named .jpg.

@@ -15,8 +15,9 @@ from corpus import Sample
 from handmade import saved
 from PIL import Image
 
-from glasseg import compositing, decoder, formats
+from glasseg import formats
 from glasseg.errors import PhotoError
+from glasseg.images import compositing, decoder
 
 LIMIT = 100_000_000
 SAMPLES = corpus.samples()
@@ -51,7 +52,7 @@ print(json.dumps({"ends": ends, "slowest": slowest, "before": before, "after": p
 
 
 def attempt(*arguments: str) -> dict[str, object]:
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     done = subprocess.run(
         [sys.executable, "-c", ATTEMPT, *arguments],
         env={"PYTHONPATH": f"{here}:{here.parent}", "PATH": ""},

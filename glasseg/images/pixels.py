@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
-from glasseg import headers
+from glasseg.images import headers
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
 
@@ -41,7 +41,7 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
 
     Raises:
         ValueError: for damage, or for pixels whose white is not known.
-        Others: what Pillow's decoders raise, see `glasseg.decoder`.
+        Others: what Pillow's decoders raise, see `glasseg.images.decoder`.
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
         return (_cmyk_jpeg if picture.mode == "CMYK" else _jpeg)(data, picture, remarks), None

@@ -12,8 +12,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from PIL.TiffImagePlugin import IFDRational
 
-from glasseg import tags
-from glasseg.tags import Tags
+from glasseg.images import tags
+from glasseg.images.tags import Tags
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning:PIL")  # its remarks on the odd metadata here
 

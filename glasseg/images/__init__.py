@@ -1,0 +1,1 @@
+"""Picture files: bytes in, pixels out, and back."""
