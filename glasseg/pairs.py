@@ -9,9 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from glasseg import masks, photolist
+from glasseg import masks
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import is_photo
+from glasseg.lists import reader
 from glasseg.masks import Label, read_label
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reason
@@ -95,7 +96,7 @@ def find(
     """
     extra_cutouts, extra_backgrounds = (_photos(extra, endpoint_url) for extra in (cutouts, backgrounds))
     root, names = open_source(uri, endpoint_url=endpoint_url)
-    if names is not None and not photolist.is_list(names[0]):
+    if names is not None and not reader.is_list(names[0]):
         raise GlassegError(f"{uri} is neither a folder nor a list of labelled photos (csv, xlsx or parquet)")
     if names is not None or root.exists(INDEX):
         found = _from_list(root, names[0] if names else INDEX)
@@ -205,7 +206,7 @@ def _from_list(root: Root, index: str) -> Found:
     """What the list `index` of the root names. Raises GlassegError when it can't be used, or names a photo twice."""
     where = root.uri_of(index)
     try:
-        rows = photolist.read(where, root.read(index)[0])
+        rows = reader.read(where, root.read(index)[0])
     except PhotoError as error:
         raise GlassegError(f"can't read the list {where}: {error}") from error
     if rows and not {"image", "file"} & rows[0].keys():

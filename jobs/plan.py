@@ -9,14 +9,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import catalog, formats, gates, inventory, lock, modelfolder, ownership, runs, selection, state
+from glasseg import catalog, formats, gates, inventory, lock, modelfolder, ownership, runs, state
 from glasseg.catalog import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.framing import Framing
+from glasseg.lists import selection
+from glasseg.lists.selection import Selection
 from glasseg.look import Look, colour_of, contradiction
 from glasseg.modelfolder import ModelFolder, ModelSpec
-from glasseg.selection import Selection
 from glasseg.storage import listing, roots
 from glasseg.storage.roots import Entry, Root
 from jobs.order import PENDING, Order

@@ -15,11 +15,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import compaction, lock, manifest, ownership, records, runs, selection
+from glasseg import compaction, lock, manifest, ownership, records, runs
 from glasseg.catalog import RETRY
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.gates import Breaker
+from glasseg.lists import selection
 from glasseg.lock import Lock
 from glasseg.storage import roots
 from jobs import departed, dryrun, preflight, report, sizing, terminal, words

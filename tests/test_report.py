@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import manifest, photolist, runs
+from glasseg import manifest, runs
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
+from glasseg.lists import reader
 from glasseg.storage.folder import Folder
 from glasseg.storage.roots import open_root
 from jobs.report import report, write
@@ -438,7 +439,7 @@ def test_marked_photos_are_counted_exported_and_read_back(page: Any) -> None:
     assert {row["photo"] for row in rows} == {BREAKOUT, SCRIPT, REVERSED, "'" + FORMULA, "a/b c.jpg", "broken.jpg"}
     broken = next(row for row in rows if row["photo"] == "broken.jpg")
     assert broken == {"photo": "broken.jpg", "status": "failed", "error_code": "unreadable", "note": "damaged\npicture"}
-    listed = photolist.read("marked.csv", text.encode())
+    listed = reader.read("marked.csv", text.encode())
     assert [row["photo"].removeprefix("'") for row in listed] == [row["photo"].removeprefix("'") for row in rows]
 
 

@@ -11,9 +11,9 @@ from typing import Final
 
 import pyarrow as pa
 
-from glasseg import photolist, sheetcsv
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import PHOTO_EXTENSIONS
+from glasseg.lists import reader, spreadsheet
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import open_source
 
@@ -51,8 +51,8 @@ class Selection:
 
 def fetch(uri: str, *, endpoint_url: str | None = None) -> bytes:
     """The bytes of the list at `uri`, a path or s3://; GlassegError when there is none, or its name is no list's."""
-    if PurePosixPath(uri).suffix.lower() not in photolist.NAME_SUFFIXES:
-        raise GlassegError(f"{uri} is no list of photos: its name must end in {', '.join(photolist.NAME_SUFFIXES)}")
+    if PurePosixPath(uri).suffix.lower() not in reader.NAME_SUFFIXES:
+        raise GlassegError(f"{uri} is no list of photos: its name must end in {', '.join(reader.NAME_SUFFIXES)}")
     root, names = open_source(uri, endpoint_url=endpoint_url)
     if not names:
         raise GlassegError(f"there is no list {uri}: give the file itself")
@@ -71,7 +71,7 @@ def select(
     it. Raises GlassegError when the list can't be read or is empty, when its column isn't there or can't be told, and
     when no row names a photo.
     """
-    rows = photolist.named_rows(name, data, column)
+    rows = reader.named_rows(name, data, column)
     photos = _Photos(source_uri)
     photos.look_up((row.name for row in rows), keys)
     chosen: dict[str, dict[str, str]] = {}
@@ -95,10 +95,10 @@ def unmatched_csv(selection: Selection) -> bytes:
     """The rows of the list that chose no photo, as csv for a spreadsheet, those that repeat a photo among them."""
     rows = sorted((*selection.unmatched, *selection.repeated), key=lambda one: one.row)
     header = ("row", "name", "reason", "candidates")
-    return sheetcsv.write(header, [(one.row, one.name, one.reason, "; ".join(one.candidates)) for one in rows])
+    return spreadsheet.write(header, [(one.row, one.name, one.reason, "; ".join(one.candidates)) for one in rows])
 
 
-def _unmatched(row: photolist.NamedRow, several: list[str], photos: _Photos) -> Unmatched:
+def _unmatched(row: reader.NamedRow, several: list[str], photos: _Photos) -> Unmatched:
     if not row.name:
         return Unmatched(row.number, "", "has no name")
     if several:
@@ -110,7 +110,7 @@ def _unmatched(row: photolist.NamedRow, several: list[str], photos: _Photos) -> 
     return Unmatched(row.number, row.name, reason + more, tuple(map(printable, candidates[:_NAMED])))
 
 
-def _nothing(name: str, rows: list[photolist.NamedRow], keys: pa.ChunkedArray | list[str], source_uri: str) -> str:
+def _nothing(name: str, rows: list[reader.NamedRow], keys: pa.ChunkedArray | list[str], source_uri: str) -> str:
     listed = ", ".join([row.name for row in rows if row.name][:_NAMED]) or "only empty names"
     there = ", ".join(map(printable, next(_batches(keys), [])[:_NAMED])) or "no photos"
     way_out = "is it the list of this source, and --column the right one?"
@@ -235,7 +235,7 @@ class _Photos:
     @staticmethod
     def _attempts(name: str) -> tuple[str, ...]:
         """`name`, and what it was before a spreadsheet's guard was put before it."""
-        plain = sheetcsv.unguarded(name)
+        plain = spreadsheet.unguarded(name)
         return (name,) if plain == name else (name, plain)
 
     def _paths(self, name: str) -> list[str]:
@@ -245,7 +245,7 @@ class _Photos:
         its folders one by one; but beside the source (in its bucket, or in the folder that holds it) lie other files.
         """
         local = self._local(name)
-        slashed = photolist.from_web(name).replace("\\", "/")
+        slashed = reader.from_web(name).replace("\\", "/")
         if self._is_below(slashed):
             return ["/".join([*self._above, local])]
         if not local or local.endswith("/") or self._is_beside(slashed):
@@ -257,7 +257,7 @@ class _Photos:
 
     def _local(self, name: str) -> str:
         """`name` with "/" between its folders, relative to the source where it lies below it."""
-        path = photolist.from_web(name).replace("\\", "/").removeprefix("file://")
+        path = reader.from_web(name).replace("\\", "/").removeprefix("file://")
         if self._is_below(path):
             path = path[len(self._source) :] if path.startswith(self._source) else _exact(path)[len(self._source) :]
         while path.startswith(("./", "/")):

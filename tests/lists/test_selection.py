@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from listfiles import parquet, xlsx
 
-from glasseg import photolist, selection, sheetcsv
 from glasseg.errors import GlassegError
-from glasseg.selection import Unmatched
+from glasseg.lists import reader, selection, spreadsheet
+from glasseg.lists.selection import Unmatched
 from glasseg.storage.roots import open_root
 
 SOURCE = "s3://shop/raw"
@@ -178,7 +178,7 @@ def test_a_text_file_has_one_name_a_line() -> None:
 
 def test_the_report_is_a_csv_that_injects_no_formulas() -> None:
     found = selection.select("l.csv", b"photo\na.jpg\n=HYPERLINK()\nd.jpg\na\n", KEYS, SOURCE)
-    assert photolist.read("u.csv", selection.unmatched_csv(found)) == [
+    assert reader.read("u.csv", selection.unmatched_csv(found)) == [
         {"row": "3", "name": "'=HYPERLINK()", "reason": "names no photo", "candidates": ""},
         {"row": "4", "name": "d.jpg", "reason": "names several photos", "candidates": "x/d.jpg; y/d.jpg"},
         {"row": "5", "name": "a", "reason": "names the photo of row 2 again", "candidates": "a.jpg"},
@@ -204,7 +204,7 @@ PHOTOS = st.builds(
     lambda path, suffix: "/".join(path) + suffix,
     st.lists(NAMES, min_size=1, max_size=3),
     st.sampled_from([".jpg", ".PNG", ".tiff"]),
-).filter(lambda key: sheetcsv.guarded(key) == key)
+).filter(lambda key: spreadsheet.guarded(key) == key)
 SPELLINGS: list[Callable[[str], str]] = [
     str,
     lambda key: f"./{key}",

@@ -1,0 +1,1 @@
+"""Lists of photos as people keep them."""
