@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from glasseg import manifest, records
+from glasseg.catalog import manifest, records
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo

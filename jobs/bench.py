@@ -28,7 +28,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import catalog, formats, modelfolder, runs
+from glasseg import formats, modelfolder
+from glasseg.catalog import pending, runs
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
@@ -158,7 +159,7 @@ def _prepare(photos: Path | None, config: BenchConfig, model: ModelFolder, tempo
     for number, original in enumerate(islice(cycle(originals), window.total)):
         (linked / f"{number:05d}{original.suffix}").symlink_to(original)
     source = Folder(linked.resolve())
-    found, _ = catalog.photos(listing.read(source), "keep")
+    found, _ = pending.photos(listing.read(source), "keep")
     whiten = WhitenConfig()
     order = Order(
         source=source,

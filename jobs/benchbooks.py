@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import catalog, manifest, state
-from glasseg.catalog import Wanted
+from glasseg.catalog import manifest, pending, state
+from glasseg.catalog.pending import Wanted
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
 from glasseg.storage.roots import Root
@@ -69,15 +69,15 @@ def measure(root: Root, photos: int) -> dict[str, Any]:
         known = state.read(root, SOURCE)
     listed, there = _listing(photos), _keys(_GONE, photos - 1)
     with step("photos and their outputs"):
-        found, _ = catalog.photos(listed, "keep")
+        found, _ = pending.photos(listed, "keep")
         del listed
     with step("what exists in the destination"):
-        found = catalog.with_existing(found, there)
+        found = pending.with_existing(found, there)
         del there
     with step("the difference"):
-        reasons = catalog.difference(found, known, _WANTED)["reason"].value_counts().to_pylist()
+        reasons = pending.difference(found, known, _WANTED)["reason"].value_counts().to_pylist()
     with step("what is gone"):
-        gone = len(catalog.gone(found, known, delete=False))
+        gone = len(pending.gone(found, known, delete=False))
     plan = round(sum(timed.values()), 2)
     peak = _peak()
     del found, known

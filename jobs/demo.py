@@ -14,7 +14,8 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from glasseg import manifest, modelfolder, plots
+from glasseg import modelfolder, plots
+from glasseg.catalog import manifest
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
 from glasseg.errors import GlassegError, PhotoError

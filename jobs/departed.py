@@ -9,9 +9,9 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from glasseg import manifest
+from glasseg.catalog import manifest
+from glasseg.catalog.lock import Lock
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.lock import Lock
 from glasseg.storage.roots import Root
 from jobs.ledger import Ledger
 from jobs.plan import Plan

@@ -6,8 +6,8 @@ import math
 
 import click
 
-from glasseg import runs
-from glasseg.catalog import UNCHANGED
+from glasseg.catalog import runs
+from glasseg.catalog.pending import UNCHANGED
 from glasseg.config import WhitenConfig
 from glasseg.storage.roots import Root
 from jobs.plan import Plan

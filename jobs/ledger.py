@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from glasseg import manifest
+from glasseg.catalog import manifest
 from glasseg.config import MARKETPLACES
 from glasseg.storage.roots import Root
 from jobs.order import STAYS

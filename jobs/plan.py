@@ -9,8 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import catalog, formats, gates, inventory, lock, modelfolder, ownership, runs, state
-from glasseg.catalog import RETRY, UNCHANGED, UNFINISHED, Wanted
+from glasseg import formats, modelfolder
+from glasseg.catalog import claims, gates, inventory, lock, pending, runs, state
+from glasseg.catalog.pending import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.framing import Framing
@@ -111,7 +112,7 @@ def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> 
     Reads only. Raises GlassegError; with exit code 4 when another run works on the destination.
     """
     if config.redo:
-        catalog.check_redo(config.redo)
+        pending.check_redo(config.redo)
     if config.column and not config.photos:
         raise GlassegError("--column names a column of --photos: give both, or neither", 2)
     if config.price_per_hour is not None and not config.dry_run:
@@ -141,7 +142,7 @@ def _find(places: Places, config: WhitenConfig) -> Found:
         listed = listing.read(source)
     else:
         listed = listing.table(_entries(source, places.names))
-    photos, others = catalog.photos(listed, config.format, transparent)
+    photos, others = pending.photos(listed, config.format, transparent)
     if not len(photos):  # never to be taken for a catalog of which all is gone
         raise GlassegError(f"no photos in {source.uri} ({others} other files): is it the right place?")
     if not config.photos:
@@ -179,16 +180,16 @@ def make_plan(places: Places, config: WhitenConfig, run_id: str, last_run_seq: i
         _refuse_other_source(source, last, known)
     found = _find(places, config)
     there = _pictures(destination)
-    photos = catalog.with_existing(found.photos, there)
+    photos = pending.with_existing(found.photos, there)
     wanted = Wanted(places.model.spec.model_id, config.options_id, config.max_pixels, config.redo)
-    touched = None if there is None else ownership.touched(destination)
-    difference = catalog.difference(photos, known, wanted, touched)
+    touched = None if there is None else claims.touched(destination)
+    difference = pending.difference(photos, known, wanted, touched)
     todo = _retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     work = _protected(todo.slice(0, config.limit), destination, config, listed=there is not None)
     gone, refusal = known.slice(0, 0), ""
     whole = found.whole and config.limit is None
     if whole:
-        gone = catalog.gone(photos, known, delete=config.gone == "delete")
+        gone = pending.gone(photos, known, delete=config.gone == "delete")
         refusal = _too_many_deleted(gone, known, config)
         if refusal and not config.dry_run:
             raise GlassegError(refusal)
@@ -233,12 +234,12 @@ def _protected(work: pa.Table, destination: Root, config: WhitenConfig, *, liste
 
     Raises GlassegError where files of others are seen in the way.
     """
-    published = ownership.published(destination, work["output"])
+    published = claims.published(destination, work["output"])
     guarded = pa.repeat(False, len(work))
     if listed and not config.overwrite:
-        ownership.refuse_foreign(destination, work.filter(work["exists"])["output"], published)
+        claims.refuse_foreign(destination, work.filter(work["exists"])["output"], published)
     elif not config.overwrite:
-        guarded = pc.invert(ownership.ours(destination, work["output"], published))
+        guarded = pc.invert(claims.ours(destination, work["output"], published))
     place = pc.index_in(work["output"], value_set=published["output_key"])
     stands = pc.and_(work["exists"], pc.not_equal(work["reason"], UNFINISHED))  # else nobody knows what is there
     place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()

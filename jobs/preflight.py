@@ -6,7 +6,7 @@ import pickle
 from importlib.metadata import version
 from typing import Final
 
-from glasseg import lock
+from glasseg.catalog import lock
 from glasseg.errors import GlassegError, PhotoError
 from jobs.order import Order
 

@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import lock, manifest, runs, state
+from glasseg.catalog import lock, manifest, runs, state
+from glasseg.catalog.lock import Lock
+from glasseg.catalog.manifest import mask_key
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.lock import Lock
-from glasseg.manifest import mask_key
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root, delete_if_allowed, open_root
 from jobs.terminal import say

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg import manifest, records, reportcards, reportpage, runs
+from glasseg import reportcards, reportpage
+from glasseg.catalog import manifest, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.photocard import Shown

@@ -10,9 +10,9 @@ import click
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import lock, manifest, runs, state
+from glasseg.catalog import lock, manifest, runs, state
+from glasseg.catalog.state import among
 from glasseg.errors import GlassegError
-from glasseg.state import among
 from glasseg.storage.roots import Root, open_root
 from jobs.terminal import columns
 

@@ -15,13 +15,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import compaction, lock, manifest, ownership, records, runs
-from glasseg.catalog import RETRY
+from glasseg.catalog import claims, compaction, lock, manifest, records, runs
+from glasseg.catalog.gates import Breaker
+from glasseg.catalog.lock import Lock
+from glasseg.catalog.pending import RETRY
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.gates import Breaker
 from glasseg.lists import selection
-from glasseg.lock import Lock
 from glasseg.storage import roots
 from jobs import departed, dryrun, preflight, report, sizing, terminal, words
 from jobs.engine import available_cpus, engine, given_cluster
@@ -71,7 +71,7 @@ def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
     try:
         _work(plan, config, ledger, held)
         if plan.whole:  # otherwise pictures of killed runs may still have no row
-            ownership.settle(order.destination, order.run_id)
+            claims.settle(order.destination, order.run_id)
         departed.tell(plan, ledger, held, delete=config.gone == "delete")
         ended = "done"
     except KeyboardInterrupt:
@@ -115,7 +115,7 @@ def _work(plan: Plan, config: WhitenConfig, ledger: Ledger, held: Lock) -> None:
         with _engine(config), terminal.progress(len(work), "whiten") as bar:
             order, bounds = _staffed(plan.order, work, config)
             free = work.filter(pc.invert(work["guarded"]))  # what is in the place of the others may not be ours
-            ownership.claim(destination, order.run_id, free["output"])
+            claims.claim(destination, order.run_id, free["output"])
             for rows in rows_of(order, plan.model, work, bounds, ledger):
                 ledger.add(rows)
                 bar.update(len(rows))
@@ -126,7 +126,7 @@ def _work(plan: Plan, config: WhitenConfig, ledger: Ledger, held: Lock) -> None:
     finally:
         ledger.flush()
     held.check()
-    ownership.release(destination, plan.order.run_id)
+    claims.release(destination, plan.order.run_id)
 
 
 def _staffed(order: Order, work: pa.Table, config: WhitenConfig) -> tuple[Order, tuple[int, int]]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from glasseg import delivery, formats, gates, manifest, picture, review
+from glasseg import delivery, formats, picture, review
+from glasseg.catalog import gates, manifest
 from glasseg.delivery import Delivery
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
 from glasseg.images import decoder, encoder

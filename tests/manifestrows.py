@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import manifest
+from glasseg.catalog import manifest
 from glasseg.storage.roots import Root
 
 NOW = datetime(2026, 1, 31, 2, 15, 0, 123456, UTC)

@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from glasseg import manifest
+from glasseg.catalog import manifest
 from glasseg.errors import ERROR_CODES
 from jobs.cli import cli
 

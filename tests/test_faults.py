@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from faultyproxy import FAULTS, proxied
 
-from glasseg import lock, manifest, runs
+from glasseg.catalog import lock, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.images.encoder import encode

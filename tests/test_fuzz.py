@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from corpus import bombs, mutations, samples
 
-from glasseg import manifest
+from glasseg.catalog import manifest
 from glasseg.config import WhitenConfig
 from glasseg.errors import FAILURE_CODES
 from glasseg.storage.roots import Folder

@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 from raycluster import below, command_of
 
-from glasseg import lock, manifest, records
+from glasseg.catalog import lock, manifest, records
+from glasseg.catalog.claims import CLAIMS
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.images.encoder import encode
-from glasseg.ownership import CLAIMS
 from glasseg.storage.roots import TMP_PREFIX, Folder
 from jobs import whiten as job
 

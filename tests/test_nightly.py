@@ -16,7 +16,8 @@ import pyarrow as pa
 import pytest
 from drawnphotos import BLANK, drawn, rows
 
-from glasseg import lock, manifest, modelfolder, ownership, runs
+from glasseg import modelfolder
+from glasseg.catalog import claims, lock, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images.encoder import encode
@@ -133,7 +134,7 @@ def test_a_mask_that_is_suddenly_much_smaller_is_held_back_with_its_mask(tmp_pat
 def test_a_picture_that_a_stopped_run_left_without_a_row_is_made_again(places: tuple[Root, Root]) -> None:
     """Also when nothing else has changed: the model of that run was taken back, say."""
     source, destination = places
-    ownership.claim(destination, "20260102T000000.000Z", pa.chunked_array([["0.jpg", "1.jpg", "away.jpg"]]))
+    claims.claim(destination, "20260102T000000.000Z", pa.chunked_array([["0.jpg", "1.jpg", "away.jpg"]]))
     destination.write("1.jpg", b"made by another model")
     destination.write("away.jpg", b"made by another model, of a photo that is away tonight")
     before = destination.read("0.jpg")[0]
@@ -144,7 +145,7 @@ def test_a_picture_that_a_stopped_run_left_without_a_row_is_made_again(places: t
     source.write("away.jpg", drawn(9))
     assert whiten(source.uri, destination.uri) == 0, "what is in its place is not somebody else's"
     assert [row["status"] for row in rows(destination, "away.jpg")] == ["ok"]
-    assert not list(destination.list(ownership.CLAIMS))
+    assert not list(destination.list(claims.CLAIMS))
 
 
 def test_what_fails_every_night_does_not_keep_a_run_from_what_is_new(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from drawnphotos import BLANK, drawn, rows
 from faultyproxy import proxied
 from s3server import S3Server
 
-from glasseg import lock, manifest, ownership, records, runs
+from glasseg.catalog import claims, lock, manifest, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage.roots import Bucket, check_writable
@@ -122,8 +122,8 @@ def test_an_unlisted_destination_is_written_and_files_of_others_stay(
     source, seen = stocked
     seen.write("1.jpg", OTHERS)
     claimed: list[list[str]] = []
-    claim = ownership.claim
-    monkeypatch.setattr(ownership, "claim", lambda *all: (claimed.append(all[2].to_pylist()), claim(*all)))
+    claim = claims.claim
+    monkeypatch.setattr(claims, "claim", lambda *all: (claimed.append(all[2].to_pylist()), claim(*all)))
     assert whiten(stocked, report=True) == 0
     assert capsys.readouterr().err.count("s3://photos/white can't be listed") == 1
     [foreign] = rows(seen, "1.jpg")
@@ -142,7 +142,7 @@ def test_an_unlisted_destination_is_written_and_files_of_others_stay(
     assert len(rows(seen, "2.jpg")) == 1, "that it was removed can't be seen"
     assert whiten(stocked) == 0 and len(rows(seen)) == 5, "now there is nothing to do"
     assert claimed == [[], ["0.jpg"]], "what may be another's is not claimed: a killed run would make it ours"
-    assert not ownership.claimed(seen) and not seen.exists(lock.LOCK)
+    assert not claims.claimed(seen) and not seen.exists(lock.LOCK)
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from glasseg import lock
+from glasseg.catalog import lock
 from glasseg.storage.roots import Folder
 from jobs.order import Order
 from jobs.preflight import trouble

@@ -17,7 +17,8 @@ from hosts import Host, hosts, missing
 from raycluster import Cluster, cluster, make_environment, nodes_of, wait_for
 from s3server import ADMIN, S3Server, create_buckets, start_server
 
-from glasseg import manifest, modelfolder
+from glasseg import modelfolder
+from glasseg.catalog import manifest
 from glasseg.drawing import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import manifest, runs
+from glasseg.catalog import manifest, runs
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.images import encoder

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg.manifest import SCHEMA
+from glasseg.catalog.manifest import SCHEMA
 from glasseg.reportcards import QUOTAS, Card, choose, facts
 
 COLUMNS = ("key", "status", "published", "output_uri", "error_code", "reason", "confidence", "quality", "mask_coverage")

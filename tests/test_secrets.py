@@ -22,7 +22,7 @@ from faultyproxy import proxied
 from raycluster import below, command_of
 from s3server import S3Server, free_ports
 
-from glasseg import manifest
+from glasseg.catalog import manifest
 from glasseg.storage.roots import Bucket
 
 KEY, SECRET, TOKEN = "AKIAPLANTEDDONOTPRINT", "planted/secret+do/not=print", "planted-token-do-not-print=="

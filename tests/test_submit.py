@@ -18,7 +18,7 @@ from ray import __version__ as ray_version
 from raycluster import CHECKOUT, Cluster, cluster, make_environment, nodes_of, wait_for
 from s3server import S3Server
 
-from glasseg import manifest, runs
+from glasseg.catalog import manifest, runs
 from glasseg.drawing import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root

@@ -20,7 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg import manifest, modelfolder, ownership, quality
+from glasseg import modelfolder, quality
+from glasseg.catalog import claims, manifest
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
@@ -343,7 +344,7 @@ def test_an_output_of_a_killed_run_is_not_somebody_elses(tmp_path: Path) -> None
     source.mkdir()
     (source / "a.jpg").write_bytes(drawn(1))
     Folder(destination).write("a.jpg", b"half a night's work")
-    ownership.claim(Folder(destination), "20260101T000000.000Z", pa.chunked_array([["a.jpg"]]))
+    claims.claim(Folder(destination), "20260101T000000.000Z", pa.chunked_array([["a.jpg"]]))
     assert job.whiten(str(source), str(destination), WhitenConfig()) == 0
 
 

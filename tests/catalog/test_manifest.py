@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from manifestrows import FULL, NOW, put, row
 
-from glasseg import manifest, ownership, state
+from glasseg.catalog import claims, manifest, state
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Folder, Root, open_root
 
@@ -162,7 +162,7 @@ def test_reading_starts_no_decoding_threads_that_could_abort_the_end_of_the_proc
     """One of Arrow's that lets go of our bytes while Python ends is exit code 134, once in twenty runs."""
     root = Folder(tmp_path)
     manifest.write_part(root, "run1", 0, [row(), FULL])
-    ownership.claim(root, "run2", pa.chunked_array([["a.jpg"]]))
+    claims.claim(root, "run2", pa.chunked_array([["a.jpg"]]))
     code = f"""
 import os, pathlib
 from glasseg import manifest, ownership, state

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from glasseg import lock
+from glasseg.catalog import lock
+from glasseg.catalog.lock import LOCK, Lock
 from glasseg.errors import GlassegError
-from glasseg.lock import LOCK, Lock
 from glasseg.storage.roots import Folder, Root, open_root
 
 

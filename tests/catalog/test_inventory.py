@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg import inventory
+from glasseg.catalog import inventory
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Bucket, Folder, open_root
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glasseg.catalog.gates import JUDGED_FROM, Breaker, held_code, jumped
 from glasseg.errors import REVIEW_CODES
-from glasseg.gates import JUDGED_FROM, Breaker, held_code, jumped
 
 SHARES = st.floats(0, 1)
 

@@ -9,8 +9,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import manifest, records
-from glasseg.manifest import MANIFEST, MERGED, SCHEMA
+from glasseg.catalog import manifest, records
+from glasseg.catalog.manifest import MANIFEST, MERGED, SCHEMA
 from glasseg.storage.roots import Entry, Root, delete_if_allowed
 
 INTENT: Final = "_glasseg/compaction.json"

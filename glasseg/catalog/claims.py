@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg import manifest, records
+from glasseg.catalog import manifest, records
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage import parquet
 from glasseg.storage.keys import Entry, printable

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from manifestrows import FULL, put, row
 
-from glasseg import compaction, manifest, records
-from glasseg.compaction import INTENT, compact
+from glasseg.catalog import compaction, manifest, records
+from glasseg.catalog.compaction import INTENT, compact
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Root, open_root
 

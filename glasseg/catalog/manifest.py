@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg import records
+from glasseg.catalog import records
 from glasseg.config import MARKETPLACES
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import parquet

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import records
+from glasseg.catalog import records
 from glasseg.storage.roots import Root
 
 RUNS: Final = "_glasseg/runs/"

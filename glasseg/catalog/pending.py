@@ -9,9 +9,9 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glasseg.catalog.state import among
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
 from glasseg.formats import PHOTO_EXTENSIONS, kept_suffixes, new_suffix
-from glasseg.state import among
 
 UNCHANGED: Final = "unchanged"
 RETRY: Final = "retry"

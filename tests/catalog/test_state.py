@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from manifestrows import NOW, row
 
-from glasseg import manifest, state
+from glasseg.catalog import manifest, state
 from glasseg.storage.roots import Folder
 
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from manifestrows import row
 
-from glasseg import manifest, ownership
+from glasseg.catalog import claims, manifest
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Root, open_root
 
@@ -23,38 +23,38 @@ def column(*names: str) -> pa.ChunkedArray:
 
 
 def refuse(root: Root, outputs: pa.ChunkedArray) -> None:
-    ownership.refuse_foreign(root, outputs, ownership.published(root, outputs))
+    claims.refuse_foreign(root, outputs, claims.published(root, outputs))
 
 
 def claimed(root: Root) -> set[str]:
-    return {name for chunk in ownership.claimed(root) for name in chunk.to_pylist()}
+    return {name for chunk in claims.claimed(root) for name in chunk.to_pylist()}
 
 
 def test_claims_last_until_they_are_released(root: Root) -> None:
     assert claimed(root) == set()
-    ownership.claim(root, "run1", column("a.jpg", "two words/é.png"))
-    ownership.claim(root, "run2", column("b.jpg", "a.jpg"))
-    ownership.claim(root, "run3", column())
+    claims.claim(root, "run1", column("a.jpg", "two words/é.png"))
+    claims.claim(root, "run2", column("b.jpg", "a.jpg"))
+    claims.claim(root, "run3", column())
     root.write("_glasseg/claims/._run1.parquet", b"left by macOS")
     assert claimed(root) == {"a.jpg", "two words/é.png", "b.jpg"}
-    ownership.release(root, "run1")
+    claims.release(root, "run1")
     assert claimed(root) == {"a.jpg", "b.jpg"}
     for run_id in ("run2", "run3", "run3"):
-        ownership.release(root, run_id)
+        claims.release(root, run_id)
         assert claimed(root) == set()
-    assert [entry.key for entry in root.list(ownership.CLAIMS)] == [f"{ownership.CLAIMS}._run1.parquet"]
+    assert [entry.key for entry in root.list(claims.CLAIMS)] == [f"{claims.CLAIMS}._run1.parquet"]
 
 
 def test_claims_that_are_none_are_refused_naming_the_file(root: Root) -> None:
     for data in (b"no parquet", b""):
         root.write("_glasseg/claims/run1.parquet", data)
         with pytest.raises(GlassegError, match=r"claims/run1\.parquet"):
-            ownership.claimed(root)
+            claims.claimed(root)
 
 
 def test_files_of_others_are_refused_naming_them_and_the_way_out(root: Root) -> None:
     manifest.write_part(root, "run1", 0, [row("ours.jpg", output_key="ours.jpg", output_uri="/out/ours.jpg")])
-    ownership.claim(root, "run2", column("claimed.jpg"))
+    claims.claim(root, "run2", column("claimed.jpg"))
     with pytest.raises(GlassegError, match=r"2 files in the way .*\(a\.jpg, b\.jpg\).*--overwrite"):
         refuse(root, column("b.jpg", "ours.jpg", "claimed.jpg", "a.jpg"))
     refuse(root, column("ours.jpg", "claimed.jpg"))
@@ -97,7 +97,7 @@ def test_what_stands_in_a_place_is_told_by_its_name_whatever_photo_it_was_of(roo
     ]
     for number, one in enumerate(rows):
         manifest.write_part(root, one["run_id"], number, [one])
-    known = {one["output_key"]: one for one in ownership.published(root, column("a.jpg", "b.jpg", "c.jpg")).to_pylist()}
+    known = {one["output_key"]: one for one in claims.published(root, column("a.jpg", "b.jpg", "c.jpg")).to_pylist()}
     assert {name: (one["run_id"], one["status"], one["mask_coverage"]) for name, one in known.items()} == {
         "a.jpg": ("run1", "ok", 0.1),
         "b.jpg": ("run1", "ok", 0.2),
@@ -120,16 +120,16 @@ def test_a_file_where_we_deleted_a_picture_is_not_ours(root: Root) -> None:
 def test_pictures_written_since_they_were_claimed_are_told_with_the_last_such_run(
     root: Root, few: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ownership, "_FEW", few)
+    monkeypatch.setattr(claims, "_FEW", few)
     root.write("old.jpg", b"-")
     time.sleep(1.1)  # S3 counts whole seconds
-    assert ownership.touched(root).to_pylist() == []
-    ownership.claim(root, "run1", column("old.jpg", "a.jpg", "deep/é.jpg", "never.jpg"))
-    ownership.claim(root, "run2", column("a.jpg"))
-    ownership.claim(root, "run3", column())
+    assert claims.touched(root).to_pylist() == []
+    claims.claim(root, "run1", column("old.jpg", "a.jpg", "deep/é.jpg", "never.jpg"))
+    claims.claim(root, "run2", column("a.jpg"))
+    claims.claim(root, "run3", column())
     for name in ("a.jpg", "deep/é.jpg", "unclaimed.jpg"):
         root.write(name, b"-")
-    assert [tuple(one.values()) for one in ownership.touched(root).to_pylist()] == [
+    assert [tuple(one.values()) for one in claims.touched(root).to_pylist()] == [
         ("a.jpg", "run2"),
         ("a.jpg", "run1"),
         ("deep/é.jpg", "run1"),
@@ -137,12 +137,12 @@ def test_pictures_written_since_they_were_claimed_are_told_with_the_last_such_ru
 
 
 def test_claims_are_settled_but_those_on_names_that_no_row_names(root: Root) -> None:
-    ownership.settle(root, "run0")
-    assert not list(root.list(ownership.CLAIMS))
+    claims.settle(root, "run0")
+    assert not list(root.list(claims.CLAIMS))
     root.write("away.jpg", b"-")
-    ownership.claim(root, "run1", column("a.jpg", "away.jpg", "never-written.jpg"))
-    ownership.claim(root, "run2", column("b.jpg", "away.jpg"))
+    claims.claim(root, "run1", column("a.jpg", "away.jpg", "never-written.jpg"))
+    claims.claim(root, "run2", column("b.jpg", "away.jpg"))
     manifest.write_part(root, "run3", 0, [row("a.jpg", output_key="a.jpg"), row("b.jpg", output_key="b.jpg")])
-    ownership.settle(root, "run3")
+    claims.settle(root, "run3")
     assert claimed(root) == {"away.jpg"}
-    assert [entry.key for entry in root.list(ownership.CLAIMS)] == [f"{ownership.CLAIMS}run3.parquet"]
+    assert [entry.key for entry in root.list(claims.CLAIMS)] == [f"{claims.CLAIMS}run3.parquet"]

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import manifest
+from glasseg.catalog import manifest
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from manifestrows import NOW
 
-from glasseg import runs
+from glasseg.catalog import runs
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Folder, open_root
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg import catalog
-from glasseg import state as states
-from glasseg.catalog import RETRIED_CODES, Wanted, difference, photos
+from glasseg.catalog import pending
+from glasseg.catalog import state as states
+from glasseg.catalog.manifest import SCHEMA
+from glasseg.catalog.pending import RETRIED_CODES, Wanted, difference, photos
 from glasseg.errors import FAILURE_CODES, GlassegError
 from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, is_photo, output_name
-from glasseg.manifest import SCHEMA
 from glasseg.storage import listing
 from glasseg.storage.roots import Entry
 
@@ -48,7 +48,7 @@ def known(
     found: pa.Table, *rows: dict[str, Any], outputs: set[str] | None = None, wanted: Wanted = WANTED
 ) -> list[Any]:
     there = pa.chunked_array([found["output"].to_pylist() if outputs is None else sorted(outputs)], pa.string())
-    return difference(catalog.with_existing(found, there), state(*rows), wanted).to_pylist()
+    return difference(pending.with_existing(found, there), state(*rows), wanted).to_pylist()
 
 
 def reason_of(
@@ -107,7 +107,7 @@ def test_a_million_names_are_judged_as_one_is(stems: list[str], ending: str, for
     outputs = [output_name(key, format, transparent) for key in chosen]
     if len(set(outputs)) == len(outputs):
         assert photos(listed(*keys), format, transparent)[0]["key"].to_pylist() == chosen
-    renamed = dict(zip(keys, catalog.outputs(column, format, transparent).to_pylist(), strict=True))
+    renamed = dict(zip(keys, pending.outputs(column, format, transparent).to_pylist(), strict=True))
     assert [renamed[key] for key in chosen] == outputs
 
 
@@ -183,7 +183,7 @@ def test_a_picture_that_an_unfinished_run_replaced_is_made_again() -> None:
     rows = [row(key=key, run_id=run) for key, run in (("a.jpg", "run1"), ("b.jpg", "run2"), ("c.jpg", "run3"))]
     touched = pa.table({"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]})
     there = pa.chunked_array([["a.jpg", "b.jpg", "c.jpg"]])
-    reasons = difference(catalog.with_existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
+    reasons = difference(pending.with_existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
     assert reasons == ["unfinished", "unchanged", "unchanged"]
 
 
@@ -207,7 +207,7 @@ HELD = row(status="review", published=False, error_code="coverage_jump")
     ],
 )
 def test_redo_forces_what_it_names_and_nothing_else(redo: str, last: dict[str, Any], forced: bool) -> None:
-    catalog.check_redo(redo)
+    pending.check_redo(redo)
     assert (reason_of(last, redo=redo) == "redo") is forced
     assert reason_of(last, redo=redo, etag="9-9") == "changed", "the better reason is kept"
     assert reason_of(redo=redo) == "new"
@@ -215,7 +215,7 @@ def test_redo_forces_what_it_names_and_nothing_else(redo: str, last: dict[str, A
 
 def test_a_redo_that_means_nothing_is_wrong_usage() -> None:
     with pytest.raises(GlassegError, match="--redo everything") as caught:
-        catalog.check_redo("everything")
+        pending.check_redo("everything")
     assert caught.value.exit_code == 2
 
 
@@ -229,8 +229,8 @@ def test_what_left_the_source_is_gone_once_and_only_if_it_was_there() -> None:
         row(key="e.jpg", source_uri="/in/e.jpg", status="gone", reason="gone"),
         row(key="f.jpg", source_uri="/in/f.jpg", status="gone", reason="deleted"),
     ]
-    assert catalog.gone(found, state(*rows), delete=False)["key"].to_pylist() == ["a.jpg"]
-    assert catalog.gone(found, state(*rows), delete=True)["key"].to_pylist() == ["a.jpg", "e.jpg"]
+    assert pending.gone(found, state(*rows), delete=False)["key"].to_pylist() == ["a.jpg"]
+    assert pending.gone(found, state(*rows), delete=True)["key"].to_pylist() == ["a.jpg", "e.jpg"]
 
 
 def test_every_retried_code_exists() -> None:
