@@ -14,8 +14,8 @@ from glasseg.foreground import decontaminate
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
 from glasseg.look import Look
+from glasseg.model.quality import Calibration, features
 from glasseg.placement import Placement, place
-from glasseg.quality import Calibration, features
 from glasseg.review import MaskFacts
 
 _CUT_OUT_RING: Final = 0.5

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg.quality import FEATURES, Calibration, expected, standardised
+from glasseg.model.quality import FEATURES, Calibration, expected, standardised
 
 LEAST: Final = 40
 """Judged photos without which there is no calibration."""

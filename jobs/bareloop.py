@@ -16,7 +16,7 @@ import pyarrow as pa
 from glasseg import delivery, formats, picture
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
-from glasseg.modelfolder import ModelFolder
+from glasseg.model.folder import ModelFolder
 from jobs.order import PENDING, Order
 from jobs.worker import Whitener
 
@@ -99,7 +99,7 @@ def _whiten_share(pipe: Connection, order: Order, model: ModelFolder, share: pa.
 def _time_stages(pipe: Connection, order: Order, model: ModelFolder, photos: Sequence[dict[str, Any]]) -> None:
     import cv2
 
-    from glasseg.segmenter import BATCH, Segmenter
+    from glasseg.model.segmenter import BATCH, Segmenter
 
     cv2.setNumThreads(1)
     segmenter = Segmenter(model, threads=1)

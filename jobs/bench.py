@@ -28,12 +28,13 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import formats, modelfolder
+from glasseg import formats
 from glasseg.catalog import pending, runs
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
-from glasseg.modelfolder import ModelFolder
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
 from jobs import bareloop, rivals
@@ -94,7 +95,7 @@ def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
     Raises GlassegError when there is no model, no usable photo, or when a process dies.
     """
     stay_here(config.verbose)
-    model = modelfolder.load(config.model)
+    model = model_folder.load(config.model)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
         one = _prepare(photos, config, model, Path(temporary))

@@ -57,7 +57,7 @@ def loop_names(rates: Iterable[str]) -> list[str]:
 
 def machine() -> dict[str, Any]:
     """What the numbers depend on: processor, memory, versions, and the arithmetic of the network."""
-    from glasseg.segmenter import compute_policy
+    from glasseg.model.segmenter import compute_policy
 
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []

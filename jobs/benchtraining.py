@@ -143,8 +143,8 @@ def _fit(pipe: Connection, one: Training) -> None:
     """Keras as its documentation shows it, with our network, loss, optimizer and pictures."""
     import keras
 
-    from glasseg import losses, unet
-    from glasseg.segmenter import compute_policy, prepare_tensorflow
+    from glasseg.model import losses, unet
+    from glasseg.model.segmenter import compute_policy, prepare_tensorflow
     from jobs.loader import Loader, batch_of
 
     prepare_tensorflow(one.cores, gpu=False)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import click
 
-from glasseg import modelcard, modelfolder, pairs, qualityfit
+from glasseg import pairs, qualityfit
 from glasseg.config import CalibrateConfig
 from glasseg.errors import GlassegError
-from glasseg.modelfolder import ModelFolder
+from glasseg.model import card as model_card
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
 from glasseg.storage.roots import name_of
@@ -21,7 +23,7 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
 
     Raises GlassegError when there are too few photos, too many can't be used, or a place can't be used.
     """
-    folder = modelfolder.load(model, endpoint_url=config.endpoint_url)
+    folder = model_folder.load(model, endpoint_url=config.endpoint_url)
     refuse_unwritable(model, "calibrate", config.endpoint_url)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     numbers, composites = _photos(folder, data, found), _composites(found, config.composites)
@@ -34,7 +36,7 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
     fitted, told = qualityfit.calibrate(evidence)
     spec = unchanged(model, folder.spec.model_id, config.endpoint_url)
     training = {**spec.training, "quality": {"data": name_of(data), **told}}
-    modelcard.renew(model, training, calibration=fitted, endpoint_url=config.endpoint_url)
+    model_card.renew(model, training, calibration=fitted, endpoint_url=config.endpoint_url)
     say(f"  {spec.model_id} tells quality by calibration {fitted.id} from now on")
     click.echo(quality_table(told))
 

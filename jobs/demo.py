@@ -14,13 +14,14 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from glasseg import modelfolder, plots
+from glasseg import plots
 from glasseg.catalog import manifest
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import format_of, is_photo, output_name
 from glasseg.images import decoder, encoder
+from glasseg.model import folder as model_folder
 from glasseg.storage.roots import Folder
 from jobs import looks
 from jobs.terminal import say
@@ -55,7 +56,7 @@ def demo(config: DemoConfig) -> int:
     does, and when OUT holds something else.
     """
     out = Path(config.out).absolute()
-    modelfolder.load(config.model)  # a missing model is better known before anything is drawn
+    model_folder.load(config.model)  # a missing model is better known before anything is drawn
     _take(out, config.overwrite)
     _draw_catalog(out / "photos", config)
     with redirect_stdout(sys.stderr):  # whiten's closing line is one of the words here; the data is the table

@@ -15,13 +15,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import charts, metrics, modelcard, modelfolder, pairs, plots
+from glasseg import charts, metrics, pairs, plots
 from glasseg.conditions import BINS
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
 from glasseg.metrics import PhotoScore
-from glasseg.modelfolder import ModelFolder, ModelSpec
+from glasseg.model import card as model_card
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelFolder, ModelSpec
 from glasseg.pairs import Problem
 from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
@@ -48,7 +50,7 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
     config = replace(config, split=config.split.lower() if config.split else None)
     if config.composites and config.split:
         raise GlassegError("--composites takes the validation split: leave out --split", 2)
-    folder = modelfolder.load(model, endpoint_url=config.endpoint_url)
+    folder = model_folder.load(model, endpoint_url=config.endpoint_url)
     if config.record:
         refuse_unwritable(model, "--record", config.endpoint_url)
     out = _out(data, config)
@@ -112,7 +114,7 @@ def judge_all(
 
 def refuse_unwritable(model: str, what: str, endpoint_url: str | None) -> None:
     """Raises GlassegError when the model's folder can't take what `what`, an option or a command, writes into it."""
-    if model == modelfolder.PACKAGED:
+    if model == model_folder.PACKAGED:
         raise GlassegError(f"{what} writes into the model's folder: give that folder instead of packaged")
     check_writable(open_root(model, endpoint_url=endpoint_url))
 
@@ -259,12 +261,12 @@ def record(model: str, found: dict[str, Any], endpoint_url: str | None) -> None:
     entry = _without_nan({"name": found["data"], **entry})
     tests = [test for test in spec.training.get("tests", []) if test["command"] != found["command"]]
     training = {**spec.training, "tests": [*tests, entry]}
-    modelcard.renew(model, training, endpoint_url=endpoint_url)
+    model_card.renew(model, training, endpoint_url=endpoint_url)
 
 
 def unchanged(model: str, model_id: str, endpoint_url: str | None) -> ModelSpec:
     """What the model's folder says now. Raises GlassegError when it holds another model than was judged."""
-    spec = modelfolder.load(model, endpoint_url=endpoint_url).spec
+    spec = model_folder.load(model, endpoint_url=endpoint_url).spec
     if spec.model_id != model_id:
         raise GlassegError(f"{model} has become {spec.model_id} meanwhile: {model_id} was judged")
     return spec

@@ -15,11 +15,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import alphafit, metrics, modelfolder
+from glasseg import metrics
 from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.epochs import Epochs
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.modelfolder import ModelFolder
+from glasseg.model import folder as model_folder
+from glasseg.model import threshold
+from glasseg.model.folder import ModelFolder
 from glasseg.pairs import Found, Label
 from glasseg.storage.roots import open_root
 
@@ -167,7 +169,7 @@ class _Tally:
         self.trained = progress.seconds
         """Seconds after which the last training step was done."""
         self._totals, self._counts = np.zeros(6), np.zeros((2, len(metrics.COUNTS)))
-        self._alpha = np.zeros(alphafit.COUNTS)
+        self._alpha = np.zeros(threshold.COUNTS)
 
     @property
     def seconds(self) -> float:
@@ -193,7 +195,7 @@ class _Tally:
         parts = (probability, coverage, weight, with_background)
         for p, c, w, kind in zip(*(part[real] for part in parts), strict=True):
             self._counts[int(kind)] += metrics.count(p >= 128, Label(c >= 128, np.zeros(c.shape, bool), w == 0))
-            self._alpha += alphafit.tally(p, c, w)
+            self._alpha += threshold.tally(p, c, w)
 
     def validation(self) -> np.ndarray:
         return np.concatenate([self._totals, self._counts.ravel(), self._alpha])
@@ -209,7 +211,7 @@ def _row(epoch: int, tally: _Tally, validation: np.ndarray) -> dict[str, Any]:
     totals, counted, alpha = np.split(validation, [6, 6 + 2 * len(metrics.COUNTS)])
     counts = counted.reshape(2, -1)
     photo_iou = np.mean([metrics.set_score(kind).photo_iou for kind in counts if kind[0]])
-    chosen, ramp = alphafit.choose(alpha)
+    chosen, ramp = threshold.choose(alpha)
     judged = {f"val_{name}": float(value) for name, value in asdict(metrics.set_score(counts.sum(axis=0))).items()}
     return {
         "epoch": epoch,
@@ -293,7 +295,7 @@ def _keep(learner: Any, progress: Progress, course: Course) -> None:
     """Write the averaged network as the model folder's."""
     row, config = progress.history[-1], course.config
     with tempfile.TemporaryDirectory() as folder:
-        modelfolder.save(
+        model_folder.save(
             Path(folder),
             learner.averaged,
             resize=config.resize,
@@ -304,7 +306,7 @@ def _keep(learner: Any, progress: Progress, course: Course) -> None:
             ramp=row["ramp"],
             training={**course.about, "history": {"epochs": progress.epoch, "best_epoch": row["epoch"]}},
         )
-        modelfolder.publish(Path(folder), course.out, endpoint_url=course.endpoint_url)
+        model_folder.publish(Path(folder), course.out, endpoint_url=course.endpoint_url)
 
 
 def history_table(history: list[dict[str, Any]]) -> bytes:

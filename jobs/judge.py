@@ -12,15 +12,16 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import conditions, matte, metrics, plots, quality, review
+from glasseg import conditions, matte, metrics, plots, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.foreground import decontaminate
 from glasseg.images import compositing, decoder, encoder
 from glasseg.layers import MAX_PIXELS
 from glasseg.metrics import PhotoScore, RimScore
-from glasseg.modelfolder import ModelFolder
+from glasseg.model import quality
+from glasseg.model.folder import ModelFolder
+from glasseg.model.segmenter import Segmentation
 from glasseg.pairs import Found, Label, Pair, Problem, read_label
-from glasseg.segmenter import Segmentation
 from glasseg.storage.roots import open_root
 from glasseg.trials import Trials
 from jobs.engine import bounded_retries
@@ -50,7 +51,7 @@ SCORES: Final = pa.schema(
     ]
 )
 """One row per judged photo; a score that a photo does not have is null. `confidence` and `features` (as in
-`glasseg.quality`) are what inference itself knows of the mask; where no glasses were found it knows neither."""
+`glasseg.model.quality`) are what inference itself knows of the mask; where no glasses were found it knows neither."""
 
 _ROWS: Final = pa.schema(
     [
@@ -105,7 +106,7 @@ class Judge:
     def __init__(self, task: Task, model: ModelFolder) -> None:
         import cv2
 
-        from glasseg.segmenter import Segmenter
+        from glasseg.model.segmenter import Segmenter
 
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._task = task

@@ -12,9 +12,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from glasseg import losses, unet
 from glasseg.config import TrainConfig
-from glasseg.segmenter import compute_policy, prepare_tensorflow
+from glasseg.model import losses, unet
+from glasseg.model.segmenter import compute_policy, prepare_tensorflow
 
 TOTALS: Final = ("loss", "photos", "both", "found", "truth", "scored")
 """What `train` and `losses_of` add up: losses, photos, and pixels that are found and true, found, true, scored."""

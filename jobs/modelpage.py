@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg import charts, metrics, modelcard, modelfolder, plots, qualityfit
+from glasseg import charts, metrics, plots, qualityfit
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
+from glasseg.model import card as model_card
+from glasseg.model import folder as model_folder
 from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
 from glasseg.storage import parquet
@@ -31,7 +33,7 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     Ray must be connected. Raises GlassegError when the folder can't be written to.
     """
     say("  judging the best epoch on the validation photos, at full resolution")
-    model = modelfolder.load(root.uri, endpoint_url=job.endpoint_url)
+    model = model_folder.load(root.uri, endpoint_url=job.endpoint_url)
     judged = _judged(model, found, job, cpus)
     for problem in judged.problems:
         say(f"  not judged: {problem.name}: {problem.reason}")
@@ -50,7 +52,7 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
         training["quality"] = {"data": training["data"]["name"], **worth}
     else:
         say(f"  not calibrated: fewer than {qualityfit.LEAST} validation pictures; see `glasseg calibrate`")
-    modelcard.renew(root.uri, training, calibration=fitted, endpoint_url=job.endpoint_url)
+    model_card.renew(root.uri, training, calibration=fitted, endpoint_url=job.endpoint_url)
     scores = training["validation"]
     say(
         f"  best epoch {training['history']['best_epoch']}, {len(judged.rows)} validation pictures: strict IoU "
@@ -58,7 +60,7 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     )
 
 
-def _judged(model: modelfolder.ModelFolder, found: Found, job: TrainJob, cpus: int) -> Judged:
+def _judged(model: model_folder.ModelFolder, found: Found, job: TrainJob, cpus: int) -> Judged:
     """The validation split judged: photos with their own background as they are, products as test pictures."""
     validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == "validation"]
     scenes = [i for i, pair in validation if pair.kind == "scene"]

@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg import formats, modelfolder
+from glasseg import formats
 from glasseg.catalog import claims, gates, inventory, lock, pending, runs, state
 from glasseg.catalog.pending import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
@@ -18,7 +18,8 @@ from glasseg.framing import Framing
 from glasseg.lists import selection
 from glasseg.lists.selection import Selection
 from glasseg.look import Look, colour_of, contradiction
-from glasseg.modelfolder import ModelFolder, ModelSpec
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelFolder, ModelSpec
 from glasseg.storage import listing, roots
 from glasseg.storage.roots import Entry, Root
 from jobs.order import PENDING, Order
@@ -121,7 +122,7 @@ def open_places(source_uri: str, destination_uri: str, config: WhitenConfig) -> 
     roots.refuse_nested(source_uri, destination_uri)
     source, names = roots.open_source(source_uri, endpoint_url=config.endpoint_url)
     destination = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
-    model = modelfolder.load(config.model, endpoint_url=config.endpoint_url)
+    model = model_folder.load(config.model, endpoint_url=config.endpoint_url)
     if config.review_below is not None and not model.spec.calibration:
         raise GlassegError(
             f"--review-below needs a quality, and {config.model} tells none: see glasseg calibrate, or leave it out",

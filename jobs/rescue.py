@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg.modelfolder import ModelFolder
+from glasseg.model.folder import ModelFolder
 from jobs.order import Order
 from jobs.worker import Whitener
 

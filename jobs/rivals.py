@@ -16,7 +16,7 @@ from glasseg import delivery, formats, picture
 from glasseg.images import decoder
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
-from glasseg.modelfolder import ModelFolder
+from glasseg.model.folder import ModelFolder
 from jobs.bareloop import RAY_NICENESS
 from jobs.order import Order
 
@@ -61,7 +61,7 @@ class Predictor:
 
 def pool(order: Order, model: ModelFolder, keys: Sequence[str], processes: int) -> Rows:
     """Rows of the photos called `keys` by a `multiprocessing.Pool`, a group of one network call at a time."""
-    from glasseg.segmenter import BATCH
+    from glasseg.model.segmenter import BATCH
 
     groups = [list(keys[first : first + BATCH]) for first in range(0, len(keys), BATCH)]
     with get_context("spawn").Pool(processes, _start, (model,)) as running:
@@ -86,7 +86,7 @@ def _whiten_group(order: Order, keys: list[str]) -> Rows:
 def _segmenter(model: ModelFolder) -> Any:
     import cv2
 
-    from glasseg.segmenter import Segmenter
+    from glasseg.model.segmenter import Segmenter
 
     cv2.setNumThreads(1)
     return Segmenter(model, threads=1)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.errors import GlassegError
-from glasseg.modelfolder import ModelFolder
+from glasseg.model.folder import ModelFolder
 from jobs import rescue
 from jobs.engine import bounded_retries
 from jobs.ledger import Ledger

@@ -13,10 +13,11 @@ from importlib.metadata import version
 from threading import Event, Thread
 from typing import Any, Final
 
-from glasseg import modelfolder, pairs, splits
+from glasseg import pairs, splits
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.modelfolder import ModelFolder
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelFolder
 from glasseg.pairs import Found
 from glasseg.samples import Samples
 from glasseg.storage.roots import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
@@ -133,7 +134,7 @@ def _start(config: TrainConfig, job: TrainJob) -> ModelFolder | None:
     """The model to start from, of the same preset."""
     if not job.start_from:
         return None
-    start = modelfolder.load(job.start_from, endpoint_url=job.endpoint_url)
+    start = model_folder.load(job.start_from, endpoint_url=job.endpoint_url)
     if start.spec.preset != config.preset:
         raise GlassegError(
             f"--start-from {job.start_from} is a {start.spec.preset} network, which can't start a {config.preset} one"
@@ -163,7 +164,7 @@ def _about(data: str, checked: Data, config: TrainConfig, job: TrainJob, start: 
 
 def _refuse_finished(root: Root, *, overwrite: bool) -> None:
     """Raises GlassegError when OUT holds a model that is done."""
-    if root.exists(modelfolder.SPEC_NAME) and not root.exists(RUN) and not overwrite:
+    if root.exists(model_folder.SPEC_NAME) and not root.exists(RUN) and not overwrite:
         raise GlassegError(f"{root.uri} already holds a finished model: choose another place, or add --overwrite")
 
 
@@ -202,7 +203,7 @@ def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> s
         say("  going on with the unfinished run in it" + "".join(f", {one}" for one in changed))
     else:
         _clear(root)
-        root.delete(modelfolder.SPEC_NAME)
+        root.delete(model_folder.SPEC_NAME)
     _write(root, RUN, json.dumps(mine, indent=2).encode())
     return mine["from"]
 

@@ -18,9 +18,9 @@ from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.look import WHITE, Look
-from glasseg.modelfolder import ModelFolder
+from glasseg.model.folder import ModelFolder
+from glasseg.model.segmenter import Segmentation
 from glasseg.picture import Picture
-from glasseg.segmenter import Segmentation
 from glasseg.storage import bucket
 from glasseg.storage.keys import printable
 from jobs.meters import Meters
@@ -52,7 +52,7 @@ class Whitener:
     def __init__(self, order: Order, model: ModelFolder | ray.ObjectRef, memory: int | None = None) -> None:
         import cv2
 
-        from glasseg.segmenter import BATCH, Segmenter
+        from glasseg.model.segmenter import BATCH, Segmenter
 
         if not isinstance(model, ModelFolder):
             import ray

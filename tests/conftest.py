@@ -83,7 +83,7 @@ def tensorflow() -> Any:
     """
     import tensorflow as tf
 
-    from glasseg.segmenter import _limit_threads
+    from glasseg.model.segmenter import _limit_threads
 
     _limit_threads(tf, 1)
     return tf
@@ -94,18 +94,19 @@ def untrained_folder(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) 
     """A model folder of the compact network with random weights, always the same ones; its masks mean nothing."""
     import keras
 
-    from glasseg import modelfolder, unet
+    from glasseg.model import folder as model_folder
+    from glasseg.model import unet
 
     keras.utils.set_random_seed(1)
     folder = tmp_path_factory.mktemp("untrained")
     alpha = {"threshold": 0.5, "ramp": 0.6}
-    modelfolder.save(folder, unet.build("compact"), resize="letterbox", looks=1, training={"minutes": 0}, **alpha)
+    model_folder.save(folder, unet.build("compact"), resize="letterbox", looks=1, training={"minutes": 0}, **alpha)
     return folder
 
 
 @pytest.fixture(scope="session")
 def untrained_model(untrained_folder: Path) -> Any:
     """The ModelFolder of `untrained_folder`."""
-    from glasseg import modelfolder
+    from glasseg.model import folder as model_folder
 
-    return modelfolder.load(str(untrained_folder))
+    return model_folder.load(str(untrained_folder))

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from glasseg import modelfolder, quality
 from glasseg.drawing import draw_photo
+from glasseg.model import folder as model_folder
+from glasseg.model import quality
 from jobs.cli import cli
 
 pytestmark = pytest.mark.usefixtures("ray_session", "tensorflow")
@@ -57,9 +58,9 @@ def calibrate(*arguments: object, code: int = 0) -> tuple[str, str]:
 
 
 def test_a_calibration_is_fitted_printed_and_noted_in_model_and_card(data: Path, model: Path) -> None:
-    before = modelfolder.load(str(model))
+    before = model_folder.load(str(model))
     printed, said = calibrate(model, data, "--composites", 20)
-    after = modelfolder.load(str(model))
+    after = model_folder.load(str(model))
     calibration, told = after.spec.calibration, after.spec.training["quality"]
     assert calibration is not None and calibration.id in said
     assert after.spec.model_id == before.spec.model_id and after.weights == before.weights
@@ -73,7 +74,7 @@ def test_a_calibration_is_fitted_printed_and_noted_in_model_and_card(data: Path,
     assert card.count("\n| 0") >= len(told["reliability"]) and str(data.parent) not in card
     assert not (model / "_glasseg").exists()
     calibrate(model, data, "--composites", 20, "--workers", 2)
-    assert modelfolder.load(str(model)).spec.quality == after.spec.quality, "the same photos fit the same calibration"
+    assert model_folder.load(str(model)).spec.quality == after.spec.quality, "the same photos fit the same calibration"
 
 
 def test_too_few_photos_change_nothing(data: Path, model: Path) -> None:
@@ -94,7 +95,7 @@ def test_without_a_split_and_products_all_photos_count(data: Path, model: Path, 
         draw(photos / f"{number}.png", number)
     printed, said = calibrate(model, photos)
     assert "no composites" in said and printed.splitlines()[1].split()[:2] == ["photos", "41"]
-    told = modelfolder.load(str(model)).spec.training["quality"]
+    told = model_folder.load(str(model)).spec.training["quality"]
     assert "composites" not in told and told["photos"]["n"] == 41
 
 

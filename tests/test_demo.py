@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import modelfolder
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
+from glasseg.model import folder as model_folder
 from glasseg.scenes import SCENES
 from jobs import demo
 
@@ -103,8 +103,8 @@ def test_drawing_again_leaves_what_is_there_and_overwrite_does_not(tmp_path: Pat
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The packaged model, or where it is not trained yet a folder with an untrained one."""
-    if (Path(modelfolder.packaged_folder()) / modelfolder.SPEC_NAME).exists():
-        return modelfolder.PACKAGED
+    if (Path(model_folder.packaged_folder()) / model_folder.SPEC_NAME).exists():
+        return model_folder.PACKAGED
     folder = tmp_path_factory.mktemp("untrained")
     # In a process of its own: TensorFlow in this one would slow what other tests start.
     code = (

@@ -15,8 +15,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from glasseg import modelfolder
 from glasseg.drawing import draw_photo
+from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 from jobs.cli import cli
 from jobs.judge import SCORES
@@ -180,11 +180,11 @@ def test_data_without_products_is_refused_before_a_worker_looks(data: Path, untr
 def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
     model = tmp_path / "model"
     shutil.copytree(untrained_folder, model)
-    before = modelfolder.load(str(model)).spec.model_id
+    before = model_folder.load(str(model)).spec.model_id
     for _ in range(2):  # the second replaces the first
         evaluate(model, data / "real", "--record")
     assert not (model / "_glasseg").exists()
-    spec = modelfolder.load(str(model)).spec
+    spec = model_folder.load(str(model)).spec
     assert spec.model_id == before
     [test] = spec.training["tests"]
     assert test["command"] == "glasseg evaluate MODEL real" and test["photos"] == 5
@@ -197,12 +197,12 @@ def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder
     from glasseg import matte
     from glasseg.images import decoder
     from glasseg.metrics import score
+    from glasseg.model.segmenter import Segmenter
     from glasseg.pairs import read_label
-    from glasseg.segmenter import Segmenter
 
     evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")
     row: dict[str, Any] = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()[2]
-    segmenter = Segmenter(modelfolder.load(str(untrained_folder)), 1)
+    segmenter = Segmenter(model_folder.load(str(untrained_folder)), 1)
     image = decoder.decode_on_white((data / "real/a 2.png").read_bytes(), max_pixels=10**8)
     alpha = matte.alpha(image, segmenter.segment([image])[0].probability, segmenter.spec.threshold, segmenter.spec.ramp)
     expected = score(alpha, read_label((data / "real/a 2_mask.png").read_bytes()))

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from glasseg import matte
 from glasseg.drawing import draw_photo
-from glasseg.letterbox import letterbox, unletterbox
 from glasseg.matte import to_alpha
+from glasseg.model.letterbox import letterbox, unletterbox
 
 PROBABILITIES = np.linspace(0, 1, 2001, dtype=np.float32).reshape(69, 29)
 

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pytest
 from drawnphotos import BLANK, drawn, rows
 
-from glasseg import modelfolder
 from glasseg.catalog import claims, lock, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images.encoder import encode
+from glasseg.model import folder as model_folder
 from glasseg.storage.roots import Folder, Root, open_root
 from jobs import plan
 from jobs import whiten as job
@@ -48,7 +48,7 @@ def finish(source: Root, destination: Root, seconds: float = 60.0) -> None:
     """Leave a destination as a run does that found every photo of the source good, without the work."""
     last = runs.latest(destination, 1)
     seq = last[0]["run_seq"] + 1 if last else 1
-    facts = {"model_id": modelfolder.load("packaged").spec.model_id, "options_id": WhitenConfig().options_id}
+    facts = {"model_id": model_folder.load("packaged").spec.model_id, "options_id": WhitenConfig().options_id}
     facts |= {"status": "ok", "reason": "new", "run_id": f"20260101T00000{seq}.000Z", "run_seq": seq}
     facts |= {"published": True, "mask_coverage": 0.15, "finished_at": datetime.now(UTC)}
     done = []
@@ -151,7 +151,7 @@ def test_a_picture_that_a_stopped_run_left_without_a_row_is_made_again(places: t
 def test_what_fails_every_night_does_not_keep_a_run_from_what_is_new(tmp_path: Path) -> None:
     source, destination = Folder(tmp_path / "in"), Folder(tmp_path / "out")
     facts = {"status": "failed", "reason": "new", "error_code": "denied", "error": "no permission", "published": False}
-    facts |= {"model_id": modelfolder.load("packaged").spec.model_id, "options_id": WhitenConfig().options_id}
+    facts |= {"model_id": model_folder.load("packaged").spec.model_id, "options_id": WhitenConfig().options_id}
     facts |= {"run_id": "20260101T000000.000Z", "run_seq": 1, "finished_at": datetime.now(UTC)}
     for n in range(60):
         source.write(f"a/{n:02}.jpg", b"no picture")

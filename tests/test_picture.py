@@ -16,8 +16,8 @@ from glasseg.framing import Framing
 from glasseg.images.decoder import Photo, decode
 from glasseg.images.tags import Tags
 from glasseg.look import Look
+from glasseg.model.quality import Calibration, features
 from glasseg.picture import Picture
-from glasseg.quality import Calibration, features
 
 SIZE = (360, 480)
 GROUND = (205, 203, 200)

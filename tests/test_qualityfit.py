@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from glasseg.drawing import draw_photo
 from glasseg.matte import to_alpha
 from glasseg.metrics import score
+from glasseg.model.quality import FEATURES, features
 from glasseg.pairs import Label
-from glasseg.quality import FEATURES, features
 from glasseg.qualityfit import CAUGHT, GOOD, LEAST, Evidence, auc, calibrate, cross_fit, fit, reliability, review_line
 
 SIZE = (180, 240)

@@ -17,10 +17,10 @@ from hosts import Host, hosts, missing
 from raycluster import Cluster, cluster, make_environment, nodes_of, wait_for
 from s3server import ADMIN, S3Server, create_buckets, start_server
 
-from glasseg import modelfolder
 from glasseg.catalog import manifest
 from glasseg.drawing import draw_photo
 from glasseg.images.encoder import encode
+from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 
 pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(1200)]
@@ -160,5 +160,5 @@ def test_training_goes_on_from_its_checkpoint_when_a_host_dies(room: Room, tmp_p
     words = run.log.read_text()
     assert " 5/5 " in words
     assert words.count(" 1/5 ") == 1, "it began anew instead of going on"
-    assert modelfolder.load(out).spec.preset == "baseline"
+    assert model_folder.load(out).spec.preset == "baseline"
     assert not os.environ.get("RAY_ADDRESS")

@@ -22,10 +22,10 @@ import pyarrow.parquet as pq
 import pytest
 from raycluster import below, command_of
 
-from glasseg import modelfolder
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
+from glasseg.model import folder as model_folder
 from glasseg.pairs import Backdrop, Found, Pair
 from glasseg.storage.roots import open_root
 from jobs import datacheck
@@ -83,7 +83,7 @@ def test_a_model_folder_with_its_metrics_and_pictures_comes_out(trained: tuple[P
     out, done = trained
     assert done.returncode == 0, done.stderr
     assert {path.name for path in out.iterdir()} == FILES
-    spec = modelfolder.load(str(out)).spec
+    spec = model_folder.load(str(out)).spec
     assert spec.preset == "baseline" and spec.resize == "stretch" and spec.looks == 1 and not spec.mirror
     assert spec.training["recipe"]["epochs"] == 3 and spec.training["data"]["photos"]["train"]["scene"] > 6
     for name in ("curves.png", "precision-recall.png", "worst.png", "random.png"):
@@ -104,7 +104,7 @@ def test_the_loss_falls_and_every_epoch_is_in_the_history(trained: tuple[Path, A
 def test_photos_that_can_not_be_used_are_named_and_skipped(trained: tuple[Path, Any]) -> None:
     out, done = trained
     assert "skipped a 3.jpg: the mask is empty" in done.stderr and "skipped a 5.jpg: has no mask" in done.stderr
-    assert modelfolder.load(str(out)).spec.training["data"]["skipped"] == 2
+    assert model_folder.load(str(out)).spec.training["data"]["skipped"] == 2
     lines = (out / "split.csv").read_text().splitlines()
     assert len(lines) == 1 + 12 and {line.rsplit(",", 1)[1] for line in lines[1:]} == {"train", "validation"}
 
@@ -229,7 +229,7 @@ def test_a_model_that_enough_photos_validate_tells_quality(data: Path, tmp_path:
         data, tmp_path / "out", "--val", str(tmp_path), "--epochs", "1", "--drawn", "0", "--scene-repeats", "1"
     )
     assert done.returncode == 0, done.stderr
-    spec = modelfolder.load(str(tmp_path / "out")).spec
+    spec = model_folder.load(str(tmp_path / "out")).spec
     told = spec.training["quality"]
     assert spec.calibration is not None and spec.calibration.review_below == told["review_below"]
     assert told["photos"]["n"] == 42 and told["data"] == spec.training["data"]["name"]
@@ -370,7 +370,7 @@ def test_a_run_killed_within_a_long_epoch_goes_on_within_it_and_can_be_cooled_do
     rows = history(out)
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[0]["photos"] == rows[1]["photos"]  # none was lost or counted twice where it was interrupted
-    assert modelfolder.load(str(out)).spec.training["recipe"]["cooldown"] == 1
+    assert model_folder.load(str(out)).spec.training["recipe"]["cooldown"] == 1
 
 
 @pytest.mark.slow
@@ -384,7 +384,7 @@ def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
     assert done.returncode == 0, done.stderr
     assert all(line.startswith(("Training ", "  ", "Model: ")) for line in done.stderr.splitlines()), done.stderr
     assert {entry.key for entry in out.list()} == FILES
-    assert modelfolder.load(out.uri).spec.training["data"]["name"] == "labelled"
+    assert model_folder.load(out.uri).spec.training["data"]["name"] == "labelled"
     assert train(source.uri, out.uri).returncode == 1
 
 

@@ -20,12 +20,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg import modelfolder, quality
 from glasseg.catalog import claims, manifest
 from glasseg.config import WhitenConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
 from glasseg.images import decoder
+from glasseg.model import folder as model_folder
+from glasseg.model import quality
 from glasseg.storage.roots import Entry, Folder, Root, open_root
 from jobs import plan, rescue, stream
 from jobs import whiten as job
@@ -238,8 +239,8 @@ def calibrated(folder: Path, review_below: float) -> str:
     calibration = quality.Calibration(
         tuple(weights), (-0.5, -3.0), (1.0, 1.0), tuple(weights.values()), 1.5, review_below
     )
-    shutil.copytree(modelfolder.packaged_folder(), folder, dirs_exist_ok=True)
-    spec = replace(modelfolder.load(str(folder)).spec, quality=calibration.to_dict())
+    shutil.copytree(model_folder.packaged_folder(), folder, dirs_exist_ok=True)
+    spec = replace(model_folder.load(str(folder)).spec, quality=calibration.to_dict())
     (folder / "model.json").write_text(json.dumps(asdict(spec)))
     return str(folder)
 
@@ -252,8 +253,8 @@ def test_little_quality_is_for_a_person_and_another_calibration_makes_nothing_st
     model = calibrated(tmp_path / "model", review_below=1.0)
     job.whiten(str(source), str(destination), WhitenConfig(model=model))
     rows = rows_of(Folder(destination))
-    spec = modelfolder.load(model).spec
-    assert spec.calibration is not None and spec.model_id == modelfolder.load(modelfolder.PACKAGED).spec.model_id
+    spec = model_folder.load(model).spec
+    assert spec.calibration is not None and spec.model_id == model_folder.load(model_folder.PACKAGED).spec.model_id
     assert {row["error_code"] for row in rows.values()} == {"uncertain_mask"}, "nothing reaches the model's own line"
     assert {row["quality_id"] for row in rows.values()} == {spec.calibration.id}
     qualities = {key: row["quality"] for key, row in rows.items()}
@@ -271,7 +272,7 @@ def test_little_quality_is_for_a_person_and_another_calibration_makes_nothing_st
 
 def test_a_line_for_a_quality_that_the_model_does_not_tell_is_refused(tmp_path: Path) -> None:
     model = calibrated(tmp_path / "model", review_below=1.0)
-    spec = replace(modelfolder.load(model).spec, quality=None)
+    spec = replace(model_folder.load(model).spec, quality=None)
     (tmp_path / "model/model.json").write_text(json.dumps(asdict(spec)))
     (tmp_path / "a.jpg").write_bytes(drawn(1))
     with pytest.raises(GlassegError, match="--review-below needs a quality") as caught:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 def loss(name: str, coverage: Any, probability: Any, weight: Any) -> np.ndarray:
-    from glasseg import losses
+    from glasseg.model import losses
 
     arrays = (np.asarray(a, np.float32) for a in (coverage, probability, weight))
     return np.asarray(getattr(losses, name)(*arrays))
@@ -59,7 +59,7 @@ def test_dice_by_hand() -> None:
 def coarse(coverage: np.ndarray, opening: np.ndarray, weight: np.ndarray, shares: np.ndarray) -> np.ndarray:
     from keras import ops
 
-    from glasseg import losses
+    from glasseg.model import losses
 
     arrays = (ops.convert_to_tensor(np.asarray(a, np.float32)) for a in (coverage, opening, weight, shares))
     return np.asarray(losses.coarse(*arrays))

@@ -19,7 +19,7 @@ def normalisations(*, synchronized: bool = False) -> tuple[Any, Any]:
     """The fused layer and keras' own, with the same unusual weights."""
     import keras
 
-    from glasseg.unet import FusedBatchNormalization
+    from glasseg.model.unet import FusedBatchNormalization
 
     rng = np.random.default_rng(4)
     weights = [rng.uniform(0.5, 2, 6).astype(np.float32) for _ in range(4)]
@@ -34,7 +34,7 @@ def normalisations(*, synchronized: bool = False) -> tuple[Any, Any]:
 
 
 def test_baseline_is_the_classic_network_to_the_parameter() -> None:
-    from glasseg import unet
+    from glasseg.model import unet
 
     network = unet.build("baseline")
     assert network.count_params() == 1_862_849
@@ -42,7 +42,7 @@ def test_baseline_is_the_classic_network_to_the_parameter() -> None:
 
 @pytest.mark.parametrize(("preset", "side"), [("baseline", 256), ("baseline", 192), ("compact", 512), ("compact", 384)])
 def test_a_square_becomes_probabilities_of_the_same_size(preset: str, side: int) -> None:
-    from glasseg import unet
+    from glasseg.model import unet
 
     network = unet.build(preset)
     assert network.name == preset
@@ -55,7 +55,7 @@ def test_a_square_becomes_probabilities_of_the_same_size(preset: str, side: int)
 def test_probabilities_are_float32_in_half_precision_too() -> None:
     import keras
 
-    from glasseg import unet
+    from glasseg.model import unet
 
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
@@ -68,7 +68,7 @@ def test_probabilities_are_float32_in_half_precision_too() -> None:
 
 
 def test_heads_of_deep_supervision_share_the_network_and_leave_its_output_alone() -> None:
-    from glasseg import unet
+    from glasseg.model import unet
 
     network = unet.build("compact")
     taught = unet.deeply_supervised(network)
@@ -81,7 +81,7 @@ def test_heads_of_deep_supervision_share_the_network_and_leave_its_output_alone(
 
 
 def test_an_unknown_preset_is_refused_with_the_known_ones() -> None:
-    from glasseg import unet
+    from glasseg.model import unet
 
     with pytest.raises(ValueError, match=r"'huge'.*baseline, compact"):
         unet.build("huge")
@@ -130,7 +130,7 @@ def test_gradients_pass_fused_normalisation_as_they_pass_keras(
 
 
 def test_synchronised_networks_synchronise_every_normalisation() -> None:
-    from glasseg import unet
+    from glasseg.model import unet
 
     network = unet.build("compact", synchronized=True)
     flags = [layer.synchronized for layer in network.layers if isinstance(layer, unet.FusedBatchNormalization)]
@@ -141,7 +141,7 @@ def test_synchronised_networks_synchronise_every_normalisation() -> None:
 def test_the_moving_variance_is_keras_own_for_any_number_of_workers(inputs: np.ndarray) -> None:
     import keras
 
-    from glasseg.unet import FusedBatchNormalization
+    from glasseg.model.unet import FusedBatchNormalization
 
     few = inputs[:1, :2, :2]
     moved = {}

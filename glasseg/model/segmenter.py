@@ -11,8 +11,8 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from glasseg.letterbox import Letterbox, halved, letterbox, unletterbox
-from glasseg.modelfolder import ModelFolder
+from glasseg.model.folder import ModelFolder
+from glasseg.model.letterbox import Letterbox, halved, letterbox, unletterbox
 
 BATCH: Final = 4
 """Photos per network call. Always this many, padded: then a photo gives the same bytes alone and at any place.

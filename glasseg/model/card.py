@@ -9,8 +9,8 @@ from dataclasses import asdict, replace
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.modelfolder import SPEC_NAME, ModelSpec, load
-from glasseg.quality import Calibration
+from glasseg.model.folder import SPEC_NAME, ModelSpec, load
+from glasseg.model.quality import Calibration
 from glasseg.storage.roots import open_root, tidy
 
 CARD_NAME: Final = "MODEL_CARD.md"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from glasseg.config import INPUT_SIDE
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.quality import Calibration
+from glasseg.model.quality import Calibration
 from glasseg.storage.roots import Folder, Root, open_root
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class ModelFolder:
 
     def network(self) -> keras.Model:
         """Build the network and load its weights (imports keras; the dtype policy is the caller's)."""
-        from glasseg import unet  # noqa: PLC0415  (takes seconds, and the driver never needs it)
+        from glasseg.model import unet  # noqa: PLC0415  (takes seconds, and the driver never needs it)
 
         network = unet.build(self.spec.preset)
         with tempfile.TemporaryDirectory() as folder:

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg import segmenter as module
-from glasseg.letterbox import Letterbox, letterbox
 from glasseg.matte import to_alpha
-from glasseg.modelfolder import ModelFolder, ModelSpec
-from glasseg.segmenter import BATCH, Segmenter, _crop
+from glasseg.model import segmenter as module
+from glasseg.model.folder import ModelFolder, ModelSpec
+from glasseg.model.letterbox import Letterbox, letterbox
+from glasseg.model.segmenter import BATCH, Segmenter, _crop
 
 SIZES = (
     (300, 400),
@@ -108,12 +108,13 @@ def test_the_dtype_policy_of_others_stays(segmenter: Segmenter) -> None:
 def test_stretch_works_with_the_baseline(
     untrained_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, photos: list[np.ndarray]
 ) -> None:
-    from glasseg import modelfolder, unet
+    from glasseg.model import folder as model_folder
+    from glasseg.model import unet
 
     monkeypatch.setattr(module, "BATCH", 1)  # the classic network takes 30 times the work of the compact one
     network = unet.build("baseline")
-    modelfolder.save(tmp_path, network, resize="stretch", looks=1, threshold=0.5, ramp=0.6, training={})
-    found = probabilities(Segmenter(modelfolder.load(str(tmp_path)), threads=1), photos[:1])
+    model_folder.save(tmp_path, network, resize="stretch", looks=1, threshold=0.5, ramp=0.6, training={})
+    found = probabilities(Segmenter(model_folder.load(str(tmp_path)), threads=1), photos[:1])
     assert found[0].shape == SIZES[0] and found[0].std() > 0
 
 

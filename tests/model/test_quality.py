@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasseg.matte import to_alpha
-from glasseg.quality import FEATURES, Calibration, features
+from glasseg.model.quality import FEATURES, Calibration, features
 
 SIZE = (360, 480)
 CALIBRATION = Calibration(("worst", "parts"), (0.5, 0.25), (1.5, 0.5), (-0.75, -0.5), 2.0, 0.875)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from itertools import pairwise
 from pathlib import Path
 
-from glasseg import modelcard, modelfolder
-from glasseg.modelfolder import ModelSpec
-from glasseg.quality import Calibration
+from glasseg.model import card as model_card
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelSpec
+from glasseg.model.quality import Calibration
 
 SPREAD = {"mean": 0.912345, "median": 0.93, "worst": 0.5, "worst_photo": "a.jpg"}
 TRAINING = {
@@ -54,7 +55,7 @@ def spec(**training: object) -> ModelSpec:
 
 
 def test_everything_that_is_known_is_said() -> None:
-    card = modelcard.card(spec(**TRAINING))
+    card = model_card.card(spec(**TRAINING))
     words = ("865", "`0123456789ab`", "2 could not be used", "97,000 pictures in 100 minutes", "best epoch is 58")
     assert all(word in card for word in words)
     assert "kind natural (0.800, 40 photos)" in card and "| strict IoU | 0.912 | 0.930 | 0.500 |" in card
@@ -68,12 +69,12 @@ def test_everything_that_is_known_is_said() -> None:
 
 
 def test_without_facts_the_card_is_short_and_whole() -> None:
-    card = modelcard.card(spec())
+    card = model_card.card(spec())
     assert card.startswith("# Model compact-") and "##" not in card
 
 
 def test_every_table_has_as_many_cells_in_each_line() -> None:
-    lines = modelcard.card(spec(**TRAINING)).splitlines()
+    lines = model_card.card(spec(**TRAINING)).splitlines()
     for above, line in pairwise(lines):
         if above.startswith("|") and line.startswith("|"):
             assert above.replace("\\|", "").count("|") == line.replace("\\|", "").count("|"), line
@@ -82,24 +83,24 @@ def test_every_table_has_as_many_cells_in_each_line() -> None:
 def test_a_card_is_renewed_without_touching_the_model(untrained_folder: Path, tmp_path: Path) -> None:
     for file in untrained_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
-    before = modelfolder.load(str(tmp_path)).spec.model_id
-    renewed = modelcard.renew(str(tmp_path), {"notes": ["New."]})
-    assert renewed.model_id == before == modelfolder.load(str(tmp_path)).spec.model_id
-    assert "New." in (tmp_path / modelcard.CARD_NAME).read_text(encoding="utf-8")
+    before = model_folder.load(str(tmp_path)).spec.model_id
+    renewed = model_card.renew(str(tmp_path), {"notes": ["New."]})
+    assert renewed.model_id == before == model_folder.load(str(tmp_path)).spec.model_id
+    assert "New." in (tmp_path / model_card.CARD_NAME).read_text(encoding="utf-8")
 
 
 def test_a_calibration_stays_until_there_is_another(untrained_folder: Path, tmp_path: Path) -> None:
     for file in untrained_folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     calibration = Calibration(("worst",), (0.5,), (1.5,), (-0.75,), 2.0, 0.875)
-    modelcard.renew(str(tmp_path), {}, calibration=calibration)
-    modelcard.renew(str(tmp_path), {"notes": ["New."]})
-    assert modelfolder.load(str(tmp_path)).spec.calibration == calibration
+    model_card.renew(str(tmp_path), {}, calibration=calibration)
+    model_card.renew(str(tmp_path), {"notes": ["New."]})
+    assert model_folder.load(str(tmp_path)).spec.calibration == calibration
     other = Calibration(("worst",), (0.5,), (1.5,), (-0.5,), 2.0, 0.875)
-    modelcard.renew(str(tmp_path), {}, calibration=other)
-    assert modelfolder.load(str(tmp_path)).spec.calibration == other
+    model_card.renew(str(tmp_path), {}, calibration=other)
+    assert model_folder.load(str(tmp_path)).spec.calibration == other
 
 
 def test_a_card_says_that_validation_photos_were_given_apart() -> None:
-    card = modelcard.card(spec(**{**TRAINING, "split": {"how": "--val"}}))
+    card = model_card.card(spec(**{**TRAINING, "split": {"how": "--val"}}))
     assert "given apart, by `--val`" in card and "seed" not in card

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import matte, modelfolder
+from glasseg import matte
 from glasseg.drawing import SCENES, draw_photo
 from glasseg.metrics import score
+from glasseg.model import folder as model_folder
+from glasseg.model.segmenter import Segmenter
 from glasseg.pairs import Label
-from glasseg.segmenter import Segmenter
 
 PHOTOS = 24
 SEED = 90_000
@@ -20,7 +21,7 @@ SEED = 90_000
 
 @pytest.fixture(scope="module")
 def segmenter(tensorflow: Any) -> Segmenter:
-    return Segmenter(modelfolder.load(modelfolder.PACKAGED), threads=1)
+    return Segmenter(model_folder.load(model_folder.PACKAGED), threads=1)
 
 
 def test_packaged_model_finds_drawn_glasses(segmenter: Segmenter) -> None:

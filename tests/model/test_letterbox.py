@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from glasseg import letterbox
 from glasseg.errors import PhotoError
 from glasseg.images import decoder
+from glasseg.model import letterbox
 
 LIMIT = 1_000_000
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import modelfolder
 from glasseg.errors import GlassegError
-from glasseg.modelfolder import SPEC_NAME, WEIGHTS_NAME, ModelFolder, ModelSpec
-from glasseg.quality import Calibration
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import SPEC_NAME, WEIGHTS_NAME, ModelFolder, ModelSpec
+from glasseg.model.quality import Calibration
 from glasseg.storage.roots import open_root
 
 SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, False, {"minutes": 90})
@@ -46,11 +46,11 @@ def test_a_saved_model_comes_back(untrained_folder: Path, untrained_model: Model
     network, again = untrained_model.network(), untrained_model.network()
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(one, other)
-    spec = modelfolder.save(
+    spec = model_folder.save(
         tmp_path, network, resize="letterbox", looks=1, threshold=0.5, ramp=0.6, training={"note": "later"}
     )
     assert {path.name for path in tmp_path.iterdir()} == {SPEC_NAME, WEIGHTS_NAME}
-    loaded = modelfolder.load(str(tmp_path))
+    loaded = model_folder.load(str(tmp_path))
     assert loaded.spec == spec
     assert (spec.preset, spec.input_side, spec.training) == ("compact", 512, {"note": "later"})
     for one, other in zip(network.get_weights(), loaded.network().get_weights(), strict=True):
@@ -60,9 +60,9 @@ def test_a_saved_model_comes_back(untrained_folder: Path, untrained_model: Model
 def test_saving_twice_replaces_the_model(untrained_model: ModelFolder, tmp_path: Path) -> None:
     network = untrained_model.network()
     rest: dict[str, Any] = {"resize": "letterbox", "looks": 1, "ramp": 0.6, "training": {}}
-    first = modelfolder.save(tmp_path / "new" / "model", network, threshold=0.5, **rest)
-    second = modelfolder.save(tmp_path / "new" / "model", network, threshold=0.4, **rest)
-    assert modelfolder.load(str(tmp_path / "new" / "model")).spec == second != first
+    first = model_folder.save(tmp_path / "new" / "model", network, threshold=0.5, **rest)
+    second = model_folder.save(tmp_path / "new" / "model", network, threshold=0.4, **rest)
+    assert model_folder.load(str(tmp_path / "new" / "model")).spec == second != first
 
 
 def test_a_save_that_breaks_off_leaves_the_old_model(
@@ -70,7 +70,7 @@ def test_a_save_that_breaks_off_leaves_the_old_model(
 ) -> None:
     network = untrained_model.network()
     rest: dict[str, Any] = {"resize": "letterbox", "looks": 1, "ramp": 0.6, "training": {}}
-    first = modelfolder.save(tmp_path, network, threshold=0.5, **rest)
+    first = model_folder.save(tmp_path, network, threshold=0.5, **rest)
 
     def half(path: Path) -> None:
         Path(path).write_bytes(b"half")
@@ -78,45 +78,45 @@ def test_a_save_that_breaks_off_leaves_the_old_model(
 
     monkeypatch.setattr(network, "save_weights", half)
     with pytest.raises(OSError, match="disk full"):
-        modelfolder.save(tmp_path, network, threshold=0.4, **rest)
-    assert modelfolder.load(str(tmp_path)).spec == first
+        model_folder.save(tmp_path, network, threshold=0.4, **rest)
+    assert model_folder.load(str(tmp_path)).spec == first
     assert {path.name for path in tmp_path.iterdir()} == {SPEC_NAME, WEIGHTS_NAME}
 
 
 def test_a_model_is_loaded_from_a_folder_and_from_s3(model_uri: str) -> None:
-    model = modelfolder.load(model_uri)
+    model = model_folder.load(model_uri)
     assert model.weights == b"weights" and model.spec.training == {"minutes": 90}
     assert model.spec.model_id.startswith("compact-")
 
 
 def test_a_model_travels_to_workers(model_uri: str) -> None:
-    model = modelfolder.load(model_uri)
+    model = model_folder.load(model_uri)
     assert pickle.loads(pickle.dumps(model)) == model
 
 
 def test_changed_weights_are_refused_naming_the_file(model_uri: str) -> None:
     put(model_uri, b"weights of another model", None)
     with pytest.raises(GlassegError, match=rf"{model_uri}/model\.weights\.h5 is not what model\.json describes"):
-        modelfolder.load(model_uri)
+        model_folder.load(model_uri)
 
 
 @pytest.mark.parametrize("gone", [SPEC_NAME, WEIGHTS_NAME])
 def test_half_a_model_is_refused_naming_what_is_missing(model_uri: str, gone: str) -> None:
     open_root(model_uri).delete(gone)
     with pytest.raises(GlassegError, match=rf"no model in {model_uri}: .*{gone} is gone"):
-        modelfolder.load(model_uri)
+        model_folder.load(model_uri)
 
 
 def test_a_missing_folder_is_refused_naming_it_and_what_a_model_is(new_uri: Callable[[], str]) -> None:
     uri = new_uri() + "/nothing-here"
     with pytest.raises(GlassegError, match=rf"no model in {uri}: .*model\.json") as caught:
-        modelfolder.load(uri)
+        model_folder.load(uri)
     assert "\n" not in str(caught.value)
 
 
 def test_the_json_itself_is_no_model_folder(untrained_folder: Path) -> None:
     with pytest.raises(GlassegError, match="no model in"):
-        modelfolder.load(str(untrained_folder / SPEC_NAME))
+        model_folder.load(str(untrained_folder / SPEC_NAME))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_the_json_itself_is_no_model_folder(untrained_folder: Path) -> None:
 def test_a_json_that_describes_no_model_is_refused_naming_it(tmp_path: Path, text: bytes) -> None:
     put(str(tmp_path), b"weights", text)
     with pytest.raises(GlassegError, match=r"model\.json is not a model description"):
-        modelfolder.load(str(tmp_path))
+        model_folder.load(str(tmp_path))
 
 
 def test_the_id_does_not_depend_on_dates_and_metrics() -> None:
@@ -157,10 +157,10 @@ def test_the_id_does_not_depend_on_dates_and_metrics() -> None:
 def test_a_calibration_comes_with_the_model_and_leaves_its_id(new_uri: Callable[[], str]) -> None:
     uri = new_uri()
     put(uri, b"weights", SPEC)
-    assert modelfolder.load(uri).spec.calibration is None
-    before = modelfolder.load(uri).spec.model_id
+    assert model_folder.load(uri).spec.calibration is None
+    before = model_folder.load(uri).spec.model_id
     put(uri, b"weights", replace(SPEC, quality=CALIBRATION.to_dict()))
-    spec = modelfolder.load(uri).spec
+    spec = model_folder.load(uri).spec
     assert spec.calibration == CALIBRATION and spec.model_id == before
 
 
@@ -170,7 +170,7 @@ def test_a_model_that_is_older_than_calibrations_is_read(new_uri: Callable[[], s
     described = json.loads(open_root(uri).read(SPEC_NAME)[0])
     del described["quality"]
     put(uri, weights, json.dumps(described).encode())
-    spec = modelfolder.load(uri).spec
+    spec = model_folder.load(uri).spec
     assert spec.quality is None and spec.calibration is None
     assert spec.model_id == "compact-3a24ad179584", "it was made before, and no picture of it is stale"
 
@@ -202,5 +202,5 @@ def test_the_side_of_the_first_look_is_part_of_the_id_and_models_without_one_kee
     put(str(tmp_path), b"weights", None)
     older["weights_sha256"] = hashlib.sha256(b"weights").hexdigest()
     put(str(tmp_path), None, json.dumps(older).encode())
-    spec = modelfolder.load(str(tmp_path)).spec
+    spec = model_folder.load(str(tmp_path)).spec
     assert spec.first_side is None and spec.model_id == "compact-0e05f4477b3f"

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from glasseg.letterbox import halved
+from glasseg.model.letterbox import halved
 
 FEATURES: Final = ("undecided", "worst", "left_out", "edge", "parts", "sides", "finder")
 """What `features` measures, in its order; each grows as a mask gets worse.

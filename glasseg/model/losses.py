@@ -33,7 +33,7 @@ def bce_dice(coverage: Any, probability: Any, weight: Any) -> Any:
 
 
 def coarse(coverage: Any, opening: Any, weight: Any, shares: Any) -> Any:
-    """Cross-entropy of a head of `glasseg.unet.deeply_supervised`, the sum for material and openings; N float32.
+    """Cross-entropy of a head of `glasseg.model.unet.deeply_supervised`, the sum for material and openings; N float32.
 
     `coverage`, `opening`, `weight`: N×h×w×1 as above; `shares`: N×h/k×w/k×2 float32 in [0, 1]. Labels need not name
     openings: where a photo's has none, only its material is known not to be one.

@@ -1,0 +1,1 @@
+"""The network, its folder, and how it looks at a photo."""
