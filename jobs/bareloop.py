@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from glasseg import delivery, formats, picture
+from glasseg import formats
+from glasseg.cutout import finished, picture
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
 from glasseg.model.folder import ModelFolder
@@ -141,7 +142,7 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
     )
     sent = lap(
         [
-            delivery.deliver(one, order.look, formats.format_of(output), order.quality, photo.tags).data
+            finished.deliver(one, order.look, formats.format_of(output), order.quality, photo.tags).data
             for one, output, photo in zip(made, outputs, opened, strict=True)
         ]
     )

@@ -12,9 +12,10 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import conditions, matte, metrics, plots, review
+from glasseg import conditions, metrics, plots
+from glasseg.cutout import matte, review
+from glasseg.cutout.foreground import decontaminate
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.foreground import decontaminate
 from glasseg.images import compositing, decoder, encoder
 from glasseg.layers import MAX_PIXELS
 from glasseg.metrics import PhotoScore, RimScore

@@ -7,13 +7,14 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import picture, plots
+from glasseg import plots
+from glasseg.cutout import picture
+from glasseg.cutout.framing import Framing
+from glasseg.cutout.look import Look
 from glasseg.drawing import draw_photo
-from glasseg.framing import Framing
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
-from glasseg.look import Look
 
 LOOKS: Final = {
     "glasseg whiten photos white": ("same size, on white", Look()),

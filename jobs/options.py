@@ -70,7 +70,7 @@ class Ratio(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
         if isinstance(value, tuple):
             return value
-        from glasseg.framing import parse_ratio
+        from glasseg.cutout.framing import parse_ratio
 
         try:
             return parse_ratio(value)

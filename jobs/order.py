@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from glasseg.catalog import manifest
-from glasseg.look import Look
+from glasseg.cutout.look import Look
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 

@@ -13,11 +13,11 @@ from glasseg import formats
 from glasseg.catalog import claims, gates, inventory, lock, pending, runs, state
 from glasseg.catalog.pending import RETRY, UNCHANGED, UNFINISHED, Wanted
 from glasseg.config import WhitenConfig
+from glasseg.cutout.framing import Framing
+from glasseg.cutout.look import Look, colour_of, contradiction
 from glasseg.errors import DeniedError, GlassegError
-from glasseg.framing import Framing
 from glasseg.lists import selection
 from glasseg.lists.selection import Selection
-from glasseg.look import Look, colour_of, contradiction
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder, ModelSpec
 from glasseg.storage import listing, roots

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import delivery, formats, picture
+from glasseg import formats
+from glasseg.cutout import finished, picture
 from glasseg.images import decoder
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
@@ -106,7 +107,7 @@ def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[
             calibration=spec.calibration,
             agreement=seen.agreement,
         )
-        sent = delivery.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
+        sent = finished.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
         rows.append({"status": "ok", "finished_at": datetime.now(UTC)})
     return rows

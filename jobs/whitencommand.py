@@ -179,7 +179,7 @@ def whiten(context: click.Context, src: str, dst: str, market: str | None, **opt
 
 def _preset(market: str, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """What `--for` sets: options of the marketplace's preset that were not given, and its check beside others."""
-    from glasseg.marketplaces import preset
+    from glasseg.cutout.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]

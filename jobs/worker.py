@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from glasseg import delivery, formats, picture, review
+from glasseg import formats
 from glasseg.catalog import gates, manifest
-from glasseg.delivery import Delivery
+from glasseg.cutout import finished, picture, review
+from glasseg.cutout.finished import Delivery
+from glasseg.cutout.look import WHITE, Look
+from glasseg.cutout.picture import Picture
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
-from glasseg.look import WHITE, Look
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
-from glasseg.picture import Picture
 from glasseg.storage import bucket
 from glasseg.storage.keys import printable
 from jobs.meters import Meters
@@ -132,7 +133,7 @@ class Whitener:
                 calibration=self._calibration,
                 agreement=seen.agreement,
             )
-            sent = delivery.deliver(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
+            sent = finished.deliver(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
             code = _review_code(made, sent, order.look, order.review_below)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None
             folder, before = manifest.held_folder(order.run_id) if held else "", bucket.repeated()

@@ -194,7 +194,7 @@ def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Pat
 
 
 def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
-    from glasseg import matte
+    from glasseg.cutout import matte
     from glasseg.images import decoder
     from glasseg.metrics import score
     from glasseg.model.segmenter import Segmenter

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glasseg.cutout.matte import to_alpha
 from glasseg.drawing import draw_photo
-from glasseg.matte import to_alpha
 from glasseg.metrics import score
 from glasseg.model.quality import FEATURES, features
 from glasseg.pairs import Label

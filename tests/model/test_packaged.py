@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from glasseg import matte
+from glasseg.cutout import matte
 from glasseg.drawing import SCENES, draw_photo
 from glasseg.metrics import score
 from glasseg.model import folder as model_folder

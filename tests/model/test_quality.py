@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg.matte import to_alpha
+from glasseg.cutout.matte import to_alpha
 from glasseg.model.quality import FEATURES, Calibration, features
 
 SIZE = (360, 480)

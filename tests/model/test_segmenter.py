@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg.matte import to_alpha
+from glasseg.cutout.matte import to_alpha
 from glasseg.model import segmenter as module
 from glasseg.model.folder import ModelFolder, ModelSpec
 from glasseg.model.letterbox import Letterbox, letterbox

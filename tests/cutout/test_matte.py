@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg import matte
+from glasseg.cutout import matte
+from glasseg.cutout.matte import to_alpha
 from glasseg.drawing import draw_photo
-from glasseg.matte import to_alpha
 from glasseg.model.letterbox import letterbox, unletterbox
 
 PROBABILITIES = np.linspace(0, 1, 2001, dtype=np.float32).reshape(69, 29)

@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.grid import Grid
+from glasseg.cutout.grid import Grid
 
 _RADII: Final = (2, 6)
 """Of the windows for local means, in grid cells; the wider one matters where the narrower holds nothing decided."""

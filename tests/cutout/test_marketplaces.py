@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.framing import Framing, plan
+from glasseg.cutout.framing import Framing, plan
+from glasseg.cutout.inspection import Whiteness, inspect, measure
+from glasseg.cutout.marketplaces import MARKETPLACES, PictureFacts, contradiction, preset, verdict
+from glasseg.cutout.placement import place
 from glasseg.images.compositing import compose
 from glasseg.images.encoder import encode
-from glasseg.inspection import Whiteness, inspect, measure
-from glasseg.marketplaces import MARKETPLACES, PictureFacts, contradiction, preset, verdict
-from glasseg.placement import place
 
 GOOD = PictureFacts(2000, 2000, "jpeg", 400_000, "white", 0.87, white=Whiteness(0.98, 0.999, 1.0, 1.0, 15))
 

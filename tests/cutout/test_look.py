@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from glasseg import marketplaces
 from glasseg.config import MARKETPLACES
-from glasseg.framing import Framing
-from glasseg.look import Look, colour_of, contradiction
+from glasseg.cutout import marketplaces
+from glasseg.cutout.framing import Framing
+from glasseg.cutout.look import Look, colour_of, contradiction
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glasseg.cutout.review import MaskFacts, measure, review_code
 from glasseg.errors import REVIEW_CODES
 from glasseg.images.compositing import bounding_box, compose, cut_out, multiplied
-from glasseg.review import MaskFacts, measure, review_code
 
 
 def random_pair(seed: int, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg import inspection
+from glasseg.cutout import inspection
 from glasseg.errors import PhotoError
 from glasseg.images import encoder
 

@@ -8,15 +8,15 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import framing, lenses, matte, review, shadows
+from glasseg.cutout import framing, lenses, matte, review, shadows
+from glasseg.cutout.foreground import decontaminate
+from glasseg.cutout.look import Look
+from glasseg.cutout.placement import Placement, place
+from glasseg.cutout.review import MaskFacts
 from glasseg.errors import PhotoError
-from glasseg.foreground import decontaminate
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
-from glasseg.look import Look
 from glasseg.model.quality import Calibration, features
-from glasseg.placement import Placement, place
-from glasseg.review import MaskFacts
 
 _CUT_OUT_RING: Final = 0.5
 """Share of a photo's outermost pixels from which on its own transparency may be a cut-out, not rounded corners."""

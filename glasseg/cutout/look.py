@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from glasseg import marketplaces
-from glasseg.framing import Framing
+from glasseg.cutout import marketplaces
+from glasseg.cutout.framing import Framing
 from glasseg.images import encoder
 
 WHITE: Final = (255, 255, 255)

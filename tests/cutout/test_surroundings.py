@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg.surroundings import SIDE, smooth_background
+from glasseg.cutout.surroundings import SIDE, smooth_background
 
 
 def _sweep(height: int = 600, width: int = 800) -> np.ndarray:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glasseg.cutout.shadows import DARKEST, soft_shade
 from glasseg.drawing import draw_photo
-from glasseg.shadows import DARKEST, soft_shade
 
 SIZE = (600, 800)
 

@@ -7,7 +7,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.surroundings import Surroundings, smooth_background
+from glasseg.cutout.surroundings import Surroundings, smooth_background
 
 DARKEST: Final = 120
 """Grey level below which no shadow goes: a darker one would be taken for a part of the glasses."""

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.foreground import decontaminate
+from glasseg.cutout.foreground import decontaminate
 from glasseg.images.compositing import compose
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glasseg import inspection, marketplaces
+from glasseg.cutout import inspection, marketplaces
+from glasseg.cutout.inspection import Whiteness
+from glasseg.cutout.look import WHITE, Look
+from glasseg.cutout.picture import Picture
 from glasseg.images import encoder
 from glasseg.images.tags import Tags
-from glasseg.inspection import Whiteness
-from glasseg.look import WHITE, Look
-from glasseg.picture import Picture
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from glasseg.framing import Framing, parse_ratio, plan
+from glasseg.cutout.framing import Framing, parse_ratio, plan
+from glasseg.cutout.placement import Placement, place
 from glasseg.images.compositing import bounding_box, compose
-from glasseg.placement import Placement, place
 
 RATIOS = st.sampled_from([(1, 1), (25, 36), (16, 9), (4, 3), (1, 3), (10, 1)])
 

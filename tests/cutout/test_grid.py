@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg.grid import MARGIN, Grid
+from glasseg.cutout.grid import MARGIN, Grid
 
 
 def test_the_grid_covers_the_glasses_with_a_margin() -> None:

@@ -13,7 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.grid import MARGIN, Grid
+from glasseg.cutout.grid import MARGIN, Grid
 
 _RADIUS: Final = 3
 """Of the filter's windows, in grid cells."""

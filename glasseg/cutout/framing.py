@@ -1,6 +1,6 @@
 """Where the glasses go in the picture: its ratio, how much of it they fill, its size, and straight, by their mask.
 
-`plan` decides from the alpha alone; `glasseg.placement.place` then carries every array of the photo over.
+`plan` decides from the alpha alone; `glasseg.cutout.placement.place` then carries every array of the photo over.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.placement import Box, Placement, extent, rotation
+from glasseg.cutout.placement import Box, Placement, extent, rotation
 
 _SEEN: Final = 25  # of 255: what is fainter than a tenth is a veil, not an edge to frame by
 _SPECK: Final = 0.02  # of the longest piece: shorter ones are dirt, and must not pull the frame aside

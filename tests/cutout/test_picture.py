@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from glasseg import picture
-from glasseg.delivery import deliver
+from glasseg.cutout import picture
+from glasseg.cutout.finished import deliver
+from glasseg.cutout.framing import Framing
+from glasseg.cutout.look import Look
+from glasseg.cutout.picture import Picture
 from glasseg.errors import PhotoError
-from glasseg.framing import Framing
 from glasseg.images.decoder import Photo, decode
 from glasseg.images.tags import Tags
-from glasseg.look import Look
 from glasseg.model.quality import Calibration, features
-from glasseg.picture import Picture
 
 SIZE = (360, 480)
 GROUND = (205, 203, 200)

@@ -7,8 +7,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from glasseg.cutout.lenses import openings
 from glasseg.drawing import draw_photo
-from glasseg.lenses import openings
 
 SIZE = (300, 600)
 

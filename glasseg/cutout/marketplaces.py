@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
 
-from glasseg.inspection import NEAR, Whiteness
+from glasseg.cutout.inspection import NEAR, Whiteness
 
 _READ: Final = "2026-11-24"
 

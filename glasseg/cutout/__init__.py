@@ -1,0 +1,1 @@
+"""From a photo and its mask to a finished picture."""
