@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from glasseg.layers import Scene
+from glasseg.labels.layers import Scene
 
 _ENLARGED = 1.5
 """The most that a close-up enlarges the pixels of a photo."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from glasseg import backdrops, props
 from glasseg.augmentation import relight
-from glasseg.layers import Layer
+from glasseg.labels.layers import Layer
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.pairs import Label
+from glasseg.labels.pairs import Label
 
 
 @dataclass(frozen=True)

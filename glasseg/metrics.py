@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.pairs import Label
+from glasseg.labels.pairs import Label
 
 TOLERANCE: Final = 0.003
 """How far from the truth a boundary may lie, as a share of the photo's diagonal."""

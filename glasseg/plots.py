@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from glasseg.masks import Label
+from glasseg.labels.masks import Label
 
 Pair = tuple[np.ndarray | None, np.ndarray | None, str]
 """Before, after (each H×W×3 uint8 RGB of any size, or None where there is no picture) and the caption's lines."""

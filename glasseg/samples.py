@@ -9,14 +9,15 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import augmentation, layers
+from glasseg import augmentation
 from glasseg.backdrops import KINDS
 from glasseg.composites import Sample, composite
 from glasseg.config import TrainConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import PhotoError
-from glasseg.layers import Layer, Scene
-from glasseg.pairs import Backdrop, Found, Pair
+from glasseg.labels import layers
+from glasseg.labels.layers import Layer, Scene
+from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.storage.roots import Root, open_root
 
 SIDE: Final = 640

@@ -13,10 +13,11 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import backdrops, layers
+from glasseg import backdrops
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.layers import Layer
-from glasseg.pairs import Backdrop, Found, Label, Pair
+from glasseg.labels import layers
+from glasseg.labels.layers import Layer
+from glasseg.labels.pairs import Backdrop, Found, Label, Pair
 from glasseg.storage.roots import open_root
 
 KINDS: Final = ("studio", "table", "natural")

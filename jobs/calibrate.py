@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from glasseg import pairs, qualityfit
+from glasseg import qualityfit
 from glasseg.config import CalibrateConfig
 from glasseg.errors import GlassegError
+from glasseg.labels import pairs
+from glasseg.labels.pairs import Found
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
-from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
 from glasseg.storage.roots import name_of
 from jobs.evaluate import judge_all, refuse_unwritable, unchanged

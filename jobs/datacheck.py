@@ -9,9 +9,9 @@ from functools import partial
 from itertools import chain
 from typing import Any, Final
 
-from glasseg import layers
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.pairs import Backdrop, Found, Pair, Problem
+from glasseg.labels import layers
+from glasseg.labels.pairs import Backdrop, Found, Pair, Problem
 from glasseg.samples import SIDE
 from glasseg.storage.roots import open_root
 from jobs.terminal import say

@@ -15,16 +15,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import charts, metrics, pairs, plots
+from glasseg import charts, metrics, plots
 from glasseg.conditions import BINS
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
+from glasseg.labels import pairs
+from glasseg.labels.pairs import Problem
 from glasseg.metrics import PhotoScore
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder, ModelSpec
-from glasseg.pairs import Problem
 from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from glasseg.trials import KINDS, Trials, kinds_of
 from jobs import sizing

@@ -19,10 +19,10 @@ from glasseg import metrics
 from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.epochs import Epochs
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.labels.pairs import Found, Label
 from glasseg.model import folder as model_folder
 from glasseg.model import threshold
 from glasseg.model.folder import ModelFolder
-from glasseg.pairs import Found, Label
 from glasseg.storage.roots import open_root
 
 HISTORY: Final = "history.parquet"

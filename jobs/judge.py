@@ -17,12 +17,12 @@ from glasseg.cutout import matte, review
 from glasseg.cutout.foreground import decontaminate
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import compositing, decoder, encoder
-from glasseg.layers import MAX_PIXELS
+from glasseg.labels.layers import MAX_PIXELS
+from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.metrics import PhotoScore, RimScore
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
-from glasseg.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.storage.roots import open_root
 from glasseg.trials import Trials
 from jobs.engine import bounded_retries

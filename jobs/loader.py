@@ -14,7 +14,7 @@ import pyarrow as pa
 from glasseg.config import TrainConfig
 from glasseg.epochs import Epochs, Step
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.pairs import Found
+from glasseg.labels.pairs import Found
 from glasseg.samples import Samples
 from jobs.engine import bounded_retries
 

@@ -8,9 +8,9 @@ from glasseg import charts, metrics, plots, qualityfit
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
+from glasseg.labels.pairs import Found
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
-from glasseg.pairs import Found
 from glasseg.qualityfit import Evidence
 from glasseg.storage import parquet
 from glasseg.storage.roots import Root

@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import plots, splits
+from glasseg import plots
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
+from glasseg.labels import splits
 from glasseg.samples import Samples
 from jobs.terminal import say
 from jobs.train import find

@@ -13,12 +13,12 @@ from importlib.metadata import version
 from threading import Event, Thread
 from typing import Any, Final
 
-from glasseg import pairs, splits
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.labels import pairs, splits
+from glasseg.labels.pairs import Found
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
-from glasseg.pairs import Found
 from glasseg.samples import Samples
 from glasseg.storage.roots import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
 from jobs import datacheck, modelpage, sizing

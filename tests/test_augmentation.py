@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from glasseg import augmentation
-from glasseg.layers import Scene
+from glasseg.labels.layers import Scene
 from glasseg.model import letterbox
 
 STILL = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": False}

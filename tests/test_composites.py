@@ -9,7 +9,7 @@ import pytest
 from glasseg import backdrops, composites
 from glasseg.composites import Sample, composite
 from glasseg.drawing import draw_photo
-from glasseg.layers import Layer
+from glasseg.labels.layers import Layer
 
 SIDE = 128
 GREEN = (20, 200, 30)

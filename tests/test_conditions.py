@@ -11,7 +11,7 @@ import pytest
 
 from glasseg.conditions import BINS, Conditions, bins, conditions
 from glasseg.drawing import draw_photo
-from glasseg.pairs import Label
+from glasseg.labels.pairs import Label
 
 
 def bar(angle: float, length: int = 200, side: int = 400) -> Label:

@@ -196,9 +196,9 @@ def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Pat
 def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
     from glasseg.cutout import matte
     from glasseg.images import decoder
+    from glasseg.labels.pairs import read_label
     from glasseg.metrics import score
     from glasseg.model.segmenter import Segmenter
-    from glasseg.pairs import read_label
 
     evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")
     row: dict[str, Any] = pq.read_table(tmp_path / "out/scores.parquet").to_pylist()[2]

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasseg import metrics
+from glasseg.labels.pairs import Label
 from glasseg.metrics import PhotoScore, score
-from glasseg.pairs import Label
 
 
 def label(rows: list[str]) -> Label:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glasseg import plots
-from glasseg.masks import Label
+from glasseg.labels.masks import Label
 from glasseg.plots import THUMB, contact_sheet
 
 RED, WHITE = (200, 30, 30), (255, 255, 255)

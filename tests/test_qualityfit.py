@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from glasseg.cutout.matte import to_alpha
 from glasseg.drawing import draw_photo
+from glasseg.labels.pairs import Label
 from glasseg.metrics import score
 from glasseg.model.quality import FEATURES, features
-from glasseg.pairs import Label
 from glasseg.qualityfit import CAUGHT, GOOD, LEAST, Evidence, auc, calibrate, cross_fit, fit, reliability, review_line
 
 SIZE = (180, 240)

@@ -12,7 +12,7 @@ import pytest
 from glasseg.composites import Sample
 from glasseg.config import PRESETS
 from glasseg.drawing import draw_photo
-from glasseg.pairs import find
+from glasseg.labels.pairs import find
 from glasseg.samples import Samples
 
 LIST = """image,mask,kind,split

@@ -25,8 +25,8 @@ from raycluster import below, command_of
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.drawing import draw_photo
 from glasseg.errors import GlassegError
+from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.model import folder as model_folder
-from glasseg.pairs import Backdrop, Found, Pair
 from glasseg.storage.roots import open_root
 from jobs import datacheck
 from jobs.fit import Progress, _row, _Tally

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glasseg.errors import GlassegError
-from glasseg.pairs import Found, find
+from glasseg.labels.pairs import Found, find
 from glasseg.trials import KINDS, Trials
 
 RED = (220, 10, 15)

@@ -9,10 +9,10 @@ import pytest
 
 from glasseg.cutout import matte
 from glasseg.drawing import SCENES, draw_photo
+from glasseg.labels.pairs import Label
 from glasseg.metrics import score
 from glasseg.model import folder as model_folder
 from glasseg.model.segmenter import Segmenter
-from glasseg.pairs import Label
 
 PHOTOS = 24
 SEED = 90_000

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import layers
 from glasseg.errors import PhotoError
+from glasseg.labels import layers
 
 RED = (200, 30, 40)
 

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg import splits
 from glasseg.errors import GlassegError
-from glasseg.pairs import Backdrop, Found, Pair, Problem, find
+from glasseg.labels import splits
+from glasseg.labels.pairs import Backdrop, Found, Pair, Problem, find
 from glasseg.storage.roots import open_root
 
 GROUPS = [f"g{i}" for i in range(40)]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from glasseg.images import decoder
-from glasseg.pairs import Label, read_label
+from glasseg.labels.pairs import Label, read_label
 
 MAX_PIXELS: Final = 100_000_000
 MIN_BACKDROP: Final = 16

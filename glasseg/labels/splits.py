@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from glasseg.errors import GlassegError
-from glasseg.pairs import Found, Pair
+from glasseg.labels.pairs import Found, Pair
 from glasseg.storage.keys import printable
 
 SPLITS: Final = ("train", "validation")

@@ -19,7 +19,7 @@ import pytest
 from s3server import S3Server
 
 from glasseg.errors import GlassegError
-from glasseg.pairs import Pair, Problem, find, read_label
+from glasseg.labels.pairs import Pair, Problem, find, read_label
 from glasseg.storage.roots import Root, open_root
 
 

@@ -9,11 +9,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from glasseg import masks
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import is_photo
+from glasseg.labels import masks
+from glasseg.labels.masks import Label, read_label
 from glasseg.lists import reader
-from glasseg.masks import Label, read_label
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reason
 

@@ -1,0 +1,1 @@
+"""Labelled photos: masks, pairs and how they are split."""
