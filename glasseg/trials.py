@@ -13,12 +13,12 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg import backdrops
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels import layers
 from glasseg.labels.layers import Layer
 from glasseg.labels.pairs import Backdrop, Found, Label, Pair
 from glasseg.storage.roots import open_root
+from glasseg.training import backdrops
 
 KINDS: Final = ("studio", "table", "natural")
 NATURAL: Final = "BIDS/BSDS500"

@@ -22,10 +22,10 @@ from typing import Any, Final
 import numpy as np
 
 from glasseg.config import INPUT_SIDE, PRESETS, BenchConfig, TrainConfig
-from glasseg.epochs import Epochs, Step
 from glasseg.images import encoder
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Found, Pair
+from glasseg.training.epochs import Epochs, Step
 from jobs import bareloop, benchtable
 from jobs.bench import stay_here
 from jobs.engine import available_cpus, engine, quiet_stderr

@@ -12,8 +12,8 @@ from typing import Any, Final
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels import layers
 from glasseg.labels.pairs import Backdrop, Found, Pair, Problem
-from glasseg.samples import SIDE
 from glasseg.storage.roots import open_root
+from glasseg.training.samples import SIDE
 from jobs.terminal import say
 
 BATCH_ROWS: Final = 64

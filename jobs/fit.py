@@ -17,13 +17,13 @@ import pyarrow.parquet as pq
 
 from glasseg import metrics
 from glasseg.config import INPUT_SIDE, TrainConfig
-from glasseg.epochs import Epochs
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels.pairs import Found, Label
 from glasseg.model import folder as model_folder
 from glasseg.model import threshold
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import open_root
+from glasseg.training.epochs import Epochs
 
 HISTORY: Final = "history.parquet"
 """One row per epoch, in the model folder."""

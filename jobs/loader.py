@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 
 from glasseg.config import TrainConfig
-from glasseg.epochs import Epochs, Step
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels.pairs import Found
-from glasseg.samples import Samples
+from glasseg.training.epochs import Epochs, Step
+from glasseg.training.samples import Samples
 from jobs.engine import bounded_retries
 
 THREADS = 4

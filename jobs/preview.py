@@ -12,7 +12,7 @@ from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
 from glasseg.labels import splits
-from glasseg.samples import Samples
+from glasseg.training.samples import Samples
 from jobs.terminal import say
 from jobs.train import find
 

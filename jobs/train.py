@@ -19,8 +19,8 @@ from glasseg.labels import pairs, splits
 from glasseg.labels.pairs import Found
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
-from glasseg.samples import Samples
 from glasseg.storage.roots import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
+from glasseg.training.samples import Samples
 from jobs import datacheck, modelpage, sizing
 from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.fit import Course, fit

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.composites import Sample
 from glasseg.config import PRESETS
 from glasseg.drawing import draw_photo
 from glasseg.labels.pairs import find
-from glasseg.samples import Samples
+from glasseg.training.composites import Sample
+from glasseg.training.samples import Samples
 
 LIST = """image,mask,kind,split
 s.png,s_mask.png,scene,train

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import props
+from glasseg.training import props
 
 SIDE = 160
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glasseg import augmentation
 from glasseg.labels.layers import Scene
 from glasseg.model import letterbox
+from glasseg.training import augmentation
 
 STILL = {"rotation": 0.0, "shift": 0.0, "shear": 0.0, "zoom": 0.0, "flip": False}
 CLASSIC = {"rotation": 20.0, "shift": 0.1, "shear": 0.1, "zoom": 0.1, "flip": True}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from glasseg import backdrops, props
-from glasseg.augmentation import relight
 from glasseg.labels.layers import Layer
+from glasseg.training import backdrops, props
+from glasseg.training.augmentation import relight
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg.epochs import Epochs
+from glasseg.training.epochs import Epochs
 
 sizes = st.integers(1, 70)
 

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import backdrops, composites
-from glasseg.composites import Sample, composite
 from glasseg.drawing import draw_photo
 from glasseg.labels.layers import Layer
+from glasseg.training import backdrops, composites
+from glasseg.training.composites import Sample, composite
 
 SIDE = 128
 GREEN = (20, 200, 30)

@@ -9,9 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import augmentation
-from glasseg.backdrops import KINDS
-from glasseg.composites import Sample, composite
 from glasseg.config import TrainConfig
 from glasseg.drawing import draw_photo
 from glasseg.errors import PhotoError
@@ -19,6 +16,9 @@ from glasseg.labels import layers
 from glasseg.labels.layers import Layer, Scene
 from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.storage.roots import Root, open_root
+from glasseg.training import augmentation
+from glasseg.training.backdrops import KINDS
+from glasseg.training.composites import Sample, composite
 
 SIDE: Final = 640
 """Longest side in pixels at which photos are held in memory."""
