@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from glasseg.metrics import Curve
+from glasseg.evaluation.metrics import Curve
 
 PANELS: Final = ("loss", "accuracy", "precision", "recall", "f1", "iou")
 _TITLES: Final = {"loss": "Loss", "f1": "F1", "iou": "IoU"}

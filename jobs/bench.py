@@ -188,7 +188,7 @@ def _new(photos: pa.Table) -> pa.Table:
 def _draw(folder: Path) -> Path:
     import numpy as np
 
-    from glasseg.drawing import draw_photo
+    from glasseg.drawing.photo import draw_photo
 
     folder.mkdir()
     for number in range(DISTINCT):

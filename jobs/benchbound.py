@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 
 from glasseg import charts
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from glasseg.storage.keys import TMP_PREFIX

@@ -95,7 +95,7 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
 
 def drawn_glasses(folder: Path, count: int) -> Found:
     """So many drawn glasses with their alpha, as cutouts in a new `folder`."""
-    from glasseg.drawing import draw_photo
+    from glasseg.drawing.photo import draw_photo
 
     say(f"drawing {count} glasses")
     folder.mkdir()

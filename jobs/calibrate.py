@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from glasseg import qualityfit
 from glasseg.config import CalibrateConfig
 from glasseg.errors import GlassegError
+from glasseg.evaluation import calibration
+from glasseg.evaluation.calibration import Evidence
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Found
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
-from glasseg.qualityfit import Evidence
 from glasseg.storage.roots import name_of
 from jobs.evaluate import judge_all, refuse_unwritable, unchanged
 from jobs.scoretable import quality_table
@@ -28,13 +28,13 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
     refuse_unwritable(model, "calibrate", config.endpoint_url)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     numbers, composites = _photos(folder, data, found), _composites(found, config.composites)
-    if len(numbers) + composites < qualityfit.LEAST:
+    if len(numbers) + composites < calibration.LEAST:
         raise _too_few(len(numbers) + composites, data)
     judged = judge_all(folder, found, numbers, config, composites=composites, shown=0)
     evidence = Evidence.of(judged.rows)
     if not evidence.enough:
         raise _too_few(len(evidence.truth), data)
-    fitted, told = qualityfit.calibrate(evidence)
+    fitted, told = calibration.calibrate(evidence)
     spec = unchanged(model, folder.spec.model_id, config.endpoint_url)
     training = {**spec.training, "quality": {"data": name_of(data), **told}}
     model_card.renew(model, training, calibration=fitted, endpoint_url=config.endpoint_url)
@@ -44,7 +44,7 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
 
 def _too_few(count: int, data: str) -> GlassegError:
     return GlassegError(
-        f"{count} masks of {data} can be judged, and a calibration takes {qualityfit.LEAST}, of two groups or more: "
+        f"{count} masks of {data} can be judged, and a calibration takes {calibration.LEAST}, of two groups or more: "
         "label more photos, or let --composites make them"
     )
 

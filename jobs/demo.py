@@ -17,7 +17,7 @@ import numpy as np
 from glasseg import plots
 from glasseg.catalog import manifest
 from glasseg.config import DemoConfig, WhitenConfig
-from glasseg.drawing import SCENES, DrawnPhoto, draw_photo
+from glasseg.drawing.photo import SCENES, DrawnPhoto, draw_photo
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import format_of, is_photo, output_name
 from glasseg.images import decoder, encoder

@@ -15,19 +15,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import charts, metrics, plots
-from glasseg.conditions import BINS
+from glasseg import charts, plots
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.evaluation import metrics
+from glasseg.evaluation.conditions import BINS
+from glasseg.evaluation.metrics import PhotoScore
+from glasseg.evaluation.testset import KINDS, Trials, kinds_of
 from glasseg.images import encoder
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Problem
-from glasseg.metrics import PhotoScore
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder, ModelSpec
 from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
-from glasseg.trials import KINDS, Trials, kinds_of
 from jobs import sizing
 from jobs.engine import available_cpus, engine
 from jobs.judge import BATCH_ROWS, RIM_SCORES, SCORES, Judged, Task, judge

@@ -15,9 +15,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import metrics
 from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.evaluation import metrics
 from glasseg.labels.pairs import Found, Label
 from glasseg.model import folder as model_folder
 from glasseg.model import threshold

@@ -12,19 +12,20 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import conditions, metrics, plots
+from glasseg import plots
 from glasseg.cutout import matte, review
 from glasseg.cutout.foreground import decontaminate
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.evaluation import conditions, metrics
+from glasseg.evaluation.metrics import PhotoScore, RimScore
+from glasseg.evaluation.testset import Trials
 from glasseg.images import compositing, decoder, encoder
 from glasseg.labels.layers import MAX_PIXELS
 from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
-from glasseg.metrics import PhotoScore, RimScore
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
 from glasseg.storage.roots import open_root
-from glasseg.trials import Trials
 from jobs.engine import bounded_retries
 
 BATCH_ROWS: Final = 16

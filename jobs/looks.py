@@ -11,7 +11,7 @@ from glasseg import plots
 from glasseg.cutout import picture
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg import charts, metrics, plots, qualityfit
+from glasseg import charts, plots
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.evaluation import calibration, metrics
+from glasseg.evaluation.calibration import Evidence
+from glasseg.evaluation.testset import kinds_of
 from glasseg.images import encoder
 from glasseg.labels.pairs import Found
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
-from glasseg.qualityfit import Evidence
 from glasseg.storage import parquet
 from glasseg.storage.roots import Root
-from glasseg.trials import kinds_of
 from jobs.evaluate import summary
 from jobs.fit import HISTORY
 from jobs.judge import Judged, Task, judge
@@ -48,10 +49,10 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     training = {**model.spec.training, "history": _told(history), **_results(judged)}
     evidence, fitted = Evidence.of(judged.rows), None
     if evidence.enough:
-        fitted, worth = qualityfit.calibrate(evidence)
+        fitted, worth = calibration.calibrate(evidence)
         training["quality"] = {"data": training["data"]["name"], **worth}
     else:
-        say(f"  not calibrated: fewer than {qualityfit.LEAST} validation pictures; see `glasseg calibrate`")
+        say(f"  not calibrated: fewer than {calibration.LEAST} validation pictures; see `glasseg calibrate`")
     model_card.renew(root.uri, training, calibration=fitted, endpoint_url=job.endpoint_url)
     scores = training["validation"]
     say(

@@ -24,7 +24,7 @@ def table(found: dict[str, Any]) -> str:
 
 
 def quality_table(told: dict[str, Any]) -> str:
-    """What a calibration is worth, as `glasseg.qualityfit.calibrate` tells it, as lines."""
+    """What a calibration is worth, as `glasseg.evaluation.calibration.calibrate` tells it, as lines."""
     under = f"under {told['good']:g}"
     lines = [f"{'':<12}{'n':>6}{under:>10}{'AUC':>8}{'confidence':>12}{'flagged':>9}{'caught':>8}"]
     for name in ("photos", "composites"):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from glasseg.catalog import manifest
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import Root
 

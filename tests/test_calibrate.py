@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.model import folder as model_folder
 from glasseg.model import quality
 from jobs.cli import cli

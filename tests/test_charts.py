@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glasseg import charts
-from glasseg.metrics import LEVELS, precision_recall
+from glasseg.evaluation.metrics import LEVELS, precision_recall
 
 
 def history(epochs: int) -> list[dict[str, Any]]:

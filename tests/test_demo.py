@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from glasseg.config import DemoConfig
+from glasseg.drawing.scenes import SCENES
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
 from glasseg.model import folder as model_folder
-from glasseg.scenes import SCENES
 from jobs import demo
 
 NOISE = re.compile(r"INFO|WARNING|oneDNN|\(pid=|\(raylet|Traceback|Deprecat|ray\.io", re.IGNORECASE)

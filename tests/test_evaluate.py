@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 from jobs.cli import cli
@@ -195,9 +195,9 @@ def test_a_result_can_be_recorded_in_the_model(data: Path, untrained_folder: Pat
 
 def test_scores_are_those_of_the_products_own_masks(data: Path, untrained_folder: Path, tmp_path: Path) -> None:
     from glasseg.cutout import matte
+    from glasseg.evaluation.metrics import score
     from glasseg.images import decoder
     from glasseg.labels.pairs import read_label
-    from glasseg.metrics import score
     from glasseg.model.segmenter import Segmenter
 
     evaluate(untrained_folder, data / "real", "--out", tmp_path / "out")

@@ -11,7 +11,7 @@ from faultyproxy import FAULTS, proxied
 
 from glasseg.catalog import lock, manifest, runs
 from glasseg.config import WhitenConfig
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import Root, open_root
 from jobs import whiten as job

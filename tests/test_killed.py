@@ -18,7 +18,7 @@ from raycluster import below, command_of
 from glasseg.catalog import lock, manifest, records
 from glasseg.catalog.claims import CLAIMS
 from glasseg.config import WhitenConfig
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import TMP_PREFIX, Folder
 from jobs import whiten as job

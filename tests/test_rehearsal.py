@@ -18,7 +18,7 @@ from raycluster import Cluster, cluster, make_environment, nodes_of, wait_for
 from s3server import ADMIN, S3Server, create_buckets, start_server
 
 from glasseg.catalog import manifest
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from glasseg.catalog import manifest, runs
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from glasseg.lists import reader

@@ -19,7 +19,7 @@ from raycluster import CHECKOUT, Cluster, cluster, make_environment, nodes_of, w
 from s3server import S3Server
 
 from glasseg.catalog import manifest, runs
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root
 

@@ -23,7 +23,7 @@ import pytest
 from raycluster import below, command_of
 
 from glasseg.config import TrainConfig, TrainJob
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.model import folder as model_folder

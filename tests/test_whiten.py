@@ -22,7 +22,7 @@ import pytest
 
 from glasseg.catalog import claims, manifest
 from glasseg.config import WhitenConfig
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
 from glasseg.images import decoder
 from glasseg.model import folder as model_folder

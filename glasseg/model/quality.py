@@ -1,7 +1,8 @@
 """The strict IoU to expect of a mask, from what inference knows of it without a label.
 
-`features` measures the signs of a bad mask, and a `Calibration`, fitted by `glasseg.qualityfit` on labelled photos that
-the network has not learnt, weighs them. It lies in `model.json`, outside of `model_id`: a mask does not depend on it.
+`features` measures the signs of a bad mask, and a `Calibration`, fitted by `glasseg.evaluation.calibration` on labelled
+photos that the network has not learnt, weighs them. It lies in `model.json`, outside of `model_id`: a mask does not
+depend on it.
 """
 
 from __future__ import annotations

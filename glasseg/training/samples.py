@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from glasseg.config import TrainConfig
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.errors import PhotoError
 from glasseg.labels import layers
 from glasseg.labels.layers import Layer, Scene

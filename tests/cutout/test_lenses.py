@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasseg.cutout.lenses import openings
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 
 SIZE = (300, 600)
 

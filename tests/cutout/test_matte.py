@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from glasseg.cutout import matte
 from glasseg.cutout.matte import to_alpha
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.model.letterbox import letterbox, unletterbox
 
 PROBABILITIES = np.linspace(0, 1, 2001, dtype=np.float32).reshape(69, 29)

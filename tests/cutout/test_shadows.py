@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glasseg.cutout.shadows import DARKEST, soft_shade
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 
 SIZE = (600, 800)
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from glasseg.cutout import matte
-from glasseg.drawing import SCENES, draw_photo
+from glasseg.drawing.photo import SCENES, draw_photo
+from glasseg.evaluation.metrics import score
 from glasseg.labels.pairs import Label
-from glasseg.metrics import score
 from glasseg.model import folder as model_folder
 from glasseg.model.segmenter import Segmenter
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.labels.layers import Layer
 from glasseg.training import backdrops, composites
 from glasseg.training.composites import Sample, composite

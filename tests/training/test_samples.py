@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glasseg.config import PRESETS
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
 from glasseg.labels.pairs import find
 from glasseg.training.composites import Sample
 from glasseg.training.samples import Samples

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from glasseg.errors import GlassegError
+from glasseg.evaluation.testset import KINDS, Trials
 from glasseg.labels.pairs import Found, find
-from glasseg.trials import KINDS, Trials
 
 RED = (220, 10, 15)
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg import metrics
+from glasseg.evaluation import metrics
+from glasseg.evaluation.metrics import PhotoScore, score
 from glasseg.labels.pairs import Label
-from glasseg.metrics import PhotoScore, score
 
 
 def label(rows: list[str]) -> Label:

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.conditions import BINS, Conditions, bins, conditions
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
+from glasseg.evaluation.conditions import BINS, Conditions, bins, conditions
 from glasseg.labels.pairs import Label
 
 

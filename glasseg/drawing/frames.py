@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from glasseg.glasses import (
+from glasseg.drawing.glasses import (
     ACETATE,
     METALS,
     SHAPES,

@@ -9,11 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glasseg.cutout.matte import to_alpha
-from glasseg.drawing import draw_photo
+from glasseg.drawing.photo import draw_photo
+from glasseg.evaluation.calibration import (
+    CAUGHT,
+    GOOD,
+    LEAST,
+    Evidence,
+    auc,
+    calibrate,
+    cross_fit,
+    fit,
+    reliability,
+    review_line,
+)
+from glasseg.evaluation.metrics import score
 from glasseg.labels.pairs import Label
-from glasseg.metrics import score
 from glasseg.model.quality import FEATURES, features
-from glasseg.qualityfit import CAUGHT, GOOD, LEAST, Evidence, auc, calibrate, cross_fit, fit, reliability, review_line
 
 SIZE = (180, 240)
 

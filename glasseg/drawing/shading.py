@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.glasses import Material, Mesh
+from glasseg.drawing.glasses import Material, Mesh
 
 Array = np.ndarray
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1, half-open pixels

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from glasseg.frames import draw_glasses
-from glasseg.glasses import Glasses, Material, Mesh, pebble
-from glasseg.scenes import COLOURS, FLAT, SCENES, backdrop, garnish
-from glasseg.shading import FIXED, Box, View, over, paint, step, supersampling
+from glasseg.drawing.frames import draw_glasses
+from glasseg.drawing.glasses import Glasses, Material, Mesh, pebble
+from glasseg.drawing.scenes import COLOURS, FLAT, SCENES, backdrop, garnish
+from glasseg.drawing.shading import FIXED, Box, View, over, paint, step, supersampling
 
 __all__ = ["SCENES", "DrawnPhoto", "draw_photo"]
 

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import drawing
-from glasseg.drawing import SCENES, draw_photo
-from glasseg.frames import draw_glasses
+from glasseg.drawing import photo
+from glasseg.drawing.frames import draw_glasses
+from glasseg.drawing.photo import SCENES, draw_photo
 
 SMALL = (240, 320)
 
@@ -57,7 +57,7 @@ def test_the_truth_is_soft_at_rims_and_sharp_elsewhere() -> None:
     assert len(np.unique(photo.coverage[partial])) > 50
 
 
-def _on_green(monkeypatch: pytest.MonkeyPatch, seed: int, *, tinted: bool) -> tuple[drawing.DrawnPhoto, np.ndarray]:
+def _on_green(monkeypatch: pytest.MonkeyPatch, seed: int, *, tinted: bool) -> tuple[photo.DrawnPhoto, np.ndarray]:
     """Opaque frames on a bright green ground without shadow, prop or camera; and how green each pixel still is."""
 
     def opaque(rng: np.random.Generator, detail: float) -> object:
@@ -66,15 +66,15 @@ def _on_green(monkeypatch: pytest.MonkeyPatch, seed: int, *, tinted: bool) -> tu
         solid = tuple(replace(material, colours=grey, clear=0.0) for material in glasses.materials)
         return replace(glasses, materials=solid, tinted=tinted, passes=np.full((2, 3), 1.0 - tinted), shine=0.0)
 
-    monkeypatch.setattr(drawing, "draw_glasses", opaque)
-    monkeypatch.setattr(drawing, "backdrop", lambda rng, scene, size, *_: np.full((*size, 3), (0, 255, 0), np.uint8))
-    monkeypatch.setattr(drawing, "garnish", lambda rng, picture, ground: picture)
-    monkeypatch.setattr(drawing, "_prop", lambda *_: None)
-    monkeypatch.setattr(drawing, "_shadows", lambda *arguments: np.ones(arguments[-1], np.float32))
-    monkeypatch.setattr(drawing, "_finish", lambda rng, picture, truth: (np.round(picture).astype(np.uint8), truth))
-    photo = draw_photo(np.random.default_rng(seed), (300, 400), scene="colour")
-    pixels = photo.image.astype(np.float32)
-    return photo, (pixels[..., 1] - pixels[..., [0, 2]].max(-1)) / 255
+    monkeypatch.setattr(photo, "draw_glasses", opaque)
+    monkeypatch.setattr(photo, "backdrop", lambda rng, scene, size, *_: np.full((*size, 3), (0, 255, 0), np.uint8))
+    monkeypatch.setattr(photo, "garnish", lambda rng, picture, ground: picture)
+    monkeypatch.setattr(photo, "_prop", lambda *_: None)
+    monkeypatch.setattr(photo, "_shadows", lambda *arguments: np.ones(arguments[-1], np.float32))
+    monkeypatch.setattr(photo, "_finish", lambda rng, picture, truth: (np.round(picture).astype(np.uint8), truth))
+    drawn = draw_photo(np.random.default_rng(seed), (300, 400), scene="colour")
+    pixels = drawn.image.astype(np.float32)
+    return drawn, (pixels[..., 1] - pixels[..., [0, 2]].max(-1)) / 255
 
 
 @pytest.mark.parametrize("tinted", [False, True])

@@ -1,0 +1,1 @@
+"""Drawn photos of glasses, for tests, demos and training."""
