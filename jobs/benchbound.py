@@ -19,10 +19,10 @@ from typing import Any, Final
 
 import numpy as np
 
-from glasseg import charts
 from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
+from glasseg.report import charts
 from glasseg.storage.keys import TMP_PREFIX
 from jobs.terminal import progress, say
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 import click
 import numpy as np
 
-from glasseg import plots
 from glasseg.catalog import manifest
 from glasseg.config import DemoConfig, WhitenConfig
 from glasseg.drawing.photo import SCENES, DrawnPhoto, draw_photo
@@ -22,6 +21,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import format_of, is_photo, output_name
 from glasseg.images import decoder, encoder
 from glasseg.model import folder as model_folder
+from glasseg.report import contact_sheets
 from glasseg.storage.roots import Folder
 from jobs import looks
 from jobs.terminal import say
@@ -188,11 +188,11 @@ def _cut(text: str, width: int) -> str:
 
 def _sheet(out: Path, rows: Sequence[dict[str, Any]]) -> np.ndarray:
     """The contact sheet of OUT, H×W×3 uint8 RGB; when not all fit, those to look at come first."""
-    first = sorted(rows, key=lambda row: row["status"] == "ok") if len(rows) > plots.LIMIT else rows
-    return plots.contact_sheet(_pairs(out, first), total=len(rows))
+    first = sorted(rows, key=lambda row: row["status"] == "ok") if len(rows) > contact_sheets.LIMIT else rows
+    return contact_sheets.contact_sheet(_pairs(out, first), total=len(rows))
 
 
-def _pairs(out: Path, rows: Sequence[dict[str, Any]]) -> Iterator[plots.Pair]:
+def _pairs(out: Path, rows: Sequence[dict[str, Any]]) -> Iterator[contact_sheets.Pair]:
     for row in rows:
         before = _picture(out / "photos" / row["key"])
         after = None if row["status"] == "failed" else _picture(out / "white" / output_name(row["key"], "keep"))

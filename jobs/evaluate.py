@@ -15,7 +15,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg import charts, plots
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import metrics
@@ -28,6 +27,7 @@ from glasseg.labels.pairs import Problem
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder, ModelSpec
+from glasseg.report import charts, contact_sheets
 from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from jobs import sizing
 from jobs.engine import available_cpus, engine
@@ -240,8 +240,8 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
     pq.write_table(pa.Table.from_pylist(judged.rows, schema=SCORES), sink)
     files = {
         SUMMARY: json.dumps(_without_nan(found), indent=1, allow_nan=False).encode(),
-        WORST: encoder.encode(plots.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
-        RANDOM: encoder.encode(plots.judged_sheet(judged.random, "A random choice"), "png", 100),
+        WORST: encoder.encode(contact_sheets.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
+        RANDOM: encoder.encode(contact_sheets.judged_sheet(judged.random, "A random choice"), "png", 100),
         CURVE: charts.precision_recall_chart(metrics.precision_recall(judged.histogram), threshold),
         SCORES_NAME: sink.getvalue(),
     }

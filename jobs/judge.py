@@ -12,7 +12,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg import plots
 from glasseg.cutout import matte, review
 from glasseg.cutout.foreground import decontaminate
 from glasseg.errors import GlassegError, PhotoError
@@ -25,6 +24,7 @@ from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
+from glasseg.report import contact_sheets
 from glasseg.storage.roots import open_root
 from jobs.engine import bounded_retries
 
@@ -152,7 +152,7 @@ class Judge:
             for way, cut in (("", picture), (PLAIN, plain)):
                 found = asdict(metrics.rim_score(cut, one.original, label.material))
                 scores |= {name + way: value for name, value in found.items()}
-        panel = plots.panel(image, label, alpha, picture)
+        panel = contact_sheets.panel(image, label, alpha, picture)
         levels = np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
         return {
             "name": one.name,

@@ -7,7 +7,6 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import plots
 from glasseg.cutout import picture
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look
@@ -15,6 +14,7 @@ from glasseg.drawing.photo import draw_photo
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
+from glasseg.report import contact_sheets
 
 LOOKS: Final = {
     "glasseg whiten photos white": ("same size, on white", Look()),
@@ -38,10 +38,10 @@ _CHECKS: Final = (16, 204, 255)
 
 def sheet() -> np.ndarray:
     """A contact sheet, H×W×3 uint8: the photo, and its picture under each of `LOOKS`."""
-    return plots.contact_sheet(_pairs(), columns=2, heads=("photo", "picture"))
+    return contact_sheets.contact_sheet(_pairs(), columns=2, heads=("photo", "picture"))
 
 
-def _pairs() -> Iterator[plots.Pair]:
+def _pairs() -> Iterator[contact_sheets.Pair]:
     seed, scene = SUBJECT
     drawn = draw_photo(np.random.default_rng(seed), SIZE, scene=scene)
     photo = Photo(drawn.image, None, Tags(), ())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg import charts, plots
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import calibration, metrics
@@ -14,6 +13,7 @@ from glasseg.images import encoder
 from glasseg.labels.pairs import Found
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
+from glasseg.report import charts, contact_sheets
 from glasseg.storage import parquet
 from glasseg.storage.roots import Root
 from jobs.evaluate import summary
@@ -77,8 +77,10 @@ def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, thres
     return {
         "curves.png": charts.curves(history, monitor),
         "precision-recall.png": charts.precision_recall_chart(curve, threshold),
-        "worst.png": encoder.encode(plots.judged_sheet(judged.worst, "Worst validation photos"), "png", 100),
-        "random.png": encoder.encode(plots.judged_sheet(judged.random, "Validation photos at random"), "png", 100),
+        "worst.png": encoder.encode(contact_sheets.judged_sheet(judged.worst, "Worst validation photos"), "png", 100),
+        "random.png": encoder.encode(
+            contact_sheets.judged_sheet(judged.random, "Validation photos at random"), "png", 100
+        ),
     }
 
 

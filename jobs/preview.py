@@ -7,11 +7,11 @@ from typing import Final
 
 import numpy as np
 
-from glasseg import plots
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
 from glasseg.labels import splits
+from glasseg.report import contact_sheets
 from glasseg.training.samples import Samples
 from jobs.terminal import say
 from jobs.train import find
@@ -32,7 +32,7 @@ def preview(data: str, picture: Path, config: TrainConfig, job: TrainJob) -> Non
     except (PhotoError, ValueError) as error:
         raise GlassegError(f"can't make a preview: {error}") from error
     pairs = [(s.image, np.repeat(s.coverage[..., None], 3, axis=2), f"sample {index}") for index, s in shown]
-    sheet = plots.contact_sheet(pairs, columns=4, heads=("picture", "mask"))
+    sheet = contact_sheets.contact_sheet(pairs, columns=4, heads=("picture", "mask"))
     try:
         picture.write_bytes(encoder.encode(sheet, "png", 100))
     except OSError as error:

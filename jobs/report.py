@@ -9,14 +9,14 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg import reportcards, reportpage
 from glasseg.catalog import manifest, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
-from glasseg.photocard import Shown
+from glasseg.report import cards, page
+from glasseg.report.photo_card import Shown
+from glasseg.report.thumbnails import Studio
 from glasseg.storage import roots
 from glasseg.storage.roots import Root
-from glasseg.thumbnails import Studio
 
 _NAMED_RUNS: Final = 5
 
@@ -65,10 +65,10 @@ def write(
     """
     folder = manifest.report_folder(run_id)
     studio = Studio(destination, source, run_id, folder + "thumbs/", _max_pixels(record), _reframed(record))
-    chosen = reportcards.choose(rows, seed=run_id)
+    chosen = cards.choose(rows, seed=run_id)
     with ThreadPoolExecutor(threads) as pool:
         shown = list(pool.map(studio.show, chosen, range(1, len(chosen) + 1)))
-    text = reportpage.page({**record, "run_id": run_id}, reportcards.facts(rows), shown)
+    text = page.page({**record, "run_id": run_id}, cards.facts(rows), shown)
     records.store(destination, folder + "index.html", text.encode("utf-8", "backslashreplace"))
     _sweep(destination, folder + "thumbs/", shown)
     return destination.uri_of(folder + "index.html")

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from glasseg.errors import ERROR_CODES
-from glasseg.photocard import Shown, Thumb
-from glasseg.reportcards import STATES, Card
-from glasseg.reportpage import page
+from glasseg.report.cards import STATES, Card
+from glasseg.report.page import page
+from glasseg.report.photo_card import Shown, Thumb
 
 FACTS = {
     "photos": 3,

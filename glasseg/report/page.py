@@ -16,10 +16,10 @@ from string import Template
 from typing import Any, Final
 
 from glasseg.errors import ERROR_CODES
-from glasseg.markup import escape
-from glasseg.markup import facts as facts_list
-from glasseg.photocard import Shown, card
-from glasseg.reportcards import STATES
+from glasseg.report.cards import STATES
+from glasseg.report.markup import escape
+from glasseg.report.markup import facts as facts_list
+from glasseg.report.photo_card import Shown, card
 
 _GROUPS: Final = {
     "failed": ("Failed", "No picture was made."),

@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from glasseg.config import MARKETPLACES
 from glasseg.errors import ERROR_CODES
-from glasseg.markup import escape, facts
-from glasseg.reportcards import Card
+from glasseg.report.cards import Card
+from glasseg.report.markup import escape, facts
 
 _NO_VALUE: Final = "–"
 

@@ -16,8 +16,8 @@ from glasseg.catalog import manifest, records
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
-from glasseg.photocard import Shown, Thumb
-from glasseg.reportcards import Card
+from glasseg.report.cards import Card
+from glasseg.report.photo_card import Shown, Thumb
 from glasseg.storage.roots import Root
 
 SIDE: Final = 720

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from glasseg import plots
 from glasseg.labels.masks import Label
-from glasseg.plots import THUMB, contact_sheet
+from glasseg.report import contact_sheets
+from glasseg.report.contact_sheets import THUMB, contact_sheet
 
 RED, WHITE = (200, 30, 30), (255, 255, 255)
 
@@ -60,10 +60,10 @@ def test_captions_are_written_and_long_ones_stay_inside_their_column() -> None:
 
 
 def test_a_long_name_keeps_its_ends() -> None:
-    font = plots._font(20)
-    shown = plots._cut("start-" + "x" * 300 + "-end.jpg", font)
+    font = contact_sheets._font(20)
+    shown = contact_sheets._cut("start-" + "x" * 300 + "-end.jpg", font)
     assert shown.startswith("start-") and shown.endswith("-end.jpg") and "…" in shown
-    assert plots._cut("short.jpg", font) == "short.jpg"
+    assert contact_sheets._cut("short.jpg", font) == "short.jpg"
 
 
 def test_rows_and_columns_follow_the_number_of_pairs() -> None:
@@ -82,27 +82,27 @@ def test_a_missing_picture_is_an_empty_plate_and_does_not_shift_the_rest() -> No
 def test_many_pairs_make_a_sheet_of_capped_height_without_being_read() -> None:
     asked = 0
 
-    def pairs() -> Iterator[plots.Pair]:
+    def pairs() -> Iterator[contact_sheets.Pair]:
         nonlocal asked
         for n in range(145):
             asked += 1
             yield plain(RED), plain(WHITE), f"photo {n}\nok"
 
     sheet = contact_sheet(pairs(), total=145)
-    assert asked == plots.LIMIT and sheet.shape[0] < 6000
+    assert asked == contact_sheets.LIMIT and sheet.shape[0] < 6000
     assert sheet.shape[0] > contact_sheet(pairs()).shape[0]  # a line says that some are left out
     assert contact_sheet(pairs(), limit=6).shape == contact_sheet(pairs(), limit=6, total=6).shape
 
 
 @pytest.mark.parametrize(("pairs", "columns"), [([], 3), ([(None, None, "")], 0)])
-def test_nothing_to_draw_is_refused(pairs: list[plots.Pair], columns: int) -> None:
+def test_nothing_to_draw_is_refused(pairs: list[contact_sheets.Pair], columns: int) -> None:
     with pytest.raises(ValueError, match="needs a pair"):
         contact_sheet(pairs, columns)
 
 
 def test_importing_it_loads_nothing_heavy() -> None:
     heavy = ("ray", "tensorflow", "keras", "matplotlib")
-    code = f"import sys, glasseg.plots; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, glasseg.report.contact_sheets; print([name for name in {heavy} if name in sys.modules])"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert shown.stdout.strip() == "[]"
 
@@ -113,17 +113,17 @@ def test_a_panel_shows_what_was_missed_and_what_is_surplus() -> None:
     alpha = np.zeros((90, 120), np.uint8)
     alpha[20:60, 40:80] = 255
     nothing = np.zeros_like(material)
-    panel = plots.panel(image, Label(material, nothing, nothing), alpha, np.full_like(image, 255))
-    height, width = plots.THUMB
+    panel = contact_sheets.panel(image, Label(material, nothing, nothing), alpha, np.full_like(image, 255))
+    height, width = contact_sheets.THUMB
     assert panel.shape[0] == height and panel.shape[1] > 4 * width
     third = panel[:, 2 * width : 3 * width + 16].astype(int)
-    assert ((third - plots._MISSED).__abs__().max(axis=2) < 30).sum() > 500
-    assert ((third - plots._SURPLUS).__abs__().max(axis=2) < 30).sum() > 500
+    assert ((third - contact_sheets._MISSED).__abs__().max(axis=2) < 30).sum() > 500
+    assert ((third - contact_sheets._SURPLUS).__abs__().max(axis=2) < 30).sum() > 500
 
 
 def test_a_judged_sheet_holds_all_its_panels() -> None:
-    panel = np.full((plots.THUMB[0], 4 * plots.THUMB[1] + 24, 3), 10, np.uint8)
-    sheet = plots.judged_sheet([(panel, f"a {i}.jpg") for i in range(5)], "Worst")
+    panel = np.full((contact_sheets.THUMB[0], 4 * contact_sheets.THUMB[1] + 24, 3), 10, np.uint8)
+    sheet = contact_sheets.judged_sheet([(panel, f"a {i}.jpg") for i in range(5)], "Worst")
     assert (sheet == 10).all(axis=2).sum() >= 5 * panel.shape[0] * panel.shape[1]
     with pytest.raises(ValueError):
-        plots.judged_sheet([], "Worst")
+        contact_sheets.judged_sheet([], "Worst")

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from glasseg.catalog.manifest import SCHEMA
-from glasseg.reportcards import QUOTAS, Card, choose, facts
+from glasseg.report.cards import QUOTAS, Card, choose, facts
 
 COLUMNS = ("key", "status", "published", "output_uri", "error_code", "reason", "confidence", "quality", "mask_coverage")
 PART = pa.schema([SCHEMA.field(name).with_nullable(True) for name in (*COLUMNS, "previous_coverage")])

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg import charts
 from glasseg.evaluation.metrics import LEVELS, precision_recall
+from glasseg.report import charts
 
 
 def history(epochs: int) -> list[dict[str, Any]]:
