@@ -18,8 +18,8 @@ from glasseg.cutout import finished, picture
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
 from glasseg.model.folder import ModelFolder
-from jobs.order import PENDING, Order
-from jobs.worker import Whitener
+from jobs.whiten.order import PENDING, Order
+from jobs.whiten.worker import Whitener
 
 STAGES = ("read", "decode", "segment", "cut out", "encode", "write")
 """`cut out`: alpha, colours and composing; `encode`: and reading it again."""

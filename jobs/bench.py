@@ -40,9 +40,9 @@ from glasseg.storage.folder import Folder
 from jobs import bareloop, rivals
 from jobs.benchtable import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
 from jobs.engine import available_cpus, engine
-from jobs.order import PENDING, Order
-from jobs.stream import BATCH_ROWS, stream
 from jobs.terminal import say
+from jobs.whiten.order import PENDING, Order
+from jobs.whiten.stream import BATCH_ROWS, stream
 
 DISTINCT = 12
 """Drawn photos; the bench repeats them under other names."""

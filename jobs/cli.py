@@ -15,7 +15,7 @@ from jobs.benchcommand import bench
 from jobs.catalogcommands import release, report, status
 from jobs.evaluatecommand import calibrate, evaluate
 from jobs.traincommand import train
-from jobs.whitencommand import whiten
+from jobs.whiten.command import whiten
 
 _DEMO = DemoConfig()
 

@@ -25,7 +25,7 @@ from glasseg.report import contact_sheets
 from glasseg.storage.roots import Folder
 from jobs import looks
 from jobs.terminal import say
-from jobs.whiten import whiten
+from jobs.whiten.run import whiten
 
 SIZE: Final = (1200, 1600)
 """(height, width) of the drawn photos."""

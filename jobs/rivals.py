@@ -19,7 +19,7 @@ from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
 from glasseg.model.folder import ModelFolder
 from jobs.bareloop import RAY_NICENESS
-from jobs.order import Order
+from jobs.whiten.order import Order
 
 RECIPE_BATCH: Final = 16
 """Photos per batch of the recipe: decoded ones, so that larger batches fill the object store."""

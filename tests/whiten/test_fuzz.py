@@ -14,9 +14,9 @@ from glasseg.catalog import manifest
 from glasseg.config import WhitenConfig
 from glasseg.errors import FAILURE_CODES
 from glasseg.storage.roots import Folder
-from jobs import stream
-from jobs import whiten as job
-from jobs.worker import Whitener
+from jobs.whiten import run as job
+from jobs.whiten import stream
+from jobs.whiten.worker import Whitener
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

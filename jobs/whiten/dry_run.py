@@ -10,9 +10,9 @@ from glasseg.catalog import runs
 from glasseg.catalog.pending import UNCHANGED
 from glasseg.config import WhitenConfig
 from glasseg.storage.roots import Root
-from jobs.plan import Plan
 from jobs.terminal import columns, say
-from jobs.words import say_plan
+from jobs.whiten.plan import Plan
+from jobs.whiten.words import say_plan
 
 RUNS = 5
 LOOKED_AT = 60

@@ -24,8 +24,8 @@ from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
 from glasseg.storage import bucket
 from glasseg.storage.keys import printable
-from jobs.meters import Meters
-from jobs.order import ROWS, Order
+from jobs.whiten.metrics import Meters
+from jobs.whiten.order import ROWS, Order
 
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""

@@ -12,7 +12,7 @@ from typing import Any
 from glasseg.catalog import manifest
 from glasseg.config import MARKETPLACES
 from glasseg.storage.roots import Root
-from jobs.order import STAYS
+from jobs.whiten.order import STAYS
 
 FLUSH_ROWS = 1000
 """Rows wait at most for so many others."""

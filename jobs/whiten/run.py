@@ -23,12 +23,13 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.lists import selection
 from glasseg.storage import roots
-from jobs import departed, dryrun, preflight, report, sizing, terminal, words
+from jobs import report, sizing, terminal
 from jobs.engine import available_cpus, engine, given_cluster
-from jobs.ledger import Ledger
-from jobs.order import Order
-from jobs.plan import Plan, make_plan, open_places
-from jobs.stream import GROUP_ROWS, rows_of
+from jobs.whiten import dry_run, gone, preflight, words
+from jobs.whiten.ledger import Ledger
+from jobs.whiten.order import Order
+from jobs.whiten.plan import Plan, make_plan, open_places
+from jobs.whiten.stream import GROUP_ROWS, rows_of
 
 EXIT_FLAGGED = 3
 
@@ -49,7 +50,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig) -> int:
         _check_summary(config)
     places = open_places(source_uri, destination_uri, config)
     if config.dry_run:
-        dryrun.show(make_plan(places, config, run_id), config)
+        dry_run.show(make_plan(places, config, run_id), config)
         return 0
     roots.check_writable(places.destination)
     with lock.held(places.destination, run_id) as held:
@@ -72,7 +73,7 @@ def _run(plan: Plan, config: WhitenConfig, held: Lock) -> int:
         _work(plan, config, ledger, held)
         if plan.whole:  # otherwise pictures of killed runs may still have no row
             claims.settle(order.destination, order.run_id)
-        departed.tell(plan, ledger, held, delete=config.gone == "delete")
+        gone.tell(plan, ledger, held, delete=config.gone == "delete")
         ended = "done"
     except KeyboardInterrupt:
         ended = "interrupted"

@@ -21,7 +21,7 @@ from glasseg.config import WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import TMP_PREFIX, Folder
-from jobs import whiten as job
+from jobs.whiten import run as job
 
 pytestmark = [
     pytest.mark.usefixtures("ray_session"),

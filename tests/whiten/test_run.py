@@ -28,9 +28,9 @@ from glasseg.images import decoder
 from glasseg.model import folder as model_folder
 from glasseg.model import quality
 from glasseg.storage.roots import Entry, Folder, Root, open_root
-from jobs import plan, rescue, stream
-from jobs import whiten as job
-from jobs.worker import Whitener
+from jobs.whiten import plan, rescue, stream
+from jobs.whiten import run as job
+from jobs.whiten.worker import Whitener
 
 pytestmark = pytest.mark.usefixtures("ray_session")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from glasseg.catalog import lock
 from glasseg.errors import GlassegError, PhotoError
-from jobs.order import Order
+from jobs.whiten.order import Order
 
 SECONDS: Final = 25.0
 """A node that has not answered by then is taken for broken."""
@@ -28,7 +28,7 @@ def check(order: Order, key: str) -> None:
         import pickle
 
         try:
-            from jobs.preflight import trouble
+            from jobs.whiten.preflight import trouble
 
             return trouble(*pickle.loads(asked))
         except (ImportError, AttributeError, TypeError) as error:  # the last two: another one

@@ -14,10 +14,10 @@ from glasseg.catalog import claims, lock, manifest, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage.roots import Bucket, check_writable
-from jobs import whiten as job
 from jobs.release import release
 from jobs.report import report
 from jobs.status import overview
+from jobs.whiten import run as job
 
 OTHERS = b"a picture of somebody else"
 

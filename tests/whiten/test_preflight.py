@@ -10,8 +10,8 @@ import pytest
 
 from glasseg.catalog import lock
 from glasseg.storage.roots import Folder
-from jobs.order import Order
-from jobs.preflight import trouble
+from jobs.whiten.order import Order
+from jobs.whiten.preflight import trouble
 
 HERE = version("glasseg")
 

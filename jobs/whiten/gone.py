@@ -13,8 +13,8 @@ from glasseg.catalog import manifest
 from glasseg.catalog.lock import Lock
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Root
-from jobs.ledger import Ledger
-from jobs.plan import Plan
+from jobs.whiten.ledger import Ledger
+from jobs.whiten.plan import Plan
 
 THREADS = 16
 _BATCH = 1000

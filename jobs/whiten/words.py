@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from glasseg.config import WhitenConfig
-from jobs.ledger import Ledger
-from jobs.plan import Plan
 from jobs.terminal import lines_are_json, say
+from jobs.whiten.ledger import Ledger
+from jobs.whiten.plan import Plan
 
 REASONS_SAID = {
     "new": "new",

@@ -22,7 +22,7 @@ from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder, ModelSpec
 from glasseg.storage import listing, roots
 from glasseg.storage.roots import Entry, Root
-from jobs.order import PENDING, Order
+from jobs.whiten.order import PENDING, Order
 
 MOST_DELETED = 0.05
 """Share of the known photos whose pictures are deleted without `--yes`."""

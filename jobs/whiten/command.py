@@ -170,7 +170,7 @@ def whiten(context: click.Context, src: str, dst: str, market: str | None, **opt
       glasseg whiten s3://shop/raw s3://shop/white --dry-run --price-per-hour 1.2
       glasseg whiten photos white --photos spring.xlsx --redo all
     """
-    from jobs.whiten import whiten as run
+    from jobs.whiten.run import whiten as run
 
     if market:
         options |= _preset(market, context, options)

@@ -7,8 +7,8 @@ from typing import Any
 
 from glasseg.errors import REVIEW_CODES
 from glasseg.storage.roots import open_root
-from jobs.ledger import Ledger
-from jobs.worker import _why
+from jobs.whiten.ledger import Ledger
+from jobs.whiten.worker import _why
 
 
 def row(key: str, status: str, quality: float | None) -> dict[str, Any]:

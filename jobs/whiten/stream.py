@@ -11,11 +11,11 @@ import pyarrow.compute as pc
 
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
-from jobs import rescue
 from jobs.engine import bounded_retries
-from jobs.ledger import Ledger
-from jobs.order import Order
-from jobs.worker import Whitener
+from jobs.whiten import rescue
+from jobs.whiten.ledger import Ledger
+from jobs.whiten.order import Order
+from jobs.whiten.worker import Whitener
 
 BATCH_ROWS: Final = 32
 """Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""

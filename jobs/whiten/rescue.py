@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
-from jobs.order import Order
-from jobs.worker import Whitener
+from jobs.whiten.order import Order
+from jobs.whiten.worker import Whitener
 
 SECONDS = 120.0
 """Time that one photo may take; the first one also waits for the model."""
