@@ -26,7 +26,7 @@ from glasseg.catalog.pending import Wanted
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
 from glasseg.storage.roots import Root
-from jobs.status import overview
+from jobs.destination.status import overview
 from jobs.terminal import say
 
 SOURCE = "s3://shop/raw"

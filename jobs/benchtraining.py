@@ -29,8 +29,8 @@ from glasseg.training.epochs import Epochs, Step
 from jobs import bareloop, benchtable
 from jobs.bench import stay_here
 from jobs.engine import available_cpus, engine, quiet_stderr
-from jobs.loader import Load, stream
 from jobs.terminal import say
+from jobs.train.loader import Load, stream
 
 WARM_UP: Final = 4
 """Steps in which the network is traced and the read-ahead fills."""
@@ -145,7 +145,7 @@ def _fit(pipe: Connection, one: Training) -> None:
 
     from glasseg.model import losses, unet
     from glasseg.model.segmenter import compute_policy, prepare_tensorflow
-    from jobs.loader import Loader, batch_of
+    from jobs.train.loader import Loader, batch_of
 
     prepare_tensorflow(one.cores, gpu=False)
     keras.mixed_precision.set_global_policy(
@@ -211,10 +211,10 @@ def _by_ray_train(one: Training, workers: int) -> list[float]:
 
 
 def _train(settings: dict[str, Any]) -> None:
-    """The steps of `jobs.fit`, without validation and checkpoints; the first worker writes down when they ended."""
+    """The steps of the training loop without validation and checkpoints; the first worker notes when they ended."""
     import ray.train
 
-    from jobs.learner import Learner
+    from jobs.train.learner import Learner
 
     one: Training = settings["training"]
     context = ray.train.get_context()

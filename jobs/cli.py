@@ -12,9 +12,9 @@ from glasseg import __version__
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
 from jobs.benchcommand import bench
-from jobs.catalogcommands import release, report, status
-from jobs.evaluatecommand import calibrate, evaluate
-from jobs.traincommand import train
+from jobs.destination.command import release, report, status
+from jobs.evaluate.command import calibrate, evaluate
+from jobs.train.command import train
 from jobs.whiten.command import whiten
 
 _DEMO = DemoConfig()

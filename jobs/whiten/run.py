@@ -23,7 +23,8 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.lists import selection
 from glasseg.storage import roots
-from jobs import report, sizing, terminal
+from jobs import sizing, terminal
+from jobs.destination import report
 from jobs.engine import available_cpus, engine, given_cluster
 from jobs.whiten import dry_run, gone, preflight, words
 from jobs.whiten.ledger import Ledger

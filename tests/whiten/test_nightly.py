@@ -22,8 +22,8 @@ from glasseg.errors import GlassegError
 from glasseg.images.encoder import encode
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import Folder, Root, open_root
-from jobs.release import release
-from jobs.status import overview, status
+from jobs.destination.release import release
+from jobs.destination.status import overview, status
 from jobs.whiten import plan
 from jobs.whiten import run as job
 

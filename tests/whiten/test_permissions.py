@@ -14,9 +14,9 @@ from glasseg.catalog import claims, lock, manifest, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage.roots import Bucket, check_writable
-from jobs.release import release
-from jobs.report import report
-from jobs.status import overview
+from jobs.destination.release import release
+from jobs.destination.report import report
+from jobs.destination.status import overview
 from jobs.whiten import run as job
 
 OTHERS = b"a picture of somebody else"

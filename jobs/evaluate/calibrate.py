@@ -14,8 +14,8 @@ from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import name_of
-from jobs.evaluate import judge_all, refuse_unwritable, unchanged
-from jobs.scoretable import quality_table
+from jobs.evaluate.run import judge_all, refuse_unwritable, unchanged
+from jobs.evaluate.table import quality_table
 from jobs.terminal import say
 
 

@@ -16,10 +16,10 @@ from glasseg.model import folder as model_folder
 from glasseg.report import charts, contact_sheets
 from glasseg.storage import parquet
 from glasseg.storage.roots import Root
-from jobs.evaluate import summary
-from jobs.fit import HISTORY
-from jobs.judge import Judged, Task, judge
+from jobs.evaluate.judge import Judged, Task, judge
+from jobs.evaluate.run import summary
 from jobs.terminal import say
+from jobs.train.loop import HISTORY
 
 SPLIT: Final = "split.csv"
 TRIALS: Final = 120

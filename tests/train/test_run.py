@@ -28,9 +28,9 @@ from glasseg.errors import GlassegError
 from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
-from jobs import datacheck
-from jobs.fit import Progress, _row, _Tally
-from jobs.train import _begin_or_resume, _carried_on, find
+from jobs.train import datacheck
+from jobs.train.loop import Progress, _row, _Tally
+from jobs.train.run import _begin_or_resume, _carried_on, find
 
 SIZE = (160, 200)
 QUICK = ["--batch", "4", "--validation-share", "0.3"]

@@ -22,7 +22,7 @@ from glasseg.images import encoder
 from glasseg.lists import reader
 from glasseg.storage.folder import Folder
 from glasseg.storage.roots import open_root
-from jobs.report import report, write
+from jobs.destination.report import report, write
 
 RUN = "20261124T015142.892Z"
 BREAKOUT = '"><img src=x onerror=alert(1)>.jpg'

@@ -31,8 +31,8 @@ from glasseg.report import charts, contact_sheets
 from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from jobs import sizing
 from jobs.engine import available_cpus, engine
-from jobs.judge import BATCH_ROWS, RIM_SCORES, SCORES, Judged, Task, judge
-from jobs.scoretable import table
+from jobs.evaluate.judge import BATCH_ROWS, RIM_SCORES, SCORES, Judged, Task, judge
+from jobs.evaluate.table import table
 from jobs.terminal import progress, say
 
 SCORES_NAME: Final = "scores.parquet"

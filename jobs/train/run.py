@@ -21,10 +21,11 @@ from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
 from glasseg.training.samples import Samples
-from jobs import datacheck, modelpage, sizing
+from jobs import sizing
 from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
-from jobs.fit import Course, fit
 from jobs.terminal import say
+from jobs.train import datacheck, finish
+from jobs.train.loop import Course, fit
 
 UNFINISHED: Final = "_training/"
 """Below OUT, what an unfinished run needs to go on. It is gone when the model is done."""
@@ -69,9 +70,9 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Co
         checked = _checked(found, config, job)
         about = _about(data, checked, config, job, start)
         about["started_from"] = _begin_or_resume(root, about, overwrite=job.overwrite)
-        _write(root, modelpage.SPLIT, splits.as_csv(checked.found))
+        _write(root, finish.SPLIT, splits.as_csv(checked.found))
         _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
-        modelpage.finish(root, checked.found, config, job, cpus)
+        finish.finish(root, checked.found, config, job, cpus)
     _clear(root)
     say(f"Model: {root.uri}")
 

@@ -46,7 +46,7 @@ def evaluate(model: str, data: str, as_json: bool, **options: Any) -> None:
       glasseg evaluate packaged labelled
       glasseg evaluate models/mine s3://shop/labelled-others --out judged --json
     """
-    from jobs.evaluate import evaluate as run
+    from jobs.evaluate.run import evaluate as run
 
     run(model, data, EvaluateConfig(**options), as_json=as_json)
 
@@ -78,6 +78,6 @@ def calibrate(model: str, data: str, **options: Any) -> None:
       glasseg calibrate models/mine labelled-others
       glasseg calibrate models/mine s3://shop/labelled-others --composites 0
     """
-    from jobs.calibrate import calibrate as run
+    from jobs.evaluate.calibrate import calibrate as run
 
     run(model, data, CalibrateConfig(**options))

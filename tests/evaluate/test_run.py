@@ -19,7 +19,7 @@ from glasseg.drawing.photo import draw_photo
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 from jobs.cli import cli
-from jobs.judge import SCORES
+from jobs.evaluate.judge import SCORES
 
 pytestmark = pytest.mark.usefixtures("ray_session", "tensorflow")
 

@@ -14,7 +14,7 @@ from glasseg.labels import splits
 from glasseg.report import contact_sheets
 from glasseg.training.samples import Samples
 from jobs.terminal import say
-from jobs.train import find
+from jobs.train.run import find
 
 PAIRS: Final = 32
 

@@ -103,8 +103,8 @@ def fit(settings: dict[str, Any]) -> None:
 def _fit(course: Course) -> None:
     import ray.train
 
-    from jobs.learner import Learner
-    from jobs.loader import Load, stream
+    from jobs.train.learner import Learner
+    from jobs.train.loader import Load, stream
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()

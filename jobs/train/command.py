@@ -97,10 +97,10 @@ def train(data: str, out: str, preview: Path | None, **options: Any) -> None:
     config = replace(PRESETS[chosen.get("preset", TrainConfig.preset)], **chosen)
     job = TrainJob(**options)
     if preview:
-        from jobs.preview import preview as draw
+        from jobs.train.preview import preview as draw
 
         draw(data, preview, config, job)
         return
-    from jobs.train import train as run
+    from jobs.train.run import train as run
 
     run(data, out, config, job, chosen=chosen.keys())

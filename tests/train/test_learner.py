@@ -14,7 +14,7 @@ import pytest
 from s3server import free_ports
 
 from glasseg.config import PRESETS, TrainConfig
-from jobs import learner
+from jobs.train import learner
 
 STEPS = """
 import json, os, sys
@@ -22,7 +22,7 @@ from dataclasses import replace
 import numpy as np
 from glasseg import unet
 from glasseg.config import INPUT_SIDE, PRESETS
-from jobs.learner import Learner
+from jobs.train.learner import Learner
 
 preset, worker, workers, out = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
 unet.COMPACT_DOWN = unet.COMPACT_UP = (0, 0, 0, 0)  # the same kinds of layers, fewer of them to compile

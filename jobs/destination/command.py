@@ -20,7 +20,7 @@ def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -
       glasseg status s3://shop/white
       glasseg status white "sunglasses/AB 12.jpg"
     """
-    from jobs.status import status as run
+    from jobs.destination.status import status as run
 
     run(dst, key, endpoint_url=endpoint_url, as_json=as_json)
 
@@ -39,7 +39,7 @@ def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
       glasseg report white
       glasseg report s3://shop/white 20261124T015142.892Z
     """
-    from jobs.report import report as make
+    from jobs.destination.report import report as make
 
     click.echo(make(dst, run, endpoint_url))
 
@@ -59,6 +59,6 @@ def release(dst: str, run: str, key: tuple[str, ...], endpoint_url: str | None) 
       glasseg release white 20261124T015142.892Z
       glasseg release s3://shop/white 20261124T015142.892Z "sunglasses/AB 12.jpg"
     """
-    from jobs.release import release as publish
+    from jobs.destination.release import release as publish
 
     publish(dst, run, key, endpoint_url=endpoint_url)

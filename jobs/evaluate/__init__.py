@@ -1,0 +1,1 @@
+"""`glasseg evaluate` and `glasseg calibrate`."""
