@@ -11,7 +11,7 @@ import click
 from glasseg import __version__
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
-from jobs.benchcommand import bench
+from jobs.bench.command import bench
 from jobs.destination.command import release, report, status
 from jobs.evaluate.command import calibrate, evaluate
 from jobs.train.command import train

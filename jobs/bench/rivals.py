@@ -18,7 +18,7 @@ from glasseg.images import decoder
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
 from glasseg.model.folder import ModelFolder
-from jobs.bareloop import RAY_NICENESS
+from jobs.bench.bareloop import RAY_NICENESS
 from jobs.whiten.order import Order
 
 RECIPE_BATCH: Final = 16

@@ -17,8 +17,9 @@ import pytest
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
-from jobs import bareloop, bench, benchtable, sizing
-from jobs.bench import Window
+from jobs import sizing
+from jobs.bench import bareloop, pipeline, table
+from jobs.bench.pipeline import Window
 
 RATES = {
     "1 process × 2 cores": [10.0, 12.0, 11.0],
@@ -32,7 +33,7 @@ def result() -> dict[str, Any]:
     machine = {"cpu": "Zilog Z80", "cores": 2, "memory_gb": 23.4, "compute_dtype": "float32", "load_before": 0.1}
     versions = {"python": "3.11.9", "ray": "2.60.0", "tensorflow": "2.21.0", "keras": "3.15.0", "opencv": "5.0.0"}
     return {
-        **benchtable.summary(RATES),
+        **table.summary(RATES),
         "startup_s": 16.25,
         "command_s": 31.5,
         "stages": dict.fromkeys(bareloop.STAGES, 100.0),
@@ -51,12 +52,12 @@ def test_steady_rate_counts_photos_between_warm_up_and_drain() -> None:
     """A slow start and a slow end change nothing; order does not matter, since rows arrive as workers finish."""
     start, middle, end = [1.0, 9.0, 10.0], [10.5, 11.0, 11.5, 12.0], [20.0, 40.0]
     window = Window(skip=3, count=4, tail=2)
-    assert bench.steady([*end, *reversed(middle), *start], window) == pytest.approx(2.0)
+    assert pipeline.steady([*end, *reversed(middle), *start], window) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("photos", "processes"), [(192, 1), (192, 2), (192, 64), (16, 2), (8, 1), (1000, 7)])
 def test_window_leaves_every_worker_busy_at_both_ends(photos: int, processes: int) -> None:
-    window = bench.plan_window(photos, processes)
+    window = pipeline.plan_window(photos, processes)
     batch = window.skip // processes
     assert window.count == photos
     assert window.total == window.skip + photos + window.tail
@@ -65,27 +66,27 @@ def test_window_leaves_every_worker_busy_at_both_ends(photos: int, processes: in
 
 
 def test_default_window_is_made_of_whole_ray_batches() -> None:
-    assert bench.plan_window(BenchConfig().photos, 2) == Window(64, 192, 64)
+    assert pipeline.plan_window(BenchConfig().photos, 2) == Window(64, 192, 64)
 
 
 def test_rows_that_failed_or_are_missing_stop_the_bench() -> None:
     window = Window(1, 1, 0)
     with pytest.raises(GlassegError, match="disk is full"):
-        bench._steady_rate([{"fatal": "the disk is full"}], window)
+        pipeline._steady_rate([{"fatal": "the disk is full"}], window)
     with pytest.raises(GlassegError, match="no picture"):
-        bench._steady_rate([{"status": "failed", "error": "no picture"}] * 2, window)
+        pipeline._steady_rate([{"status": "failed", "error": "no picture"}] * 2, window)
     with pytest.raises(GlassegError, match="2 photos were lost"):
-        bench._steady_rate([], window)
+        pipeline._steady_rate([], window)
 
 
 def test_spread_is_median_and_extremes() -> None:
-    assert benchtable.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
-    assert benchtable.spread([5.0]) == {"median": 5.0, "min": 5.0, "max": 5.0}
+    assert table.spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0}
+    assert table.spread([5.0]) == {"median": 5.0, "min": 5.0, "max": 5.0}
 
 
 def test_summary_compares_with_the_better_loop() -> None:
     """The better one by its median; the ratio's spread comes from the rounds, each side against its neighbour."""
-    found = benchtable.summary(RATES)
+    found = table.summary(RATES)
     assert found["bare_loop"] == "2 processes × 1 core"
     assert (found["bare_photos_per_s"], found["pipeline_photos_per_s"]) == (14.0, 13.0)
     assert found["ratio"] == pytest.approx(13 / 14, abs=1e-4)
@@ -94,7 +95,7 @@ def test_summary_compares_with_the_better_loop() -> None:
 
 
 def test_table_says_it_all_in_aligned_lines() -> None:
-    text = benchtable.table(result())
+    text = table.table(result())
     lines = text.splitlines()
     for words in ("192 photos of 1600×1200", "compact-0123456789ab", "Zilog Z80, 2 cores", "ray 2.60.0", "16.2 s"):
         assert words in text
@@ -110,7 +111,7 @@ def test_result_is_plain_json() -> None:
 
 
 def test_machine_names_what_numbers_depend_on() -> None:
-    found = benchtable.machine()
+    found = table.machine()
     assert found["cores"] == os.cpu_count() and found["memory_gb"] > 0
     assert all(found[name] for name in ("cpu", "python", "ray", "tensorflow", "keras", "opencv", "compute_dtype"))
 
@@ -121,12 +122,12 @@ def test_only_photos_that_decode_are_used(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "deep" / "good.png").write_bytes(picture)
     (tmp_path / "broken.jpg").write_bytes(b"no picture")
     (tmp_path / "list.csv").write_text("a,b")
-    good, size = bench._usable(tmp_path, 10)
+    good, size = pipeline._usable(tmp_path, 10)
     assert [path.name for path in good] == ["good.png"] and size == (30, 40)
     assert "1 photos" in capsys.readouterr().err
     shutil.rmtree(tmp_path / "deep")
     with pytest.raises(GlassegError, match="no photos"):
-        bench._usable(tmp_path, 10)
+        pipeline._usable(tmp_path, 10)
 
 
 def test_workers_are_as_large_as_those_of_whiten() -> None:

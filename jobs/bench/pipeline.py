@@ -37,8 +37,8 @@ from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
-from jobs import bareloop, rivals
-from jobs.benchtable import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
+from jobs.bench import bareloop, rivals
+from jobs.bench.table import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
 from jobs.engine import available_cpus, engine
 from jobs.terminal import say
 from jobs.whiten.order import PENDING, Order

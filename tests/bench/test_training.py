@@ -11,22 +11,22 @@ from pathlib import Path
 
 import pytest
 
-from jobs import benchtraining
+from jobs.bench import training
 
 
 def test_the_rate_counts_only_steps_after_the_warm_up() -> None:
     ends = [50.0, 51.0, 52.0, 60.0, 62.0, 64.0]  # the warm-up took a minute, the two timed steps 4 s
-    assert benchtraining.WARM_UP == 4
-    assert benchtraining.steady(ends, 16) == pytest.approx(8.0)
+    assert training.WARM_UP == 4
+    assert training.steady(ends, 16) == pytest.approx(8.0)
 
 
 def test_each_worker_loads_its_share_of_the_same_long_epoch(tmp_path: Path) -> None:
-    found = benchtraining.drawn_glasses(tmp_path / "drawn", 2)
-    one = benchtraining.Training(found, benchtraining.RECIPE, steps=2, cores=2, verbose=False)
+    found = training.drawn_glasses(tmp_path / "drawn", 2)
+    one = training.Training(found, training.RECIPE, steps=2, cores=2, verbose=False)
     whole, half = one.load(0, 1), one.load(1, 2)
     assert (whole.cpus, half.cpus) == (2, 1)
     assert len(half.epochs.step(0, 1).indices) == len(whole.epochs.step(0, 0).indices) / 2
-    last = benchtraining.WARM_UP + 2 + benchtraining.READ_AHEAD
+    last = training.WARM_UP + 2 + training.READ_AHEAD
     assert whole.epochs.training_steps == last and whole.epochs.step(last - 1, 0).real.all()
 
 

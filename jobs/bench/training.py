@@ -26,8 +26,8 @@ from glasseg.images import encoder
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Found, Pair
 from glasseg.training.epochs import Epochs, Step
-from jobs import bareloop, benchtable
-from jobs.bench import stay_here
+from jobs.bench import bareloop, table
+from jobs.bench.pipeline import stay_here
 from jobs.engine import available_cpus, engine, quiet_stderr
 from jobs.terminal import say
 from jobs.train.loader import Load, stream
@@ -80,16 +80,16 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
         steps = max(1, round(config.photos / RECIPE.batch))
         rates = _rounds(Training(found, RECIPE, steps, available_cpus(), config.verbose), config.rounds)
     return {
-        "one_worker_to_fit": benchtable.ratios(rates[ONE], rates[FIT]),
-        "two_workers_to_one": benchtable.ratios(rates[TWO], rates[ONE]),
-        "pictures_to_training": benchtable.ratios(rates[ALONE], rates[ONE]),
-        "pictures_per_s": {name: benchtable.spread(values) for name, values in rates.items()},
+        "one_worker_to_fit": table.ratios(rates[ONE], rates[FIT]),
+        "two_workers_to_one": table.ratios(rates[TWO], rates[ONE]),
+        "pictures_to_training": table.ratios(rates[ALONE], rates[ONE]),
+        "pictures_per_s": {name: table.spread(values) for name, values in rates.items()},
         "steps": steps,
         "batch": RECIPE.batch,
         "rounds": config.rounds,
         "side": SIDE,
         "preset": RECIPE.preset,
-        "machine": {**benchtable.machine(), "load_before": round(load, 2)},
+        "machine": {**table.machine(), "load_before": round(load, 2)},
     }
 
 
@@ -266,11 +266,11 @@ def text(result: dict[str, Any]) -> str:
         [
             f"{result['steps']} steps of {result['batch']} pictures, {side}×{side}, {result['rounds']} rounds, network "
             f"{result['preset']}",
-            *benchtable.machine_lines(here),
+            *table.machine_lines(here),
             "",
             f"{'steady state':<34}{'pictures/s':>11}{'min–max':>13}",
-            *(benchtable.line(label, rates[name]) for name, label in named.items()),
+            *(table.line(label, rates[name]) for name, label in named.items()),
             "",
-            *(benchtable.line(label, values, digits=3) for label, values in quotients.items()),
+            *(table.line(label, values, digits=3) for label, values in quotients.items()),
         ]
     )

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from jobs import benchbound
+from jobs.bench import memory
 
 
 def look(photos: int, **held: int) -> dict[str, Any]:
@@ -22,12 +22,12 @@ def test_memory_is_compared_between_the_second_thousand_and_the_end() -> None:
     """What a worker takes while it starts says nothing of a leak."""
     seen = [look(0), look(0, workers=9), look(1000, workers=5), look(1500, workers=5), look(1999, workers=6)]
     seen += [look(5000, workers=7), look(9500, workers=8), look(10000, workers=8)]
-    values = benchbound._by_kind(seen, "bytes")["workers"]
-    assert benchbound._settled(seen, values, 1) == {"early": 5.0, "late": 8.0, "largest": 9.0}
+    values = memory._by_kind(seen, "bytes")["workers"]
+    assert memory._settled(seen, values, 1) == {"early": 5.0, "late": 8.0, "largest": 9.0}
 
 
 def test_a_run_too_short_to_settle_has_no_early_memory() -> None:
-    assert benchbound._settled([look(5, driver=3)], [3], 1) == {"early": 0.0, "late": 3.0, "largest": 3.0}
+    assert memory._settled([look(5, driver=3)], [3], 1) == {"early": 0.0, "late": 3.0, "largest": 3.0}
 
 
 @pytest.mark.slow

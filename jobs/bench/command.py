@@ -71,8 +71,8 @@ def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
       glasseg bench pipeline --versus --price-per-hour 0.10
       glasseg bench pipeline photos --model models/mine --json
     """
-    from jobs.bench import bench as run
-    from jobs.benchtable import table
+    from jobs.bench.pipeline import bench as run
+    from jobs.bench.table import table
 
     result = run(photos_folder, BenchConfig(**options))
     click.echo(json.dumps(result, indent=2) if as_json else table(result))
@@ -93,8 +93,8 @@ def training(data: Path | None, as_json: bool, **options: Any) -> None:
     Example:
       glasseg bench training
     """
-    from jobs.benchtraining import text
-    from jobs.benchtraining import training as run
+    from jobs.bench.training import text
+    from jobs.bench.training import training as run
 
     result = run(data, BenchConfig(**options))
     click.echo(json.dumps(result, indent=2) if as_json else text(result))
@@ -120,8 +120,8 @@ def memory(photos: int, model: str, chart: Path, as_json: bool) -> None:
     Example:
       glasseg bench memory --photos 20000
     """
-    from jobs.benchbound import bounded as run
-    from jobs.benchbound import text
+    from jobs.bench.memory import bounded as run
+    from jobs.bench.memory import text
 
     result = run(photos, model, chart)
     click.echo(json.dumps(result, indent=2) if as_json else text(result))
@@ -142,8 +142,8 @@ def bookkeeping(photos: int, nights: int, as_json: bool) -> None:
     Example:
       glasseg bench bookkeeping --photos 1000000 --nights 5
     """
-    from jobs.benchbooks import bookkeeping as run
-    from jobs.benchbooks import text
+    from jobs.bench.bookkeeping import bookkeeping as run
+    from jobs.bench.bookkeeping import text
 
     result = run(photos, nights)
     click.echo(json.dumps(result, indent=2) if as_json else text(result))
