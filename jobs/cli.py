@@ -46,7 +46,7 @@ def demo(**options: Any) -> None:
       glasseg demo
       glasseg demo --photos 30 --seed 1 --out /tmp/demo
     """
-    from jobs.demo import demo as run
+    from jobs.demo.run import demo as run
 
     sys.exit(run(DemoConfig(**options)))
 

@@ -174,4 +174,4 @@ def load(uri: str, *, endpoint_url: str | None = None) -> ModelFolder:
 
 def packaged_folder() -> str:
     """Path of the model inside the installed package."""
-    return str(resources.files("glasseg") / "weights")
+    return str(resources.files("glasseg.model") / "weights")

@@ -241,7 +241,7 @@ def _duration(seconds: float) -> str:
 
 
 def _file(name: str) -> str:
-    return (resources.files("glasseg") / "page" / name).read_text(encoding="utf-8")
+    return (resources.files("glasseg.report") / name).read_text(encoding="utf-8")
 
 
 def _hash(text: str) -> str:

@@ -22,7 +22,7 @@ from packaging.utils import canonicalize_name
 
 from glasseg import __version__
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 DEPLOY = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Deploy\n")[1], flags=re.M)[0]

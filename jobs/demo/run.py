@@ -23,7 +23,7 @@ from glasseg.images import decoder, encoder
 from glasseg.model import folder as model_folder
 from glasseg.report import contact_sheets
 from glasseg.storage.roots import Folder
-from jobs import looks
+from jobs.demo import looks
 from jobs.terminal import say
 from jobs.whiten.run import whiten
 
