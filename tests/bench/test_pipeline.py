@@ -140,8 +140,8 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model folder with random weights, made in another process: TensorFlow stays out of this one."""
     folder = tmp_path_factory.mktemp("model")
     code = (
-        "import sys; from pathlib import Path; from glasseg import modelfolder, unet\n"
-        "modelfolder.save(Path(sys.argv[1]), unet.build('compact'), resize='letterbox', looks=1,"
+        "import sys; from pathlib import Path; from glasseg.model import folder, unet\n"
+        "folder.save(Path(sys.argv[1]), unet.build('compact'), resize='letterbox', looks=1,"
         " threshold=0.5, ramp=0.3, training={})"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=200)

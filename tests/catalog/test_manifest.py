@@ -165,11 +165,11 @@ def test_reading_starts_no_decoding_threads_that_could_abort_the_end_of_the_proc
     claims.claim(root, "run2", pa.chunked_array([["a.jpg"]]))
     code = f"""
 import os, pathlib
-from glasseg import manifest, ownership, state
+from glasseg.catalog import claims, manifest, state
 from glasseg.storage.folder import Folder
 root, threads = Folder(pathlib.Path({str(tmp_path)!r})), lambda: len(os.listdir("/proc/self/task"))
 before = threads()
-manifest.read(root), state.read(root), ownership.claimed(root)
+manifest.read(root), state.read(root), claims.claimed(root)
 assert threads() == before, (before, threads())
 """
     subprocess.run([sys.executable, "-c", code], check=True)

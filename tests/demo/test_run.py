@@ -108,8 +108,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("untrained")
     # In a process of its own: TensorFlow in this one would slow what other tests start.
     code = (
-        "import sys; from pathlib import Path; from glasseg import modelfolder, unet\n"
-        "modelfolder.save(Path(sys.argv[1]), unet.build('compact'), "
+        "import sys; from pathlib import Path; from glasseg.model import folder, unet\n"
+        "folder.save(Path(sys.argv[1]), unet.build('compact'), "
         "resize='letterbox', looks=1, threshold=0.5, ramp=0.5, training={})"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, timeout=200)

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import corpus
+from glasseg.images import decoder
 import numpy as np
 import pytest
 from corpus import Sample
@@ -27,7 +28,7 @@ SAMPLES = corpus.samples()
 ATTEMPT = r"""
 import json, pathlib, re, sys, time
 import corpus
-from glasseg import decoder
+from glasseg.images import decoder
 from glasseg.errors import PhotoError
 
 files = corpus.bombs() if sys.argv[1] == "bombs" else corpus.mutations(int(sys.argv[1]), int(sys.argv[2]))

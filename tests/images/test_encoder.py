@@ -70,7 +70,7 @@ def test_every_reader_finds_the_same_pixels_behind_the_tags(format: str) -> None
 def test_the_bytes_are_the_same_on_another_day() -> None:
     code = (
         "import hashlib, numpy as np\n"
-        "from glasseg import encoder; from glasseg.images.tags import Tags\n"
+        "from glasseg.images import encoder; from glasseg.images.tags import Tags\n"
         "image = np.zeros((8, 8, 3), np.uint8)\n"
         "data = [encoder.encode(image, f, 90, Tags((72, 72), 'c', 'a')) for f in ('jpeg', 'png', 'webp')]\n"
         "print([hashlib.sha256(d).hexdigest() for d in data])"

@@ -20,8 +20,8 @@ STEPS = """
 import json, os, sys
 from dataclasses import replace
 import numpy as np
-from glasseg import unet
 from glasseg.config import INPUT_SIDE, PRESETS
+from glasseg.model import unet
 from jobs.train.learner import Learner
 
 preset, worker, workers, out = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
