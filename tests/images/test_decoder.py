@@ -9,7 +9,6 @@ import threading
 from pathlib import Path
 
 import corpus
-from glasseg.images import decoder
 import numpy as np
 import pytest
 from corpus import Sample
