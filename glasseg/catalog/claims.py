@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg.catalog import manifest, records
+from glasseg.catalog import records
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage import parquet
 from glasseg.storage.keys import Entry, printable
@@ -28,7 +28,7 @@ _FEW: Final = 100
 def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> None:
     """Raise GlassegError when one of `outputs`, files that are there and would be replaced, was not written by us.
 
-    `known`: what `published` tells of them.
+    `known`: `State.places`.
     """
     if not len(outputs):
         return
@@ -42,34 +42,9 @@ def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> Non
 
 
 def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> pa.ChunkedArray:
-    """For each of `outputs` whether a file of that name was written (`published` knows it), or claimed, by us."""
+    """For each of `outputs` whether a file of that name was written, by `State.places`, or claimed by us."""
     names = [*known["output_key"].chunks, *claimed(root)]
     return pc.is_in(outputs, value_set=pa.chunked_array(names, pa.string()))
-
-
-def published(root: Root, outputs: pa.ChunkedArray) -> pa.Table:
-    """The last row that put a picture in the place of each of `outputs`, whatever photo it was of.
-
-    Columns `key, run_seq, status, run_id, output_key, mask_coverage`. The last rows of the photos alone would not do:
-    one that fails, changes its name or its format leaves an earlier picture behind. Pictures that we deleted do not
-    count.
-    """
-    columns = ("key", "run_seq", "status", "run_id", "output_key", "mask_coverage")
-    found = [manifest.wanted(columns).empty_table()]
-    deleted = [manifest.wanted(("key", "run_seq")).empty_table()]
-    for part in manifest.parts(root, (*columns, "published", "reason")) if len(outputs) else ():
-        named = pc.and_kleene(part["published"], pc.is_in(part["output_key"], value_set=outputs))
-        found.append(part.filter(named).select(columns))
-        deleted.append(part.filter(pc.equal(part["reason"], "deleted")).select(("key", "run_seq")))
-    rows = _not_deleted(pa.concat_tables(found), pa.concat_tables(deleted)).sort_by([("run_seq", "descending")])
-    return rows.filter(manifest.first_of(rows["output_key"]))
-
-
-def _not_deleted(rows: pa.Table, deleted: pa.Table) -> pa.Table:
-    """`rows` without those of photos whose pictures went with them later, as `deleted` says."""
-    last = deleted.group_by("key").aggregate([("run_seq", "max")])
-    went = last["run_seq_max"].combine_chunks().take(pc.index_in(rows["key"], value_set=last["key"]).combine_chunks())
-    return rows.filter(pc.fill_null(pc.greater(rows["run_seq"].combine_chunks(), went), True))
 
 
 def touched(root: Root) -> pa.Table:
@@ -113,7 +88,7 @@ def _key(run_id: str) -> str:
     return f"{CLAIMS}{run_id}.parquet"
 
 
-def release(root: Root, run_id: str) -> None:
+def drop(root: Root, run_id: str) -> None:
     """Forget the claims of a run that came to its end, so that its pictures have their rows."""
     for key in records.keys(root, _key(run_id), ".parquet"):
         _forget(root, key)
@@ -124,16 +99,16 @@ def _forget(root: Root, key: str) -> None:
         claim(root, key.removeprefix(CLAIMS).removesuffix(".parquet"), pa.chunked_array([], pa.string()))
 
 
-def settle(root: Root, run_id: str) -> None:
+def settle(root: Root, run_id: str, published: pa.ChunkedArray) -> None:
     """After a run over the whole source: forget all claims but those on files that no row names.
 
-    Their photos failed, or were away; when they are back, these files must not look like somebody else's.
+    Their photos failed, or were away; when they are back, these files must not look like somebody else's. `published`:
+    the outputs that rows name, those of this run included.
     """
     names = pa.chunked_array(claimed(root), pa.string())
     if not len(names):
         return
-    known = published(root, names)
-    unnamed = set(names.filter(pc.invert(pc.is_in(names, value_set=known["output_key"]))).to_pylist())
+    unnamed = set(names.filter(pc.invert(pc.is_in(names, value_set=published))).to_pylist())
     if left := _still_there(root, unnamed):
         claim(root, run_id, pa.chunked_array([left], pa.string()))
     for key in records.keys(root, CLAIMS, ".parquet"):

@@ -1,4 +1,4 @@
-"""One run at a time into a destination: `_glasseg/lock.json`, held by a heartbeat.
+"""One run at a time into a destination: `_glasseg/lock.json`, kept alive by a heartbeat.
 
 Whoever makes the file has the lock, by O_EXCL on a disk and a conditional put on S3, and renews it while it works. A
 lock whose holder is seen to be dead (on this machine), or that was not renewed for `EXPIRY` seconds, is taken over. So
@@ -38,16 +38,16 @@ class Lock:
         self._lost = False
         self._guard, self._ended = threading.Lock(), threading.Event()
         self.last_run_seq = 0
-        """Of the run that held it before and did not come to its end; 0 when there was none."""
+        """Of the run that had it before and did not come to its end; 0 when there was none."""
 
     def acquire(self) -> None:
-        """Take the lock. Raises GlassegError with exit code 4 when another run holds it."""
+        """Take the lock. Raises GlassegError with exit code 4 when another run has it."""
         for _ in range(_ATTEMPTS):
-            found, dead = refuse_held(self._root)
+            found, dead = refuse_if_taken(self._root)
             self._content["run_seq"] = self.last_run_seq = int(dead.get("run_seq", 0))
             with self._guard:
-                taken = self._swap(found)
-            if taken:
+                ours = self._swap(found)
+            if ours:
                 return
         raise GlassegError(f"runs that start at the same moment keep taking the lock of {self._root.uri}", EXIT_LOCKED)
 
@@ -116,10 +116,10 @@ class Lock:
 
 
 @contextmanager
-def held(root: Root, run_id: str) -> Iterator[Lock]:
-    """Hold the lock of a destination for the time of the block; what a killed run left half-written goes first.
+def taken(root: Root, run_id: str) -> Iterator[Lock]:
+    """Keep the lock of a destination for the length of the block; what a killed run left half-written is deleted first.
 
-    Raises GlassegError with exit code 4, saying who holds it, when another run does.
+    Raises GlassegError with exit code 4, naming the run that has it, when there is one.
     """
     lock = Lock(root, run_id)
     lock.acquire()
@@ -133,7 +133,7 @@ def held(root: Root, run_id: str) -> Iterator[Lock]:
         tidy(root)
 
 
-def refuse_held(root: Root) -> tuple[bytes | None, dict[str, Any]]:
+def refuse_if_taken(root: Root) -> tuple[bytes | None, dict[str, Any]]:
     """Raise GlassegError with exit code 4, saying who, when a living run holds the lock of a destination.
 
     Returns what the file of a dead run's lock holds, as bytes and as read; None and {} without one.
@@ -141,7 +141,7 @@ def refuse_held(root: Root) -> tuple[bytes | None, dict[str, Any]]:
     found = _read(root)
     known = _parsed(found, root)
     if known and not _over(known):
-        raise GlassegError(_held(known, root), EXIT_LOCKED)
+        raise GlassegError(_taken_by(known, root), EXIT_LOCKED)
     return found, known
 
 
@@ -172,7 +172,7 @@ def _parsed(found: bytes | None, root: Root) -> dict[str, Any]:
             raise ValueError("it lacks what a lock says")
         return holder
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise GlassegError(f"{root.uri_of(LOCK)} is no lock of glasseg: delete it if no run is going on") from error
+        raise GlassegError(f"{root.uri_of(LOCK)} is not a lock of glasseg: delete it if nothing is running") from error
 
 
 def _holder() -> dict[str, Any]:
@@ -230,7 +230,7 @@ def _age(holder: dict[str, Any]) -> float:
     return (datetime.now(UTC) - datetime.fromisoformat(holder["seen"])).total_seconds()
 
 
-def _held(holder: dict[str, Any], root: Root) -> str:
+def _taken_by(holder: dict[str, Any], root: Root) -> str:
     return (
         f"run {holder['run_id']} works on {root.uri}: process {holder['pid']} on {holder['host']}, since "
         f"{holder['since']}, last seen {max(0, _age(holder)):.0f} s ago; wait until it ends, or end it"

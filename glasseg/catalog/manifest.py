@@ -136,11 +136,11 @@ def read(root: Root, columns: Sequence[str] | None = None) -> pa.Table:
     return pa.concat_tables([wanted(chosen).empty_table(), *parts(root, chosen)])
 
 
-def of_run(root: Root, run_id: str) -> pa.Table:
-    """The rows of one run, each once."""
+def of_run(root: Root, run_id: str, *, merged: bool = True) -> pa.Table:
+    """The rows of one run, each once. Without `merged` those in its own parts: all of them, before a compaction."""
 
     def may_hold(key: str) -> bool:
-        return key.startswith(f"{MANIFEST}{run_id}/") or MERGED in key
+        return key.startswith(f"{MANIFEST}{run_id}/") or (merged and MERGED in key)
 
     found = [part.filter(pc.equal(part["run_id"], run_id)) for part in parts(root, SCHEMA.names, may_hold)]
     rows = pa.concat_tables([wanted(SCHEMA.names).empty_table(), *found])

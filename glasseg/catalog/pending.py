@@ -109,7 +109,7 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Tab
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, or was too large for an earlier `max_pixels` or format), unfinished (an unfinished run has replaced its
     picture, and left no row), model, options, missing (its output is gone), unchanged. The first that holds counts.
-    `found` as `with_existing` gives it, `state` as `state.read`, `touched` as `ownership.touched`.
+    `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
     exists = found["exists"].combine_chunks()
@@ -174,3 +174,26 @@ def gone(found: pa.Table, state: pa.Table, *, delete: bool) -> pa.Table:
     left = pc.and_not(state["of_source"], listed)
     told = among(state["reason"], ["deleted"]) if delete else among(state["status"], ["gone"])
     return state.filter(pc.and_not(left, told))
+
+
+def retries_last(todo: pa.Table) -> pa.Table:
+    """Pending photos in the order of the work: what fails every night must not take the place of what is new."""
+    again = pc.equal(todo["reason"], RETRY)
+    if not pc.any(again, min_count=0).as_py():
+        return todo
+    return pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
+
+
+def unsolved(difference: pa.Table, state: pa.Table) -> dict[str, int]:
+    """How many photos that are up to date failed, were held back, or need review, by which of these."""
+    flagged = state.filter(among(state["status"], ["failed", "review"]))  # few: the others would make large sets
+    same = pc.and_(pc.equal(difference["reason"], UNCHANGED), pc.is_in(difference["key"], value_set=flagged["key"]))
+    left = flagged.filter(pc.is_in(flagged["key"], value_set=difference["key"].filter(same)))
+    statuses = pc.if_else(left["held"], "held back", pc.cast(left["status"], pa.string())).value_counts().to_pylist()
+    return {one["values"]: one["counts"] for one in statuses}
+
+
+def examples(todo: pa.Table) -> dict[str, list[str]]:
+    """The first few names for each reason."""
+    reasons = pc.unique(todo["reason"]).to_pylist()
+    return {reason: todo.filter(pc.equal(todo["reason"], reason))["key"].slice(0, 3).to_pylist() for reason in reasons}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -16,21 +18,40 @@ _WORDS: Final = ("status", "error_code", "reason", "model_id", "options_id", "ru
 """Columns of few different values: kept as numbers into a dictionary."""
 
 _BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id", "run_id")
-_READ: Final = (*_BRIEF, "reason", "source_etag", "source_uri", "width", "height", "mask_coverage")
+_READ: Final = (*_BRIEF, "reason", "source_etag", "source_uri", "width", "height", "mask_coverage", "output_key")
 _FOLD: Final = 1_500_000
-"""Rows that may gather before those that later ones have overtaken are let go."""
+"""Rows that may gather before those that later ones have overtaken are dropped."""
 
 
-def read(root: Root, source_uri: str | None = None, *, brief: bool = False) -> pa.Table:
-    """The last row of every photo, and what stands in the destination: one row a key.
+@dataclass(frozen=True)
+class State:
+    """What is known of a destination: of every photo, and of every place where a picture may stand."""
 
-    Columns: `key, run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, width, height` of the
-    row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture was withheld;
-    `of_source`, whether that row's photo is `key` below `source_uri` (false without one); and of the last published row
-    `standing_run_id, standing_coverage`, null when there is none. `brief` leaves out what only a plan
-    needs: `reason, source_etag, width, height, of_source`, and what stands there.
-    """
-    columns = _BRIEF if brief else _READ
+    photos: pa.Table
+    """One row per key. `run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, width, height`
+    of its row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture was held back;
+    `of_source`, whether that row's photo is `key` below the source; and of its last published row `standing_run_id,
+    standing_coverage`, null when there is none."""
+    places: pa.Table
+    """One row per `output_key`: `key, run_id, status, mask_coverage` of the row that published the picture there last,
+    of whatever photo. The last rows of the photos would not do: one that fails, or changes its name or format, leaves
+    an earlier picture behind. Pictures that were deleted with their photo are left out."""
+
+
+def read(root: Root, source_uri: str | None = None) -> State:
+    """Read every part of the manifest once. `source_uri`: the source that `of_source` asks about."""
+    rows = _gathered(root, _READ, source_uri)
+    places = _places(rows)
+    return State(_photos(rows), places)
+
+
+def photos(root: Root) -> pa.Table:
+    """`State.photos` without the columns that only a plan needs: what the source holds, `reason` and `standing_*`."""
+    return _photos(_gathered(root, _BRIEF, None))
+
+
+def _gathered(root: Root, columns: Sequence[str], source_uri: str | None) -> pa.Table:
+    """The rows of all parts, without most of those that later ones have overtaken."""
     known = [_slim(manifest.wanted(columns).empty_table(), source_uri)]
     kept = 0
     for part in manifest.parts(root, columns):
@@ -38,7 +59,7 @@ def read(root: Root, source_uri: str | None = None, *, brief: bool = False) -> p
         if sum(map(len, known)) > 2 * kept + _FOLD:
             known = [_fold(_joined(known))]
             kept = len(known[0])
-    return newest(_joined(known))
+    return _joined(known)
 
 
 def _joined(parts: list[pa.Table]) -> pa.Table:
@@ -49,8 +70,9 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
 
 
 def _slim(part: pa.Table, source_uri: str | None) -> pa.Table:
-    """The rows of a part with words as dictionaries and without the long uris."""
-    columns = {name: part[name] for name in part.schema.names if name not in {*_WORDS, "source_uri"}}
+    """The rows of a part with words as dictionaries and without the long uris; `renamed` is the output's key where it
+    is not the photo's."""
+    columns = {name: part[name] for name in part.schema.names if name not in {*_WORDS, "source_uri", "output_key"}}
     columns |= {
         name: pc.cast(part[name], pa.dictionary(pa.int32(), pa.string()))
         for name in _WORDS
@@ -61,42 +83,91 @@ def _slim(part: pa.Table, source_uri: str | None) -> pa.Table:
         above = pa.scalar(source_uri and printable(source_uri), pa.string())
         uris = pc.binary_join_element_wise(above, part["key"], "/")
         columns["of_source"] = pc.fill_null(pc.equal(part["source_uri"], uris), False)
+    if "output_key" in part.schema.names:
+        same = pc.equal(part["output_key"], part["key"])
+        columns["renamed"] = pc.if_else(same, pa.scalar(None, pa.string()), part["output_key"])
     return pa.table(columns)
 
 
-def newest(rows: pa.Table) -> pa.Table:
-    """Of each key the row with the highest `run_seq` among rows of `_slim`, and what was published last."""
-    keys, last, standing = _places(rows)
-    columns = {"key": keys}
+def _photos(rows: pa.Table) -> pa.Table:
+    """`State.photos` from rows of `_slim`."""
+    keys, codes = _encoded(rows["key"])
+    columns, order = {"key": keys}, _by_run(rows)
+    last = _last(codes, order, len(keys))
     published = rows["published"].take(last)
     if "mask_coverage" in rows.schema.names:
+        standing = _last(codes, _chosen(order, rows["published"]), len(keys))
         for name, column in (("run_id", "run_id"), ("coverage", "mask_coverage")):
             columns[f"standing_{name}"] = rows[column].take(standing)
-    rows = rows.drop_columns([name for name in ("key", "published", "mask_coverage") if name in rows.schema.names])
+    dropped = {"key", "published", "mask_coverage", "renamed"}
+    rows = rows.drop_columns([name for name in rows.schema.names if name in dropped])
     for name in rows.schema.names:
         columns[name] = rows[name].take(last)
-        rows = rows.drop_columns([name])  # of ten million photos each takes hundreds of megabytes
+        rows = rows.drop_columns([name])  # with ten million photos each takes hundreds of megabytes
     columns["held"] = pc.and_not(among(columns["status"], ["review"]), published)
     return pa.table(columns)
 
 
+def _places(rows: pa.Table) -> pa.Table:
+    """`State.places` from rows of `_slim`."""
+    keys, codes = _encoded(rows["key"])
+    outputs, places = (keys, codes) if _all_null(rows["renamed"]) else _encoded(_output_keys(rows))
+    order = _by_run(rows)
+    last = _last(places, _chosen(order, rows["published"]), len(outputs))
+    stands = pc.and_(pc.is_valid(last), pc.invert(_deleted(rows, codes, order, last)))
+    if not pc.all(stands, min_count=0).as_py():
+        outputs, last = outputs.filter(stands), last.filter(stands)
+    columns = {name: rows[name].take(last) for name in ("run_id", "status", "mask_coverage")}
+    whose = outputs if outputs is keys else keys.take(pa.array(codes).take(last))
+    return pa.table({"output_key": outputs, "key": whose, **columns})
+
+
+def _deleted(rows: pa.Table, codes: np.ndarray, order: np.ndarray, last: pa.Array) -> pa.Array:
+    """Whether the picture of each of the rows `last` was deleted later, with its photo; null for null."""
+    deletions = _last(codes, _chosen(order, among(rows["reason"], ["deleted"])), int(codes.max(initial=-1)) + 1)
+    when = rows["run_seq"].take(deletions).combine_chunks().take(pa.array(codes).take(last))
+    return pc.fill_null(pc.less_equal(rows["run_seq"].take(last).combine_chunks(), when), False)
+
+
 def _fold(rows: pa.Table) -> pa.Table:
-    """`rows` without those that tell nothing any more: neither the last of their key, nor the last published."""
-    _, last, standing = _places(rows)
+    """`rows` without those that mean nothing any more for `_photos` and `_places`."""
+    keys, codes = _encoded(rows["key"])
+    order = _by_run(rows)
+    published = _chosen(order, rows["published"])
+    needed = [_last(codes, order, len(keys)), _last(codes, published, len(keys))]
+    if "renamed" in rows.schema.names:
+        needed.append(_last(codes, _chosen(order, among(rows["reason"], ["deleted"])), len(keys)))
+        if not _all_null(rows["renamed"]):
+            outputs, places = _encoded(_output_keys(rows))
+            needed.append(_last(places, published, len(outputs)))
     kept = np.zeros(len(rows), bool)
-    for places in (last, standing.drop_null()):
-        kept[places.to_numpy()] = True
+    for some in needed:
+        kept[some.drop_null().to_numpy()] = True
     return rows.filter(pa.array(kept))  # `take` would first make one array of the names, which holds 2 GiB at most
 
 
-def _places(rows: pa.Table) -> tuple[pa.Array, pa.Array, pa.Array]:
-    """The keys, and for each the place of its last row, and of its last published row or null."""
-    keys = rows["key"].dictionary_encode().combine_chunks()  # in this order: one array of names holds 2 GiB at most
-    codes = keys.indices.to_numpy()
-    order = np.argsort(rows["run_seq"].to_numpy(), kind="stable")
-    published = order[rows["published"].to_numpy()[order]]
-    count = len(keys.dictionary)
-    return keys.dictionary, _last(codes, order, count), _last(codes, published, count)
+def _all_null(values: pa.ChunkedArray) -> bool:
+    return bool(values.null_count == len(values))
+
+
+def _output_keys(rows: pa.Table) -> pa.ChunkedArray:
+    return pc.coalesce(rows["renamed"], rows["key"])
+
+
+def _encoded(names: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """The different names, and for each row the number of its name."""
+    encoded = names.dictionary_encode().combine_chunks()  # in this order: one array of names holds 2 GiB at most
+    return encoded.dictionary, encoded.indices.to_numpy()
+
+
+def _by_run(rows: pa.Table) -> np.ndarray:
+    """The places of rows in the order of their runs."""
+    return np.argsort(rows["run_seq"].to_numpy(), kind="stable")
+
+
+def _chosen(order: np.ndarray, wanted: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Those places of `order` whose row is `wanted`."""
+    return order[wanted.to_numpy(zero_copy_only=False)[order]]
 
 
 def _last(codes: np.ndarray, order: np.ndarray, keys: int) -> pa.Array:

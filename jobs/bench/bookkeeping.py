@@ -66,7 +66,7 @@ def measure(root: Root, photos: int) -> dict[str, Any]:
         timed[name] = round(time.perf_counter() - began, 2)
 
     with step("what is known of every photo"):
-        known = state.read(root, SOURCE)
+        known = state.read(root, SOURCE).photos
     listed, there = _listing(photos), _keys(_GONE, photos - 1)
     with step("photos and their outputs"):
         found, _ = pending.photos(listed, "keep")

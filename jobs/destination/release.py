@@ -30,16 +30,16 @@ def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_
     the others for pictures that can't be published, and with exit code 4 when another run works there.
     """
     root = open_root(destination_uri, endpoint_url=endpoint_url)
-    lock.refuse_held(root)
+    lock.refuse_if_taken(root)
     rows = _held(root, run_id, keys)
     own_id, started = runs.new_id(), time.monotonic()
-    with lock.held(root, own_id) as held:
-        known = state.read(root)
-        run_seq = runs.next_seq(root, known["run_seq"], held.last_run_seq)
-        held.note(run_seq)
+    with lock.taken(root, own_id) as own_lock:
+        known = state.read(root).photos
+        run_seq = runs.next_seq(root, known["run_seq"], own_lock.last_run_seq)
+        own_lock.note(run_seq)
         standing = _standing(known, rows, run_id)
         wanted = [row for row in rows if row["key"] in standing]
-        faults = _publish_all(root, run_id, wanted, held)
+        faults = _publish_all(root, run_id, wanted, own_lock)
         done = [row for row in wanted if row["key"] not in faults]
         if done:
             new = [_row(root, row, own_id, run_seq, standing[row["key"]]) for row in done]
@@ -83,12 +83,12 @@ def _standing(known: pa.Table, rows: Sequence[dict[str, Any]], run_id: str) -> d
     return {one["key"]: one["standing_run_id"] for one in mine.to_pylist() if one["run_id"] == run_id and one["held"]}
 
 
-def _publish_all(root: Root, run_id: str, rows: list[dict[str, Any]], held: Lock) -> dict[str, str]:
+def _publish_all(root: Root, run_id: str, rows: list[dict[str, Any]], own_lock: Lock) -> dict[str, str]:
     """Put held pictures where they belong; by key what kept some from it."""
     faults = {}
     with ThreadPoolExecutor(THREADS) as pool:
         for row, fault in zip(rows, pool.map(partial(_publish, root, run_id), rows), strict=True):
-            held.check()
+            own_lock.check()
             if fault:
                 faults[row["key"]] = fault
     return faults

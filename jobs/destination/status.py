@@ -48,7 +48,7 @@ def status(destination_uri: str, key: str | None, *, endpoint_url: str | None, a
 
 def overview(root: Root) -> dict[str, Any]:
     """Photos by status and model, the last runs, and who works there now."""
-    known = state.read(root, brief=True)
+    known = state.photos(root)
     here = known.filter(pc.invert(among(known["status"], ["gone"])))
     return {
         "photos": len(here),

@@ -8,11 +8,9 @@ import click
 
 from glasseg.catalog import runs
 from glasseg.catalog.pending import UNCHANGED
-from glasseg.config import WhitenConfig
 from glasseg.storage.roots import Root
 from jobs.terminal import columns, say
 from jobs.whiten.plan import Plan
-from jobs.whiten.words import say_plan
 
 RUNS = 5
 LOOKED_AT = 60
@@ -21,18 +19,15 @@ LEAST = 20
 """Photos that a run must have worked on for its rate to count: a smaller one mostly waits for Ray to start."""
 
 
-def show(plan: Plan, config: WhitenConfig) -> None:
-    """Print the difference as a table on stdout, and the estimate."""
-    say_plan(plan, config, "Would whiten")
+def show(plan: Plan, *, gone: str, price_per_hour: float | None) -> None:
+    """Print the difference as a table on stdout, and the estimate. `gone`: what `--gone` asks for."""
     counts = {reason: count for reason, count in plan.reasons.items() if reason != UNCHANGED}
     rows = [(reason, f"{count:,}", ", ".join(plan.examples.get(reason, ()))) for reason, count in counts.items()]
     if len(plan.gone):
-        rows.append(
-            (f"gone ({config.gone})", f"{len(plan.gone):,}", ", ".join(plan.gone["key"].slice(0, 3).to_pylist()))
-        )
+        rows.append((f"gone ({gone})", f"{len(plan.gone):,}", ", ".join(plan.gone["key"].slice(0, 3).to_pylist())))
     rows.append((UNCHANGED, f"{plan.unchanged:,}", ""))
     click.echo(columns(("reason", "photos", "for example"), rows))
-    click.echo(_estimate(plan, config.price_per_hour))
+    click.echo(_estimate(plan, price_per_hour))
     if plan.refusal:
         say(f"The run itself would be refused: {plan.refusal}")
     say("Nothing was written: this was a dry run.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
@@ -11,41 +10,30 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import manifest
 from glasseg.catalog.lock import Lock
+from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Root
-from jobs.whiten.ledger import Ledger
 from jobs.whiten.plan import Plan
 
 THREADS = 16
 _BATCH = 1000
 
 
-def tell(plan: Plan, ledger: Ledger, held: Lock, *, delete: bool) -> None:
-    """A row with status gone for each photo that left; with `delete` its picture and mask go first.
+def record(plan: Plan, writer: Writer, own_lock: Lock, *, delete: bool) -> None:
+    """A row with status gone for each photo that left; with `delete` its picture and mask are deleted first.
 
-    Only files that our rows name are deleted, and none that a photo of the source has its picture in. Raises
+    Only files that our rows name are deleted, and none that is the picture of a photo of the source. Raises
     GlassegError when one can't be deleted.
     """
-    outputs = _outputs(plan) if delete and len(plan.gone) else {}
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(plan.gone), _BATCH):
-            known = plan.gone.slice(start, _BATCH).to_pylist()
-            doomed = [output for row in known for output in outputs.get(row["key"], ())]
-            held.check()
-            list(pool.map(partial(_delete, plan.order.destination), doomed))
-            ledger.add([_row(plan, row, "deleted" if delete else "gone") for row in known])
-    ledger.flush()
-
-
-def _outputs(plan: Plan) -> dict[str, set[str]]:
-    """By key of a photo that left: the pictures of it that rows name, but for those that are another photo's now."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for part in manifest.parts(plan.order.destination, ("key", "output_key", "published")):
-        theirs = pc.and_kleene(pc.is_in(part["key"], value_set=plan.gone["key"]), part["published"])
-        needed = pc.is_in(part["output_key"], value_set=plan.outputs)
-        for row in part.filter(pc.and_not_kleene(theirs, needed)).to_pylist():
-            found[row["key"]].add(row["output_key"])
-    return found
+            photos = plan.gone.slice(start, _BATCH)
+            own_lock.check()
+            if delete:
+                doomed = plan.gone_pictures.filter(pc.is_in(plan.gone_pictures["key"], value_set=photos["key"]))
+                list(pool.map(partial(_delete, plan.order.destination), doomed["output_key"].to_pylist()))
+            writer.add([_row(plan, row, "deleted" if delete else "gone") for row in photos.to_pylist()])
+    writer.flush()
 
 
 def _delete(root: Root, output: str) -> None:

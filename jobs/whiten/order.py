@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from glasseg.catalog import manifest
+from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
@@ -28,9 +29,6 @@ PENDING = pa.schema(
 
 `guarded`: nobody knows whether that place is free, and what is there is not ours.
 """
-
-STAYS = "the older picture stays where it is"
-"""What the row of a failed photo warns of when one is there."""
 
 
 @dataclass(frozen=True)
@@ -76,5 +74,5 @@ class Order:
 
     def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
         """The row of a photo that could not be done, and so replaced nothing."""
-        warnings = [STAYS] if pending["standing_run_id"] else None
+        warnings = [OLDER_STAYS] if pending["standing_run_id"] else None
         return self.row(pending, status="failed", error_code=code, error=message, warnings=warnings, **facts)

@@ -9,11 +9,11 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
 from jobs.engine import bounded_retries
 from jobs.whiten import rescue
-from jobs.whiten.ledger import Ledger
 from jobs.whiten.order import Order
 from jobs.whiten.worker import Whitener
 
@@ -33,28 +33,28 @@ Rows = list[dict[str, Any]]
 
 
 def rows_of(
-    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], ledger: Ledger
+    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], writer: Writer
 ) -> Iterator[Rows]:
     """Manifest rows of `work`, a table of `PENDING`, as they are done; each photo has one at the end.
 
-    `ledger` takes the rows meanwhile. What dying workers took with them is done again: by the workers together where
+    `writer` takes the rows meanwhile. What dying workers took with them is done again: by the workers together where
     it is more than one of them had in hand, as when a node was lost; else one by one, to find a photo that kills.
     """
     lost, in_vain = work, 0
     while in_vain < PASSES:
         before = len(lost)
         yield from stream(order, model, lost, workers)
-        lost = _lost(work, ledger)
+        lost = _lost(work, writer)
         if len(lost) <= 2 * BATCH_ROWS:
             break
         in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
-    for redone in rescue.redo(order, model, _tables(lost, 1)):
-        yield from _checked(redone)
+    for redone in rescue.redo(order, model, tables(lost, 1)):
+        yield from checked(redone)
 
 
-def _lost(work: pa.Table, ledger: Ledger) -> pa.Table:
-    ledger.flush()  # what follows can take minutes a photo
-    return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(ledger.keys, pa.string()))))
+def _lost(work: pa.Table, writer: Writer) -> pa.Table:
+    writer.flush()  # what follows can take minutes a photo
+    return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))))
 
 
 def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
@@ -90,7 +90,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
     with bounded_retries():
-        done = ray.data.from_blocks(_tables(work, rows)).map_batches(
+        done = ray.data.from_blocks(tables(work, rows)).map_batches(
             Whitener,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",
@@ -104,10 +104,10 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
             ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": 0},
         )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-        yield from _checked(batch.to_pylist())
+        yield from checked(batch.to_pylist())
 
 
-def _checked(rows: Rows) -> Iterator[Rows]:
+def checked(rows: Rows) -> Iterator[Rows]:
     """The manifest rows among a worker's `rows`; GlassegError after them when one says that the run has to stop."""
     yield [row for row in rows if row["fatal"] is None]
     for row in rows:
@@ -115,6 +115,6 @@ def _checked(rows: Rows) -> Iterator[Rows]:
             raise GlassegError(row["fatal"])
 
 
-def _tables(work: pa.Table, rows: int) -> list[pa.Table]:
+def tables(work: pa.Table, rows: int) -> list[pa.Table]:
     """`work` in tables of `rows` photos."""
     return [work.slice(i, rows) for i in range(0, len(work), rows)]

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
-from glasseg.config import WhitenConfig
+from glasseg.catalog.tally import Tally
 from jobs.terminal import lines_are_json, say
-from jobs.whiten.ledger import Ledger
 from jobs.whiten.plan import Plan
 
 REASONS_SAID = {
@@ -25,8 +24,10 @@ REASONS_SAID = {
 """A reason of the manifest as people read it after a number."""
 
 
-def say_plan(plan: Plan, config: WhitenConfig, doing: str = "Whitening") -> None:
-    """What will be done: how many photos and why, which model, where."""
+def say_plan(
+    plan: Plan, *, address: str | None, delete_gone: bool, photo_list: str | None, doing: str = "Whitening"
+) -> None:
+    """Print what will be done: how many photos and why, which model, where."""
     order, n = plan.order, len(plan.work)
     why = ", ".join(
         f"{count:,} {REASONS_SAID[reason]}" for reason, count in plan.reasons.items() if reason in REASONS_SAID
@@ -39,29 +40,28 @@ def say_plan(plan: Plan, config: WhitenConfig, doing: str = "Whitening") -> None
     }
     beside = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
     unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())
-    address = config.address or os.environ.get("RAY_ADDRESS") or "local"
-    where = "this machine" if address == "local" else address
+    cluster = address or os.environ.get("RAY_ADDRESS") or "local"
+    where = "this machine" if cluster == "local" else cluster
     say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{beside}")
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
-    if config.gone == "delete" and not plan.whole:
+    if delete_gone and not plan.whole:
         say("  nothing is deleted: only a run over the whole listing of the source tells what is gone")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
     if plan.selection and (n := len(plan.selection.unmatched)):
         first = "; ".join(f"row {one.row}, {one.name!r}, {one.reason}" for one in plan.selection.unmatched[:3])
-        say(f"  {n:,} row{'s' * (n != 1)} of {config.photos} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
+        say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 
-def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str) -> None:
+def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -> None:
     """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
-    for row in ledger.examples():
+    for row in tally.worst:
         facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
         say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
-    flagged = ledger.counts["failed"] + ledger.counts["review"]
-    if flagged > len(ledger.examples()):
-        say(f"  … and {flagged - len(ledger.examples())} more in the manifest")
+    if tally.flagged > len(tally.worst):
+        say(f"  … and {tally.flagged - len(tally.worst)} more in the manifest")
     _say_checks(summary.get("checks", {}))
     deleted = bool(summary["gone"]) and summary["options"].get("gone") == "delete"
     if not len(plan.work) and not deleted:
@@ -69,18 +69,18 @@ def say_summary(plan: Plan, ledger: Ledger, summary: dict[str, Any], ended: str)
     if summary["held"]:
         where = f"glasseg release {plan.order.destination.uri} {summary['run_id']}"
         say(f"  {summary['held']} held back, their older pictures stay; to publish them: {where}")
-    if ledger.stale:
-        whose = "whose older picture stays" if ledger.stale == 1 else "whose older pictures stay"
-        say(f"  {ledger.stale} failed {whose}")
+    if tally.stale:
+        whose = "whose older picture stays" if tally.stale == 1 else "whose older pictures stay"
+        say(f"  {tally.stale} failed {whose}")
     if summary["gone"]:
         say(f"  {summary['gone']} gone from the source{', their pictures deleted' * deleted}")
-    if ledger.processed:
+    if tally.processed:
         say(f"Manifest: {summary['manifest']}")
     if n := summary["storage_retries"]:
         say(f"The storage was slow or failed now and then: {n:,} request{'s were' if n > 1 else ' was'} repeated.")
     if ended == "interrupted":
         say("Interrupted: the rows so far are kept, the same command goes on from there.")
-    if ended == "stopped" and not ledger.processed:
+    if ended == "stopped" and not tally.processed:
         return  # an error says why nothing was done
     result = (
         f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "

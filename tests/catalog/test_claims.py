@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from manifestrows import row
 
-from glasseg.catalog import claims, manifest
+from glasseg.catalog import claims, manifest, state
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Root, open_root
 
@@ -23,7 +23,7 @@ def column(*names: str) -> pa.ChunkedArray:
 
 
 def refuse(root: Root, outputs: pa.ChunkedArray) -> None:
-    claims.refuse_foreign(root, outputs, claims.published(root, outputs))
+    claims.refuse_foreign(root, outputs, state.read(root).places)
 
 
 def claimed(root: Root) -> set[str]:
@@ -37,10 +37,10 @@ def test_claims_last_until_they_are_released(root: Root) -> None:
     claims.claim(root, "run3", column())
     root.write("_glasseg/claims/._run1.parquet", b"left by macOS")
     assert claimed(root) == {"a.jpg", "two words/é.png", "b.jpg"}
-    claims.release(root, "run1")
+    claims.drop(root, "run1")
     assert claimed(root) == {"a.jpg", "b.jpg"}
     for run_id in ("run2", "run3", "run3"):
-        claims.release(root, run_id)
+        claims.drop(root, run_id)
         assert claimed(root) == set()
     assert [entry.key for entry in root.list(claims.CLAIMS)] == [f"{claims.CLAIMS}._run1.parquet"]
 
@@ -97,10 +97,11 @@ def test_what_stands_in_a_place_is_told_by_its_name_whatever_photo_it_was_of(roo
     ]
     for number, one in enumerate(rows):
         manifest.write_part(root, one["run_id"], number, [one])
-    known = {one["output_key"]: one for one in claims.published(root, column("a.jpg", "b.jpg", "c.jpg")).to_pylist()}
+    known = {one["output_key"]: one for one in state.read(root).places.to_pylist()}
     assert {name: (one["run_id"], one["status"], one["mask_coverage"]) for name, one in known.items()} == {
         "a.jpg": ("run1", "ok", 0.1),
         "b.jpg": ("run1", "ok", 0.2),
+        "b.webp": ("run2", "review", 0.01),
     }
 
 
@@ -137,12 +138,12 @@ def test_pictures_written_since_they_were_claimed_are_told_with_the_last_such_ru
 
 
 def test_claims_are_settled_but_those_on_names_that_no_row_names(root: Root) -> None:
-    claims.settle(root, "run0")
+    claims.settle(root, "run0", state.read(root).places["output_key"])
     assert not list(root.list(claims.CLAIMS))
     root.write("away.jpg", b"-")
     claims.claim(root, "run1", column("a.jpg", "away.jpg", "never-written.jpg"))
     claims.claim(root, "run2", column("b.jpg", "away.jpg"))
     manifest.write_part(root, "run3", 0, [row("a.jpg", output_key="a.jpg"), row("b.jpg", output_key="b.jpg")])
-    claims.settle(root, "run3")
+    claims.settle(root, "run3", state.read(root).places["output_key"])
     assert claimed(root) == {"away.jpg"}
     assert [entry.key for entry in root.list(claims.CLAIMS)] == [f"{claims.CLAIMS}run3.parquet"]

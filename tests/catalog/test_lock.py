@@ -41,7 +41,7 @@ def ago(seconds: float) -> str:
 
 
 def test_a_second_run_is_told_who_holds_it_and_the_first_gives_it_back(root: Root) -> None:
-    with lock.held(root, "run1") as first:
+    with lock.taken(root, "run1") as first:
         first.note(41)
         with pytest.raises(GlassegError, match=r"run run1 works on .*process \d+ on .*last seen \d s ago") as caught:
             Lock(root, "run2").acquire()
@@ -49,7 +49,7 @@ def test_a_second_run_is_told_who_holds_it_and_the_first_gives_it_back(root: Roo
         assert lock.holder(root) is not None and written(root)["run_seq"] == 41
         first.check()
     assert not root.exists(LOCK) and lock.holder(root) is None
-    with lock.held(root, "run3") as third:
+    with lock.taken(root, "run3") as third:
         assert third.last_run_seq == 0
 
 
@@ -96,7 +96,7 @@ def ended() -> Iterator[int]:
 @pytest.mark.skipif(lock._machine() is None, reason="needs /proc")
 def test_a_holder_that_died_on_this_machine_is_taken_over_at_once(root: Root, ended: int) -> None:
     leave(root, machine=lock._machine(), pid=ended, started=123, seen=ago(1))
-    with lock.held(root, "run8") as mine:
+    with lock.taken(root, "run8") as mine:
         assert mine.last_run_seq == 7 and written(root)["run_id"] == "run8"
 
 
@@ -111,7 +111,7 @@ def test_another_process_with_the_number_of_a_dead_one_is_not_taken_for_it(root:
 
 
 def test_a_run_that_lost_its_lock_stops_and_leaves_the_others_alone(root: Root) -> None:
-    with lock.held(root, "run1") as mine:
+    with lock.taken(root, "run1") as mine:
         leave(root)
         mine.renew()
         with pytest.raises(GlassegError, match="lost its lock"):
@@ -120,7 +120,7 @@ def test_a_run_that_lost_its_lock_stops_and_leaves_the_others_alone(root: Root) 
 
 
 def test_a_lock_that_somebody_deleted_is_lost(root: Root) -> None:
-    with lock.held(root, "run1") as mine:
+    with lock.taken(root, "run1") as mine:
         root.delete(LOCK)
         mine.renew()
         with pytest.raises(GlassegError, match="lost its lock"):
@@ -140,7 +140,7 @@ def test_a_lock_is_renewed_while_the_run_works(tmp_path: Path, monkeypatch: pyte
             beats.set()
 
     monkeypatch.setattr(Lock, "renew", counted)
-    with lock.held(root, "run1") as mine:
+    with lock.taken(root, "run1") as mine:
         assert beats.wait(20)
         mine.check()
 
@@ -153,7 +153,7 @@ def test_a_storage_that_is_away_for_a_moment_is_no_loss_but_for_too_long_it_is(
     def away(*_: Any) -> bool:
         raise GlassegError("can't reach it")
 
-    with lock.held(root, "run1") as mine, monkeypatch.context() as patched:
+    with lock.taken(root, "run1") as mine, monkeypatch.context() as patched:
         patched.setattr(Folder, "swap", away)
         mine.renew()
         mine.check()
@@ -165,7 +165,7 @@ def test_a_storage_that_is_away_for_a_moment_is_no_loss_but_for_too_long_it_is(
 
 def test_a_renewal_that_hangs_is_a_loss_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Others take the lock over when it has expired, whatever keeps its holder from saying that it lives."""
-    with lock.held(Folder(tmp_path), "run1") as mine:
+    with lock.taken(Folder(tmp_path), "run1") as mine:
         now = lock._clock()
         monkeypatch.setattr(lock, "_clock", lambda: now + lock.EXPIRY)
         monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
@@ -176,7 +176,7 @@ def test_a_renewal_that_hangs_is_a_loss_too(tmp_path: Path, monkeypatch: pytest.
 def test_a_laptop_that_slept_keeps_its_lock_unless_another_run_took_it(
     root: Root, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with lock.held(root, "run1") as mine:
+    with lock.taken(root, "run1") as mine:
         awake = lock._clock()
         monkeypatch.setattr(lock, "_clock", lambda: awake + 3600)
         mine.check()
@@ -197,7 +197,7 @@ def test_a_note_while_the_lock_is_renewed_does_not_lose_it(tmp_path: Path, monke
             go_on.wait(20)
         return swap(self, *arguments)
 
-    with lock.held(Folder(tmp_path), "run1") as mine:
+    with lock.taken(Folder(tmp_path), "run1") as mine:
         monkeypatch.setattr(Folder, "swap", slow)
         beat = threading.Thread(target=mine.renew)
         beat.start()
@@ -237,13 +237,13 @@ NAIVE = b'{"run_id": "a", "host": "h", "pid": 1, "since": "x", "seen": "2026-01-
 @pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b'{"seen": "yesterday"}', NAIVE, b"\xff"])
 def test_a_file_that_is_no_lock_is_named(tmp_path: Path, text: bytes) -> None:
     Folder(tmp_path).write(LOCK, text)
-    with pytest.raises(GlassegError, match=r"_glasseg/lock\.json is no lock of glasseg: delete it"):
+    with pytest.raises(GlassegError, match=r"_glasseg/lock\.json is not a lock of glasseg: delete it"):
         Lock(Folder(tmp_path), "run1").acquire()
 
 
 def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:
     root = Folder(tmp_path)
     root.write("_glasseg/tmp/half", b"a picture")
-    with lock.held(root, "run1"):
+    with lock.taken(root, "run1"):
         assert not root.exists("_glasseg/tmp/half")
     assert list(tmp_path.rglob("*")) == [], "nothing is left of the lock either"

@@ -108,7 +108,7 @@ def test_parts_of_the_first_release_are_read_and_count(root: Root) -> None:
     first, second = manifest.read(root).to_pylist()
     assert {first[name] for name in SINCE_2} == {None} and (second["fill"], second["check_amazon"]) == (0.8, "pass")
     assert first["output_key"] == "a.jpg", "from where the picture lay"
-    assert set(state.read(root)["key"].to_pylist()) == {"a.jpg", "b.jpg"}
+    assert set(state.read(root).photos["key"].to_pylist()) == {"a.jpg", "b.jpg"}
 
 
 FOREIGN = {

@@ -456,7 +456,7 @@ def test_a_second_run_exits_with_4_and_says_who_works_there(tmp_path: Path) -> N
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.jpg").write_bytes(drawn(1))
     command = [sys.executable, "-m", "jobs.cli"]
-    with lock.held(Folder(tmp_path / "out"), "20260101T000000.000Z"):
+    with lock.taken(Folder(tmp_path / "out"), "20260101T000000.000Z"):
         for words in (["whiten", str(tmp_path / "in")], ["release"]):
             more = [str(tmp_path / "out"), *(["20260101T000000.000Z"] if words == ["release"] else [])]
             second = subprocess.run([*command, *words, *more], capture_output=True, text=True, check=False)

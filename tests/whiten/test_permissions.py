@@ -98,7 +98,7 @@ def test_records_are_found_where_a_missing_one_is_denied(
     with proxied(s3.endpoint_url, like_aws=True) as proxy:
         there = Bucket(narrow.bucket, narrow.prefix, proxy.url)
         assert lock.holder(there) is None and not runs.latest(there, 1)
-        with lock.held(there, "run1"):
+        with lock.taken(there, "run1"):
             assert (lock.holder(there) or {})["run_id"] == "run1"
         assert lock.holder(there) is None
 

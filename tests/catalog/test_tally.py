@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
+from glasseg.catalog.tally import EXAMPLES, Tally
 from glasseg.errors import REVIEW_CODES
-from glasseg.storage.roots import open_root
-from jobs.whiten.ledger import Ledger
 from jobs.whiten.worker import _why
 
 
@@ -15,12 +13,21 @@ def row(key: str, status: str, quality: float | None) -> dict[str, Any]:
     return {"key": key, "status": status, "quality": quality, "reason": "new", "published": True, "output_key": key}
 
 
-def test_failures_are_named_first_and_then_the_lowest_quality(tmp_path: Path) -> None:
-    ledger = Ledger(open_root(str(tmp_path)), "run", 1000.0)
+def test_failures_are_named_first_and_then_the_lowest_quality() -> None:
+    tally = Tally()
     named = [("a", 0.9), ("b", None), ("c", 0.4), ("d", 0.7)]
-    ledger.add([row(key, "review", quality) for key, quality in named])
-    ledger.add([row("e", "failed", None), row("f", "ok", 0.1)])
-    assert [one["key"] for one in ledger.examples()] == ["e", "c", "d", "a", "b"]
+    tally.add([row(key, "review", quality) for key, quality in named])
+    tally.add([row("e", "failed", None), row("f", "ok", 0.1)])
+    assert [one["key"] for one in tally.worst] == ["e", "c", "d", "a", "b"]
+
+
+def test_a_failure_after_thousands_of_reviews_is_still_named_first() -> None:
+    tally = Tally()
+    for number in range(1500):
+        tally.add([row(f"{number}", "review", 0.5)])
+    tally.add([row("late", "failed", None), row("worst", "review", 0.1)])
+    assert [one["key"] for one in tally.worst[:2]] == ["late", "worst"]
+    assert len(tally.worst) == EXAMPLES and tally.flagged == 1502
 
 
 def test_a_doubt_is_told_with_its_number_and_everything_else_by_its_code() -> None:

@@ -1,0 +1,90 @@
+"""What became of the photos of one run, in numbers, and the few that people should hear of first."""
+
+from __future__ import annotations
+
+import heapq
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from glasseg.catalog import manifest
+from glasseg.config import MARKETPLACES
+
+EXAMPLES = 5
+OLDER_STAYS = "the older picture stays where it is"
+"""A warning in the row of a failed photo that has an older picture."""
+_NUMBERS = re.compile(r"[#\d][\w.:×]*")
+
+
+class Tally:
+    """Counts rows by status, reason and verdict, and remembers the worst of them."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        """Rows by status, those of photos that are gone included."""
+        self.reasons: Counter[str] = Counter()
+        self.worst: list[dict[str, Any]] = []
+        """Failures, then photos for review by quality, the lowest first; `EXAMPLES` at most."""
+        self.held = 0
+        """Pictures that were held back."""
+        self.stale = 0
+        """Failed photos whose older pictures stay."""
+        self.retries = 0
+        """Requests to the storage that were repeated."""
+        self._verdicts: dict[str, Counter[str]] = defaultdict(Counter)
+
+    @property
+    def processed(self) -> int:
+        """Photos that were worked on."""
+        return self.reasons.total()
+
+    @property
+    def flagged(self) -> int:
+        """Photos that failed or need review."""
+        return self.counts["failed"] + self.counts["review"]
+
+    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+        """Count the rows of photos that are done, or gone."""
+        for row in rows:
+            self.counts[row["status"]] += 1
+            if row["status"] == "gone":
+                continue
+            self.reasons[row["reason"]] += 1
+            self.retries += row.get("storage_retries") or 0
+            self.held += manifest.is_held(row)
+            self.stale += OLDER_STAYS in (row.get("warnings") or ())
+            for name in MARKETPLACES:
+                if verdict := row.get(f"check_{name}"):
+                    self._verdicts[name][rule_of(verdict)] += 1
+            if row["status"] != "ok":
+                self.worst = heapq.nsmallest(EXAMPLES, [*self.worst, row], key=_badness)
+
+    def too_many_flagged(self, share: float) -> bool:
+        """Whether at least 5 photos, and more than `share` of those worked on, failed or need review."""
+        return self.flagged >= 5 and self.flagged > share * self.processed
+
+    def checks(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """By marketplace: how many pictures `pass` and `fail`, and which rules these break first, by frequency."""
+        counted = {name: self._verdicts[name] for name in names}
+        return {
+            name: {
+                "pass": rules["pass"],
+                "fail": rules.total() - rules["pass"],
+                "broken": {rule: count for rule, count in rules.most_common() if rule != "pass"},
+            }
+            for name, rules in counted.items()
+        }
+
+
+def _badness(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+    """What sorts rows that are not ok: failures, then the others by quality, the lowest first."""
+    quality = row.get("quality")
+    return row["status"] != "failed", math.inf if quality is None else quality, row["key"]
+
+
+def rule_of(verdict: str) -> str:
+    """A verdict without this picture's numbers: "fill 0.71, at least 0.85" becomes "fill …, at least 0.85"."""
+    found, comma, wanted = verdict.partition(", ")
+    return _NUMBERS.sub("…", found) + comma + wanted

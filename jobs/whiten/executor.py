@@ -1,0 +1,62 @@
+"""What does the planned work: workers on a Ray cluster, of a size that suits it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+
+from glasseg.catalog.writer import Writer
+from glasseg.model.folder import ModelFolder
+from jobs import sizing, terminal
+from jobs.engine import available_cpus, engine, given_cluster
+from jobs.whiten import preflight
+from jobs.whiten.order import Order
+from jobs.whiten.stream import GROUP_ROWS, Rows, rows_of
+
+
+@dataclass(frozen=True)
+class Workforce:
+    """The cluster and the workers that were asked for; None for what suits."""
+
+    address: str | None = None
+    workers: int | None = None
+    cpus: int | None = None
+    """CPUs of each worker; so `gpus`."""
+    gpus: float | None = None
+    verbose: bool = False
+
+
+Executor = Callable[[Order, ModelFolder, pa.Table, Writer, Workforce], AbstractContextManager[Iterator[Rows]]]
+"""Gives the manifest rows of a table of `PENDING` as they are done, each photo one; the writer takes them meanwhile.
+
+Entering the context raises GlassegError when the work can't begin, and nothing is written before the first rows are
+asked for; their iterator raises it when the whole run has to stop.
+"""
+
+
+@contextmanager
+def on_ray(
+    order: Order, model: ModelFolder, work: pa.Table, writer: Writer, workforce: Workforce
+) -> Iterator[Iterator[Rows]]:
+    """The `Executor` of production: Ray is connected inside the block."""
+    terminal.say("Starting Ray and the workers …")
+    # a cluster of our own is as large as the machine, or as the workers that were asked for
+    cpus = max((workforce.workers or 1) * (workforce.cpus or 1), available_cpus())
+    with engine(workforce.address, cpus=cpus, verbose=workforce.verbose):
+        order, bounds = _staffed(order, work, workforce)
+        yield rows_of(order, model, work, bounds, writer)
+
+
+def _staffed(order: Order, work: pa.Table, workforce: Workforce) -> tuple[Order, tuple[int, int]]:
+    """The order for workers of a size that suits the connected cluster, and the fewest and the most of them."""
+    pool = sizing.connected(workforce.cpus, workforce.gpus)
+    given = given_cluster(workforce.address)
+    if given:
+        preflight.check(order, work["key"][0].as_py())
+    least, most = pool.bounds(workforce.workers, math.ceil(len(work) / GROUP_ROWS))
+    # a machine of our own grows no nodes
+    return replace(order, cpus=pool.cpus, gpus=pool.gpus, metered=bool(given)), (least, most if given else least)

@@ -1,0 +1,63 @@
+"""The work of a run: names refused, outputs claimed, rows taken as they are done, and the breaker asked."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg.catalog import claims
+from glasseg.catalog.gates import Breaker
+from glasseg.catalog.lock import Lock
+from glasseg.catalog.pending import RETRY
+from glasseg.catalog.writer import Writer
+from glasseg.storage import roots
+from jobs import terminal
+from jobs.whiten.executor import Executor, Workforce
+from jobs.whiten.plan import Plan
+
+
+class Stopped(Exception):
+    """The breaker stopped the run, and why."""
+
+
+def work(
+    plan: Plan, writer: Writer, *, breaker: Breaker, own_lock: Lock, executor: Executor, workforce: Workforce
+) -> None:
+    """Have the plan's work done; on any way out, what is known is flushed.
+
+    Raises Stopped when the breaker opens, and GlassegError when the run can't begin or has to stop.
+    """
+    if not len(plan.work):
+        return
+    order = plan.order
+    try:
+        todo = _refuse_names(plan, writer)
+        if not len(todo):
+            return
+        with (
+            executor(order, plan.model, todo, writer, workforce) as stream,
+            terminal.progress(len(todo), "whiten") as bar,
+        ):
+            free = todo.filter(pc.invert(todo["guarded"]))  # what is in the place of the others may not be ours
+            claims.claim(order.destination, order.run_id, free["output"])
+            for rows in stream:
+                writer.add(rows)
+                bar.update(len(rows))
+                own_lock.check()
+                # those that failed before mean nothing for this run, and must not keep it from the others
+                if reason := breaker.add([row for row in rows if row["reason"] != RETRY]):
+                    raise Stopped(reason)
+    finally:
+        writer.flush()
+    own_lock.check()
+    claims.drop(order.destination, order.run_id)
+
+
+def _refuse_names(plan: Plan, writer: Writer) -> pa.Table:
+    """Rows for photos whose names can't be outputs; the rest of the work is returned."""
+    reasons = [roots.unsafe_reason(key) for key in plan.work["key"].to_pylist()]
+    good = pa.array([reason is None for reason in reasons])
+    refused = plan.work.filter(pc.invert(good)).to_pylist()
+    for row, reason in zip(refused, filter(None, reasons), strict=True):
+        writer.add([plan.order.failed(row, "unsafe_name", f"{row['key']!r}: {reason}")])
+    return plan.work.filter(good)
