@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from statistics import median
-from typing import Any, Final
+from typing import Final
+
+from glasseg.catalog.row import Row, Status
 
 JUDGED_FROM: Final = 50
 """Photos of a run after which it is judged, and pictures that earlier runs must have to be compared with."""
@@ -42,18 +44,18 @@ def held_code(
     mask covered far more or less, unless that one is blank. Where none stands (`standing_status` is None) every picture
     may go.
     """
-    if code and standing_status == "ok":
+    if code and standing_status == Status.OK:
         return code
     if standing_coverage is not None and standing_coverage < _BLANK:
         return None  # anything is better
     return "coverage_jump" if standing_status and jumped(coverage, standing_coverage) else None
 
 
-def _is_wrong(row: Mapping[str, Any]) -> bool:
+def _is_wrong(row: Row) -> bool:
     """Whether a manifest row counts for stopping its run: it failed, or needs review for more than a doubt."""
     quality = row.get("quality")
     doubted = row.get("error_code") == "uncertain_mask" and quality is not None and quality >= _HOPELESS
-    return row["status"] != "ok" and not doubted
+    return row["status"] != Status.OK and not doubted
 
 
 class Breaker:
@@ -68,18 +70,18 @@ class Breaker:
         self._flags: deque[bool] = deque(maxlen=WINDOW)
         self._coverages: deque[float] = deque(maxlen=WINDOW)
 
-    def add(self, rows: Iterable[Mapping[str, Any]]) -> str | None:
+    def add(self, rows: Iterable[Row]) -> str | None:
         """Why the run has to stop, in words, or None."""
         for row in rows:
             self._flags.append(_is_wrong(row))
-            if row.get("mask_coverage") is not None:
-                self._coverages.append(row["mask_coverage"])
+            if (coverage := row.get("mask_coverage")) is not None:
+                self._coverages.append(coverage)
         if self._most >= 1 or len(self._flags) < JUDGED_FROM:
             return None
         if (flagged := sum(self._flags)) > self._most * len(self._flags):
             return f"{flagged} of the last {len(self._flags)} photos failed or need review"
         if self._usual is not None and len(self._coverages) >= JUDGED_FROM:
-            coverage = median(self._coverages)
-            if jumped(coverage, self._usual):
-                return f"the masks cover {coverage:.1%} of a photo in the middle, {self._usual:.1%} in earlier runs"
+            middle = median(self._coverages)
+            if jumped(middle, self._usual):
+                return f"the masks cover {middle:.1%} of a photo in the middle, {self._usual:.1%} in earlier runs"
         return None

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from glasseg.catalog import records
+from glasseg.catalog.row import Row
 from glasseg.config import MARKETPLACES
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import parquet
@@ -25,7 +26,6 @@ HELD: Final = "_glasseg/held/"
 REPORT: Final = "_glasseg/report/"
 MERGED: Final = "/part-merged-"
 """In the key of a part that holds rows of several runs."""
-STATUSES: Final = ("ok", "review", "failed", "gone")
 _ATTEMPTS: Final = 5
 
 
@@ -83,7 +83,7 @@ SCHEMA: Final = pa.schema(
 """Columns, types and nullability of every part; README lists what each one means."""
 
 
-def table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+def table(rows: Iterable[Row]) -> pa.Table:
     """Rows as a table of exactly `SCHEMA`; missing columns are null. Raises ArrowInvalid for a missing required one."""
     made = pa.Table.from_pylist([{**row, "schema_version": SCHEMA_VERSION} for row in rows], schema=SCHEMA)
     made.validate(full=True)
@@ -93,7 +93,7 @@ def table(rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return made
 
 
-def write_part(root: Root, run_id: str, number: int, rows: Sequence[Mapping[str, Any]]) -> str:
+def write_part(root: Root, run_id: str, number: int, rows: Sequence[Row]) -> str:
     """Write one part and return its key."""
     key = f"{MANIFEST}{run_id}/part-{number:05d}.parquet"
     write_table(root, key, table(rows))
@@ -122,11 +122,6 @@ def report_folder(run_id: str) -> str:
     return f"{REPORT}{run_id}/"
 
 
-def is_held(row: Mapping[str, Any]) -> bool:
-    """Whether a row's picture was held back instead of published."""
-    return bool(row["status"] == "review" and not row["published"])
-
-
 def read(root: Root, columns: Sequence[str] | None = None) -> pa.Table:
     """All rows of a destination with the columns of `SCHEMA` (or some of them), as the parts' names sort; see `parts`.
 
@@ -147,7 +142,7 @@ def of_run(root: Root, run_id: str, *, merged: bool = True) -> pa.Table:
     return rows.filter(first_of(rows["key"]))
 
 
-def of_photo(root: Root, key: str) -> list[dict[str, Any]]:
+def of_photo(root: Root, key: str) -> list[Row]:
     """All rows of one photo, oldest first, each once."""
     key = printable(key)
     found = (part.filter(pc.equal(part["key"], key)).to_pylist() for part in parts(root, SCHEMA.names))

@@ -9,15 +9,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glasseg.catalog.row import Reason, Status
 from glasseg.catalog.state import among
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
 from glasseg.formats import PHOTO_EXTENSIONS, kept_suffixes, new_suffix
 
 UNCHANGED: Final = "unchanged"
-RETRY: Final = "retry"
-UNFINISHED: Final = "unfinished"
-REASONS: Final = ("new", "changed", "redo", RETRY, UNFINISHED, "model", "options", "missing", UNCHANGED)
-"""Why a photo is worked on, or that it is not; see `difference`."""
+"""In the place of a reason: the photo is up to date."""
+REASONS: Final = tuple(Reason)[: tuple(Reason).index(Reason.MISSING) + 1]
+"""Why a photo is pending; see `difference`."""
 
 RETRIED_CODES: Final = frozenset(
     {
@@ -87,7 +87,7 @@ class Wanted:
 
 def check_redo(word: str) -> None:
     """Raise GlassegError, as wrong usage, when `--redo` can't mean anything by `word`."""
-    known = ("all", "failed", "review", "held", *REASONS[:-1], *FAILURE_CODES, *REVIEW_CODES)
+    known = ("all", "failed", "review", "held", *REASONS, *FAILURE_CODES, *REVIEW_CODES)
     if word not in known:
         raise GlassegError(
             f"--redo {word}: it takes all, failed, review, held, an error_code or a reason of the manifest", 2
@@ -121,19 +121,19 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Tab
     pixels = pc.multiply(pc.cast(known("width"), "int64"), pc.cast(known("height"), "int64"))
     fits_now = pc.fill_null(pc.less_equal(pixels, wanted.max_pixels), False)
     transient = pc.or_(among(code, sorted(RETRIED_CODES)), pc.and_(among(code, ["too_large"]), fits_now))
-    failed = among(status, ["failed"])
+    failed = among(status, [Status.FAILED])
     other_options = pc.invert(among(known("options_id"), [wanted.options_id]))
     may_fit = pc.and_(pc.and_(failed, among(code, sorted(_OPTION_CODES))), other_options)
     conditions = {
-        "new": pc.or_(pc.is_null(row), among(status, ["gone"])),
-        "changed": pc.fill_null(pc.not_equal(known("source_etag"), found["etag"].combine_chunks()), True),
-        "redo": _forced(known, wanted.redo),
-        RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
-        UNFINISHED: _unfinished(found, known, touched),
+        Reason.NEW: pc.or_(pc.is_null(row), among(status, [Status.GONE])),
+        Reason.CHANGED: pc.fill_null(pc.not_equal(known("source_etag"), found["etag"].combine_chunks()), True),
+        Reason.REDO: _forced(known, wanted.redo),
+        Reason.RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
+        Reason.UNFINISHED: _unfinished(found, known, touched),
         UNCHANGED: failed,
-        "model": pc.invert(among(known("model_id"), [wanted.model_id])),
-        "options": other_options,
-        "missing": pc.invert(exists),
+        Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
+        Reason.OPTIONS: other_options,
+        Reason.MISSING: pc.invert(exists),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
 
@@ -168,17 +168,17 @@ def _first(conditions: dict[str, pa.Array], otherwise: str) -> pa.Array:
 def gone(found: pa.Table, state: pa.Table, *, delete: bool) -> pa.Table:
     """The rows of `state` whose photos were below the source and are not in its complete listing any more.
 
-    Those that an earlier run told of are left out; with `delete` only those whose pictures it deleted.
+    Those that an earlier run recorded are left out; with `delete` only those whose pictures it deleted.
     """
     listed = pc.is_in(state["key"], value_set=found["key"])
     left = pc.and_not(state["of_source"], listed)
-    told = among(state["reason"], ["deleted"]) if delete else among(state["status"], ["gone"])
-    return state.filter(pc.and_not(left, told))
+    recorded = among(state["reason"], [Reason.DELETED]) if delete else among(state["status"], [Status.GONE])
+    return state.filter(pc.and_not(left, recorded))
 
 
 def retries_last(todo: pa.Table) -> pa.Table:
     """Pending photos in the order of the work: what fails every night must not take the place of what is new."""
-    again = pc.equal(todo["reason"], RETRY)
+    again = pc.equal(todo["reason"], Reason.RETRY)
     if not pc.any(again, min_count=0).as_py():
         return todo
     return pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
@@ -186,7 +186,9 @@ def retries_last(todo: pa.Table) -> pa.Table:
 
 def unsolved(difference: pa.Table, state: pa.Table) -> dict[str, int]:
     """How many photos that are up to date failed, were held back, or need review, by which of these."""
-    flagged = state.filter(among(state["status"], ["failed", "review"]))  # few: the others would make large sets
+    flagged = state.filter(
+        among(state["status"], [Status.FAILED, Status.REVIEW])
+    )  # few: the others would make large sets
     same = pc.and_(pc.equal(difference["reason"], UNCHANGED), pc.is_in(difference["key"], value_set=flagged["key"]))
     left = flagged.filter(pc.is_in(flagged["key"], value_set=difference["key"].filter(same)))
     statuses = pc.if_else(left["held"], "held back", pc.cast(left["status"], pa.string())).value_counts().to_pylist()

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest
+from glasseg.catalog.row import Reason, Status
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
@@ -104,7 +105,7 @@ def _photos(rows: pa.Table) -> pa.Table:
     for name in rows.schema.names:
         columns[name] = rows[name].take(last)
         rows = rows.drop_columns([name])  # with ten million photos each takes hundreds of megabytes
-    columns["held"] = pc.and_not(among(columns["status"], ["review"]), published)
+    columns["held"] = pc.and_not(among(columns["status"], [Status.REVIEW]), published)
     return pa.table(columns)
 
 
@@ -124,7 +125,7 @@ def _places(rows: pa.Table) -> pa.Table:
 
 def _deleted(rows: pa.Table, codes: np.ndarray, order: np.ndarray, last: pa.Array) -> pa.Array:
     """Whether the picture of each of the rows `last` was deleted later, with its photo; null for null."""
-    deletions = _last(codes, _chosen(order, among(rows["reason"], ["deleted"])), int(codes.max(initial=-1)) + 1)
+    deletions = _last(codes, _chosen(order, among(rows["reason"], [Reason.DELETED])), int(codes.max(initial=-1)) + 1)
     when = rows["run_seq"].take(deletions).combine_chunks().take(pa.array(codes).take(last))
     return pc.fill_null(pc.less_equal(rows["run_seq"].take(last).combine_chunks(), when), False)
 
@@ -136,7 +137,7 @@ def _fold(rows: pa.Table) -> pa.Table:
     published = _chosen(order, rows["published"])
     needed = [_last(codes, order, len(keys)), _last(codes, published, len(keys))]
     if "renamed" in rows.schema.names:
-        needed.append(_last(codes, _chosen(order, among(rows["reason"], ["deleted"])), len(keys)))
+        needed.append(_last(codes, _chosen(order, among(rows["reason"], [Reason.DELETED])), len(keys)))
         if not _all_null(rows["renamed"]):
             outputs, places = _encoded(_output_keys(rows))
             needed.append(_last(places, published, len(outputs)))

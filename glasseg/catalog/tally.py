@@ -6,10 +6,10 @@ import heapq
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from glasseg.catalog import manifest
+from glasseg.catalog.row import Row, Status, is_held
 from glasseg.config import MARKETPLACES
 
 EXAMPLES = 5
@@ -25,7 +25,7 @@ class Tally:
         self.counts: Counter[str] = Counter()
         """Rows by status, those of photos that are gone included."""
         self.reasons: Counter[str] = Counter()
-        self.worst: list[dict[str, Any]] = []
+        self.worst: list[Row] = []
         """Failures, then photos for review by quality, the lowest first; `EXAMPLES` at most."""
         self.held = 0
         """Pictures that were held back."""
@@ -43,22 +43,22 @@ class Tally:
     @property
     def flagged(self) -> int:
         """Photos that failed or need review."""
-        return self.counts["failed"] + self.counts["review"]
+        return self.counts[Status.FAILED] + self.counts[Status.REVIEW]
 
-    def add(self, rows: Iterable[dict[str, Any]]) -> None:
+    def add(self, rows: Iterable[Row]) -> None:
         """Count the rows of photos that are done, or gone."""
         for row in rows:
             self.counts[row["status"]] += 1
-            if row["status"] == "gone":
+            if row["status"] == Status.GONE:
                 continue
             self.reasons[row["reason"]] += 1
             self.retries += row.get("storage_retries") or 0
-            self.held += manifest.is_held(row)
+            self.held += is_held(row)
             self.stale += OLDER_STAYS in (row.get("warnings") or ())
             for name in MARKETPLACES:
                 if verdict := row.get(f"check_{name}"):
-                    self._verdicts[name][rule_of(verdict)] += 1
-            if row["status"] != "ok":
+                    self._verdicts[name][rule_of(str(verdict))] += 1
+            if row["status"] != Status.OK:
                 self.worst = heapq.nsmallest(EXAMPLES, [*self.worst, row], key=_badness)
 
     def too_many_flagged(self, share: float) -> bool:
@@ -78,10 +78,10 @@ class Tally:
         }
 
 
-def _badness(row: Mapping[str, Any]) -> tuple[bool, float, str]:
+def _badness(row: Row) -> tuple[bool, float, str]:
     """What sorts rows that are not ok: failures, then the others by quality, the lowest first."""
     quality = row.get("quality")
-    return row["status"] != "failed", math.inf if quality is None else quality, row["key"]
+    return row["status"] != Status.FAILED, math.inf if quality is None else quality, row["key"]
 
 
 def rule_of(verdict: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from glasseg.catalog import manifest
+from glasseg.catalog.row import Row, Status
 from glasseg.catalog.tally import Tally
 from glasseg.storage.roots import Root
 
@@ -23,14 +23,14 @@ class Writer:
         self.published: list[str] = []
         """The outputs that were put in their places."""
         self._destination, self._run_id = destination, run_id
-        self._rows: list[dict[str, Any]] = []
+        self._rows: list[Row] = []
         self._seconds, self._parts, self._flushed = seconds, 0, time.monotonic()
 
-    def add(self, rows: list[dict[str, Any]]) -> None:
+    def add(self, rows: list[Row]) -> None:
         """Take the rows of photos that are done, or gone. Raises GlassegError as `flush` does."""
         self.tally.add(rows)
-        self.keys += [row["key"] for row in rows if row["status"] != "gone"]
-        self.published += [row["output_key"] for row in rows if row["published"]]
+        self.keys += [row["key"] for row in rows if row["status"] != Status.GONE]
+        self.published += [row["output_key"] for row in rows if row["published"] and row["output_key"]]
         self._rows += rows
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed >= self._seconds:
             self.flush()

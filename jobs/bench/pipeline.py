@@ -30,6 +30,7 @@ import pyarrow as pa
 
 from glasseg import formats
 from glasseg.catalog import pending, runs
+from glasseg.catalog.row import Row
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
@@ -265,10 +266,10 @@ def _rounds(one: Bench) -> dict[str, list[float]]:
     return rates
 
 
-def _ways(one: Bench) -> dict[str, Callable[[], list[dict[str, Any]]]]:
+def _ways(one: Bench) -> dict[str, Callable[[], Sequence[Any]]]:
     """What is measured, by name; each gives the rows of all photos."""
     per_worker = one.config.cpus_per_worker
-    ways: dict[str, Callable[[], list[dict[str, Any]]]] = {
+    ways: dict[str, Callable[[], Sequence[Any]]] = {
         **{_loop_name(n, one.cores // n): partial(_bare_loop, one, n) for n in sorted({1, one.cores})},
         PIPELINE: partial(_through_ray, one, one.workers, per_worker),
     }
@@ -291,7 +292,7 @@ def _bare_loop(one: Bench, processes: int) -> list[dict[str, Any]]:
     return bareloop.whiten(order, one.model, one.rows, processes, verbose=one.config.verbose)
 
 
-def _through_ray(one: Bench, workers: int, cpus: int) -> list[dict[str, Any]]:
+def _through_ray(one: Bench, workers: int, cpus: int) -> list[Row]:
     """Manifest rows of the work, as `glasseg whiten` makes them; Ray starts before and ends after."""
     with engine("local", cpus=max(one.cores, workers * cpus), verbose=one.config.verbose):
         batches = stream(replace(one.order, cpus=cpus), one.model, one.work, (workers, workers))

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import lock, manifest, runs, state
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.manifest import mask_key
+from glasseg.catalog.row import Reason, Row, Status
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root, delete_if_allowed, open_root
@@ -48,11 +49,11 @@ def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_
         runs.write(root, own_id, {**record, "seconds": round(time.monotonic() - started, 2)})
         for row in rows:
             if row["key"] not in faults:  # those that were done again are of no use any more
-                _forget(root, run_id, row["output_key"])
+                _forget(root, run_id, str(row["output_key"]))
     _tell(rows, standing, faults, run_id)
 
 
-def _tell(rows: list[dict[str, Any]], standing: Collection[str], faults: dict[str, str], run_id: str) -> None:
+def _tell(rows: list[Row], standing: Collection[str], faults: dict[str, str], run_id: str) -> None:
     for row in rows:
         if row["key"] not in standing:
             say(f"  left out  {row['key']}: it was released before, or a later run did it again")
@@ -64,7 +65,7 @@ def _tell(rows: list[dict[str, Any]], standing: Collection[str], faults: dict[st
         raise GlassegError(f"{len(faults)} pictures can't be released: the held file is gone, or its place takes none")
 
 
-def _held(root: Root, run_id: str, keys: Sequence[str]) -> list[dict[str, Any]]:
+def _held(root: Root, run_id: str, keys: Sequence[str]) -> list[Row]:
     """The rows of the run whose pictures it held back, of `keys` or all."""
     of_run = manifest.of_run(root, run_id)
     review = pc.and_not(pc.equal(of_run["status"], "review"), of_run["published"])
@@ -77,13 +78,13 @@ def _held(root: Root, run_id: str, keys: Sequence[str]) -> list[dict[str, Any]]:
     return [by_key[printable(key)] for key in dict.fromkeys(keys)] if keys else rows
 
 
-def _standing(known: pa.Table, rows: Sequence[dict[str, Any]], run_id: str) -> dict[str, str | None]:
+def _standing(known: pa.Table, rows: Sequence[Row], run_id: str) -> dict[str, str | None]:
     """By key, of the photos that no later run did again: the run whose picture stands there."""
     mine = known.filter(pc.is_in(known["key"], value_set=pa.array([row["key"] for row in rows], pa.string())))
     return {one["key"]: one["standing_run_id"] for one in mine.to_pylist() if one["run_id"] == run_id and one["held"]}
 
 
-def _publish_all(root: Root, run_id: str, rows: list[dict[str, Any]], own_lock: Lock) -> dict[str, str]:
+def _publish_all(root: Root, run_id: str, rows: list[Row], own_lock: Lock) -> dict[str, str]:
     """Put held pictures where they belong; by key what kept some from it."""
     faults = {}
     with ThreadPoolExecutor(THREADS) as pool:
@@ -94,9 +95,9 @@ def _publish_all(root: Root, run_id: str, rows: list[dict[str, Any]], own_lock: 
     return faults
 
 
-def _publish(root: Root, run_id: str, row: dict[str, Any]) -> str | None:
+def _publish(root: Root, run_id: str, row: Row) -> str | None:
     """Copy a held picture, and its mask before it, to where they belong; what kept it from that, in words."""
-    folder, output = manifest.held_folder(run_id), row["output_key"]
+    folder, output = manifest.held_folder(run_id), str(row["output_key"])
     try:
         picture = root.read(folder + output)[0]
         if row["mask_uri"]:
@@ -116,13 +117,13 @@ def _forget(root: Root, run_id: str, output: str) -> None:
         raise GlassegError(f"a picture that was released can't be deleted: {error}") from error
 
 
-def _row(root: Root, held: dict[str, Any], run_id: str, run_seq: int, replaced: str | None) -> dict[str, Any]:
+def _row(root: Root, held: Row, run_id: str, run_seq: int, replaced: str | None) -> Row:
     """The row of a released photo: that of its work, published by this run and looked at."""
-    output = held["output_key"]
+    output = str(held["output_key"])
     return {
         **held,
-        "status": "ok",
-        "reason": "released",
+        "status": Status.OK,
+        "reason": Reason.RELEASED,
         "error_code": None,
         "error": None,
         "warnings": [*(held["warnings"] or []), f"released from {held['run_id']}: {held['error_code']}"],

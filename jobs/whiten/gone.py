@@ -10,9 +10,11 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import manifest
 from glasseg.catalog.lock import Lock
+from glasseg.catalog.row import Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Root
+from jobs.whiten.order import Pending
 from jobs.whiten.plan import Plan
 
 THREADS = 16
@@ -32,7 +34,7 @@ def record(plan: Plan, writer: Writer, own_lock: Lock, *, delete: bool) -> None:
             if delete:
                 doomed = plan.gone_pictures.filter(pc.is_in(plan.gone_pictures["key"], value_set=photos["key"]))
                 list(pool.map(partial(_delete, plan.order.destination), doomed["output_key"].to_pylist()))
-            writer.add([_row(plan, row, "deleted" if delete else "gone") for row in photos.to_pylist()])
+            writer.add([_row(plan, row, Reason.DELETED if delete else Reason.GONE) for row in photos.to_pylist()])
     writer.flush()
 
 
@@ -44,15 +46,25 @@ def _delete(root: Root, output: str) -> None:
         raise GlassegError(f"a picture whose photo is gone can't be deleted: {error}") from error
 
 
-def _row(plan: Plan, known: dict[str, Any], reason: str) -> dict[str, Any]:
+def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
     """The row of a photo that left: "gone", or "deleted" when its pictures left with it."""
     order = plan.order
-    pending = {
+    pending: Pending = {
         "key": known["key"],
-        "reason": reason,
+        "output": known["key"],
         "etag": known["source_etag"],
+        "reason": reason,
+        "standing_status": None,
+        "standing_run_id": None,
         "standing_coverage": known["standing_coverage"],
+        "guarded": False,
         "list_columns": None,
     }
-    facts = {name: known[name] for name in ("model_id", "options_id", "width", "height")}
-    return order.row(pending, **facts, status="gone")
+    facts: Row = {
+        "status": Status.GONE,
+        "model_id": known["model_id"],
+        "options_id": known["options_id"],
+        "width": known["width"],
+        "height": known["height"],
+    }
+    return order.row(pending, facts)

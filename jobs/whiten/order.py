@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import TypedDict
 
 import pyarrow as pa
 
 from glasseg.catalog import manifest
+from glasseg.catalog.row import Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
 ROWS = pa.schema([*(column.with_nullable(True) for column in manifest.SCHEMA), pa.field("fatal", pa.string())])
-"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` says why the whole run has to stop."""
+"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` is why the whole run has to stop."""
 
 PENDING = pa.schema(
     [
@@ -29,6 +30,26 @@ PENDING = pa.schema(
 
 `guarded`: nobody knows whether that place is free, and what is there is not ours.
 """
+
+
+class Pending(TypedDict):
+    """A row of `PENDING`."""
+
+    key: str
+    output: str
+    etag: str | None
+    reason: str
+    standing_status: str | None
+    standing_run_id: str | None
+    standing_coverage: float | None
+    guarded: bool
+    list_columns: list[tuple[str, str]] | None
+
+
+class DoneRow(Row, total=False):
+    """A row of `ROWS`."""
+
+    fatal: str | None
 
 
 @dataclass(frozen=True)
@@ -45,17 +66,17 @@ class Order:
     quality: int
     max_pixels: int
     cpus: int = 1
-    """Of each worker, like `gpus`; told apart from 1 and 0 only where Ray is, since they depend on its nodes."""
+    """CPUs of each worker, and GPUs below; the defaults hold until Ray is connected, since they depend on its nodes."""
     gpus: float = 0.0
     look: Look = field(default_factory=Look)
     gates: bool = True
     review_below: float | None = None
-    """The quality below which a person should look; None where the model has no calibration to tell it by."""
+    """The quality below which a person should look; None for a model without a calibration."""
     metered: bool = False
     """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
 
-    def row(self, pending: dict[str, Any], **facts: Any) -> dict[str, Any]:
-        """A manifest row of this run for one pending photo."""
+    def row(self, pending: Pending, facts: Row) -> Row:
+        """A manifest row of this run for one pending photo; `facts` are what is known of it besides."""
         return {
             "key": pending["key"],
             "source_uri": printable(self.source.uri_of(pending["key"])),
@@ -72,7 +93,8 @@ class Order:
             **facts,
         }
 
-    def failed(self, pending: dict[str, Any], code: str, message: str, **facts: Any) -> dict[str, Any]:
+    def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> Row:
         """The row of a photo that could not be done, and so replaced nothing."""
         warnings = [OLDER_STAYS] if pending["standing_run_id"] else None
-        return self.row(pending, status="failed", error_code=code, error=message, warnings=warnings, **facts)
+        failure: Row = {"status": Status.FAILED, "error_code": code, "error": message, "warnings": warnings}
+        return self.row(pending, {**failure, **(facts or {})})

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import claims, gates, inventory, lock, pending, runs, state
-from glasseg.catalog.pending import UNCHANGED, UNFINISHED, Wanted
+from glasseg.catalog.pending import UNCHANGED, Wanted
+from glasseg.catalog.row import Reason
 from glasseg.catalog.state import State
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.formats import OURS, is_photo
@@ -243,7 +244,7 @@ def _work(todo: pa.Table, known: State, destination: Root, *, overwrite: bool, l
     elif not overwrite:
         guarded = pc.invert(claims.ours(destination, todo["output"], known.places))
     place = pc.index_in(todo["output"], value_set=known.places["output_key"])
-    stands = pc.and_(todo["exists"], pc.not_equal(todo["reason"], UNFINISHED))  # else nobody knows what is there
+    stands = pc.and_(todo["exists"], pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
     place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
         todo = todo.append_column(f"standing_{name}", known.places[column].combine_chunks().take(place))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
-from jobs.whiten.order import Order
+from jobs.whiten.order import DoneRow, Order, Pending
 from jobs.whiten.worker import Whitener
 
 SECONDS = 120.0
@@ -17,14 +16,14 @@ MEMORY = 4 << 30
 """Bytes that one photo may take on top of what the process holds once it has its model."""
 
 
-def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterator[list[dict[str, Any]]]:
+def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterator[list[DoneRow]]:
     """`ROWS` of `photos` (tables of `PENDING` with one row), each tried once in an actor, a new one after a death."""
     import ray
 
     actor_class = ray.remote(num_cpus=order.cpus, num_gpus=order.gpus, max_restarts=0, max_task_retries=0)(Whitener)
     actor = None
     for photo in photos:
-        pending = photo.to_pylist()[0]
+        pending: Pending = photo.to_pylist()[0]
         if actor is None:
             actor = actor_class.remote(order, ray.put(model), MEMORY)
         try:
@@ -37,7 +36,7 @@ def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterat
                 raise
             row = order.failed(pending, "worker_died", "the process that worked on it died, also when it had it alone")
         except ray.exceptions.RayTaskError as error:
-            row = order.failed(pending, *_told(error.cause))
+            row = order.failed(pending, *_described(error.cause))
         yield [{**row, "fatal": None}]
         ray.kill(actor)
         actor = None
@@ -45,7 +44,7 @@ def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterat
         ray.kill(actor)
 
 
-def _told(error: BaseException) -> tuple[str, str]:
+def _described(error: BaseException) -> tuple[str, str]:
     """Code and message for what a worker did not expect; cv2 reports missing memory as an error of its own."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "Insufficient memory" in text:

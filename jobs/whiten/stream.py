@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glasseg.catalog.row import Row
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
 from jobs.engine import bounded_retries
 from jobs.whiten import rescue
-from jobs.whiten.order import Order
+from jobs.whiten.order import DoneRow, Order
 from jobs.whiten.worker import Whitener
 
 BATCH_ROWS: Final = 32
@@ -29,7 +30,7 @@ LOST_BATCHES: Final = 100
 LOST_SHARE: Final = 0.1
 """A run that loses more batches than these, and this share of all, to dying workers stops: no photo is to blame."""
 
-Rows = list[dict[str, Any]]
+Rows = list[Row]
 
 
 def rows_of(
@@ -107,7 +108,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
         yield from checked(batch.to_pylist())
 
 
-def checked(rows: Rows) -> Iterator[Rows]:
+def checked(rows: Sequence[DoneRow]) -> Iterator[Rows]:
     """The manifest rows among a worker's `rows`; GlassegError after them when one says that the run has to stop."""
     yield [row for row in rows if row["fatal"] is None]
     for row in rows:

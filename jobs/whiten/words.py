@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from glasseg.catalog.row import Reason
 from glasseg.catalog.tally import Tally
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan
 
-REASONS_SAID = {
-    "new": "new",
-    "changed": "changed",
-    "redo": "to be redone",
-    "retry": "to try again",
-    "unfinished": "with a picture of an unfinished run",
-    "model": "of another model",
-    "options": "of other options",
-    "missing": "whose picture is missing",
+_REASONS: Final = {
+    Reason.NEW: "new",
+    Reason.CHANGED: "changed",
+    Reason.REDO: "to be redone",
+    Reason.RETRY: "to try again",
+    Reason.UNFINISHED: "with a picture of an unfinished run",
+    Reason.MODEL: "of another model",
+    Reason.OPTIONS: "of other options",
+    Reason.MISSING: "whose picture is missing",
 }
 """A reason of the manifest as people read it after a number."""
 
@@ -30,7 +31,7 @@ def say_plan(
     """Print what will be done: how many photos and why, which model, where."""
     order, n = plan.order, len(plan.work)
     why = ", ".join(
-        f"{count:,} {REASONS_SAID[reason]}" for reason, count in plan.reasons.items() if reason in REASONS_SAID
+        f"{count:,} {_REASONS[Reason(reason)]}" for reason, count in plan.reasons.items() if reason in _REASONS
     )
     notes = {
         "up to date": plan.unchanged,

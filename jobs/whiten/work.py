@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import claims
 from glasseg.catalog.gates import Breaker
 from glasseg.catalog.lock import Lock
-from glasseg.catalog.pending import RETRY
+from glasseg.catalog.row import Reason
 from glasseg.catalog.writer import Writer
 from glasseg.storage import roots
 from jobs import terminal
@@ -45,7 +45,7 @@ def work(
                 bar.update(len(rows))
                 own_lock.check()
                 # those that failed before mean nothing for this run, and must not keep it from the others
-                if reason := breaker.add([row for row in rows if row["reason"] != RETRY]):
+                if reason := breaker.add([row for row in rows if row["reason"] != Reason.RETRY]):
                     raise Stopped(reason)
     finally:
         writer.flush()

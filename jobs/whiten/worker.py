@@ -5,14 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
 from glasseg import formats
 from glasseg.catalog import gates, manifest
+from glasseg.catalog.row import Row, Status
 from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Delivery
 from glasseg.cutout.look import WHITE, Look
@@ -25,7 +26,7 @@ from glasseg.model.segmenter import Segmentation
 from glasseg.storage import bucket
 from glasseg.storage.keys import printable
 from jobs.whiten.metrics import Meters
-from jobs.whiten.order import ROWS, Order
+from jobs.whiten.order import ROWS, Order, Pending
 
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
 class Opened:
     """A photo on its way through the worker."""
 
-    pending: dict[str, Any]
+    pending: Pending
     photo: Photo
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Row
 
 
 class Whitener:
@@ -82,11 +83,11 @@ class Whitener:
         stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
         return pa.concat_tables([done, stop])
 
-    def _whiten(self, batch: list[dict[str, Any]]) -> Iterator[Future[dict[str, Any]]]:
+    def _whiten(self, batch: list[Pending]) -> Iterator[Future[Row]]:
         """Photos go in groups of one network call; meanwhile the next group is opened and the last one written."""
         groups = [batch[i : i + self._group] for i in range(0, len(batch), self._group)]
         opening = [self._pool.submit(self._open, pending) for pending in groups[0]]
-        writing: list[Future[dict[str, Any]]] = []
+        writing: list[Future[Row]] = []
         for following in [*groups[1:], []]:
             opened = [future.result() for future in opening]
             opening = [self._pool.submit(self._open, pending) for pending in following]
@@ -101,10 +102,10 @@ class Whitener:
                 writing.append(self._pool.submit(self._write, one, seen))
         yield from writing
 
-    def _open(self, pending: dict[str, Any]) -> Opened | dict[str, Any]:
+    def _open(self, pending: Pending) -> Opened | Row:
         """Read and decode one photo, or its failed row."""
         order, started, before = self._order, time.perf_counter(), bucket.repeated()
-        facts: dict[str, Any] = {}
+        facts: Row = {}
         try:
             data, facts["source_etag"] = order.source.read(pending["key"])
             facts["source_bytes"] = len(data)
@@ -113,13 +114,13 @@ class Whitener:
             photo = decoder.decode(data, max_pixels=order.max_pixels)
         except PhotoError as error:
             height, width = error.size or (None, None)
-            return order.failed(pending, error.code, str(error), height=height, width=width, **facts)
+            return order.failed(pending, error.code, str(error), {**facts, "height": height, "width": width})
         except MemoryError:
-            return order.failed(pending, "out_of_memory", "no memory to decode it", **facts)
+            return order.failed(pending, "out_of_memory", "no memory to decode it", facts)
         facts["height"], facts["width"] = photo.image.shape[:2]
         return Opened(pending, photo, facts)
 
-    def _write(self, opened: Opened, seen: Segmentation) -> dict[str, Any]:
+    def _write(self, opened: Opened, seen: Segmentation) -> Row:
         """Make, encode, verify and write one picture; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
         pending, photo = opened.pending, opened.photo
@@ -140,34 +141,32 @@ class Whitener:
             try:
                 uris = self._store(folder, pending["output"], made, sent, guarded=bool(pending["guarded"] and not held))
             finally:
-                opened.facts["storage_retries"] += bucket.repeated() - before
+                opened.facts["storage_retries"] = (opened.facts["storage_retries"] or 0) + bucket.repeated() - before
         except PhotoError as error:
-            return order.failed(pending, error.code, str(error), **opened.facts)
+            return order.failed(pending, error.code, str(error), opened.facts)
         except MemoryError:
-            return order.failed(pending, "out_of_memory", "no memory to write it", **opened.facts)
+            return order.failed(pending, "out_of_memory", "no memory to write it", opened.facts)
         code = held or code
-        return order.row(
-            pending,
-            status="review" if code else "ok",
-            error_code=code,
-            error=_why(code, made.mask.quality) if code else None,
-            warnings=[*photo.warnings, *made.warnings] or None,
-            output_key=pending["output"],
-            published=not held,
-            replaced_run_id=None if held else pending["standing_run_id"],
-            write_ms=(time.perf_counter() - started) * 1000,
-            **uris,
-            **_measured(made, sent),
-            quality_id=self._calibration.id if self._calibration and made.mask.quality is not None else None,
-            **opened.facts,
-        )
+        outcome: Row = {
+            "status": Status.REVIEW if code else Status.OK,
+            "error_code": code,
+            "error": _why(code, made.mask.quality) if code else None,
+            "warnings": [*photo.warnings, *made.warnings] or None,
+            "output_key": pending["output"],
+            "published": not held,
+            "replaced_run_id": None if held else pending["standing_run_id"],
+            "quality_id": self._calibration.id if self._calibration and made.mask.quality is not None else None,
+            "write_ms": (time.perf_counter() - started) * 1000,
+        }
+        return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
 
-    def _store(self, folder: str, output: str, made: Picture, sent: Delivery, *, guarded: bool) -> dict[str, str]:
+    def _store(self, folder: str, output: str, made: Picture, sent: Delivery, *, guarded: bool) -> Row:
         """Write the mask, if it was asked for, and then the picture, below `folder`; where they are now.
 
         A `guarded` picture replaces nothing: PhotoError foreign when its place is taken.
         """
-        order, uris = self._order, {}
+        order = self._order
+        uris: Row = {}
         if order.mask:
             mask = folder + manifest.mask_key(output)
             order.destination.write(mask, encoder.encode(made.alpha, "png", order.quality))
@@ -188,7 +187,7 @@ def _why(code: str, quality: float | None) -> str:
     return f"the mask is probably wrong in places: its quality is {quality:.2f}" if doubted else REVIEW_CODES[code]
 
 
-def _held_code(code: str | None, coverage: float, pending: dict[str, Any]) -> str | None:
+def _held_code(code: str | None, coverage: float, pending: Pending) -> str | None:
     """Why this picture may not replace the one that stands there; None when it may."""
     return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
 
@@ -203,14 +202,19 @@ def _review_code(made: Picture, sent: Delivery, look: Look, review_below: float 
     return review.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below)
 
 
-def _measured(made: Picture, sent: Delivery) -> dict[str, Any]:
+def _measured(made: Picture, sent: Delivery) -> Row:
     """The columns that say how mask and picture came out."""
     height, width = made.pixels.shape[:2]
+    x0, y0, x1, y1 = made.mask.bbox or (None,) * 4
+    verdicts = cast(Row, {f"check_{name}": verdict for name, verdict in sent.verdicts.items()})
     return {
         "mask_coverage": made.mask.coverage,
         "confidence": made.mask.confidence,
         "quality": made.mask.quality,
-        **dict(zip(("bbox_x0", "bbox_y0", "bbox_x1", "bbox_y1"), made.mask.bbox or (None,) * 4, strict=True)),
+        "bbox_x0": x0,
+        "bbox_y0": y0,
+        "bbox_x1": x1,
+        "bbox_y1": y1,
         "output_width": width,
         "output_height": height,
         "output_bytes": len(sent.data),
@@ -218,12 +222,12 @@ def _measured(made: Picture, sent: Delivery) -> dict[str, Any]:
         "background_exact": sent.whiteness.exact_share,
         "background_deviation": sent.whiteness.deviation,
         "ring_exact": sent.whiteness.ring_share,
-        **{f"check_{name}": verdict for name, verdict in sent.verdicts.items()},
+        **verdicts,
     }
 
 
-def _done(row: dict[str, Any]) -> Future[dict[str, Any]]:
-    future: Future[dict[str, Any]] = Future()
+def _done(row: Row) -> Future[Row]:
+    future: Future[Row] = Future()
     future.set_result(row)
     return future
 
@@ -235,5 +239,5 @@ def _limit_memory(more: int) -> None:
     status = Path("/proc/self/status")
     if status.exists():
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        held = int(fields["VmData"].split()[0]) << 10  # the line is in kB
-        resource.setrlimit(resource.RLIMIT_DATA, (held + more, held + more))
+        used = int(fields["VmData"].split()[0]) << 10  # the line is in kB
+        resource.setrlimit(resource.RLIMIT_DATA, (used + more, used + more))

@@ -15,6 +15,7 @@ import pytest
 from manifestrows import FULL, NOW, put, row
 
 from glasseg.catalog import claims, manifest, state
+from glasseg.catalog.row import Row
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Folder, Root, open_root
 
@@ -201,3 +202,7 @@ def test_a_part_that_a_compaction_took_away_meanwhile_is_no_error(root: Root, mo
 
     monkeypatch.setattr(type(root), "read", merging)
     assert sorted(manifest.read(root)["key"].to_pylist()) == ["a.jpg", "b.jpg"]
+
+
+def test_a_row_in_python_has_the_columns_of_the_schema_in_their_order() -> None:
+    assert list(Row.__annotations__) == manifest.SCHEMA.names

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from manifestrows import NOW, row
 
 from glasseg.catalog import manifest, state
+from glasseg.catalog.row import Status
 from glasseg.storage.roots import Folder
 
 
@@ -29,7 +30,7 @@ def test_the_state_of_a_photo_is_its_row_with_the_highest_run_seq(data: st.DataO
         for seq, (name, hour) in enumerate(zip(names, hours, strict=True), 1):
             keys = data.draw(st.lists(st.sampled_from("abcd"), unique=True))
             rows = [
-                row(key, seq, run_id=name, status=data.draw(st.sampled_from(manifest.STATUSES)),
+                row(key, seq, run_id=name, status=data.draw(st.sampled_from(list(Status))),
                     published=data.draw(st.booleans()), finished_at=NOW + timedelta(hours=hour))
                 for key in keys
             ]  # fmt: skip
