@@ -1,7 +1,7 @@
 """Which files of a destination are ours: pictures that rows name, and those that an unfinished run was to write.
 
-A run claims the names that it is about to write, and forgets them at its end, when its pictures have rows. So the names
-in the claims of a run that was killed or stopped are those whose pictures may be newer than their rows.
+A run claims the names that it is about to write, and drops its claims at its end, when its pictures have rows. So the
+names in the claims of a run that was killed or stopped are those whose pictures may be newer than their rows.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from glasseg.storage.roots import Root, delete_if_allowed
 
 CLAIMS: Final = "_glasseg/claims/"
 _FEW: Final = 100
-"""Names that are looked for one by one; for more the destination is listed."""
+"""Names that are looked up one by one; for more the destination is listed."""
 
 
 def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> None:
@@ -50,7 +50,7 @@ def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> pa.ChunkedArr
 def touched(root: Root) -> pa.Table:
     """The pictures that were written since an unfinished run claimed their names, as `output` and that run's `run_id`.
 
-    Of several runs the last. That its row is older than the run tells of a picture that its row does not describe.
+    Where several runs did, the last of them. A row older than that run does not describe the picture that stands there.
     """
     claims = [entry for entry in reversed(records.entries(root, CLAIMS, ".parquet")) if len(_claims(root, entry.key))]
     found = [pa.table({"output": pa.array([], pa.string()), "run_id": pa.array([], pa.string())})]
@@ -77,7 +77,7 @@ def _there(root: Root, names: list[str]) -> Iterator[Entry]:
 def claim(root: Root, run_id: str, outputs: pa.ChunkedArray) -> None:
     """Note the output names that a run is about to write, after it found that they are free or ours.
 
-    Without it, a picture that a killed run wrote before its row was stored would for ever look like somebody else's.
+    Without it, a picture that a killed run wrote before its row was stored would look like somebody else's for ever.
     """
     buffer = io.BytesIO()
     pq.write_table(pa.table({"output": outputs}), buffer, compression="zstd")
@@ -89,7 +89,7 @@ def _key(run_id: str) -> str:
 
 
 def drop(root: Root, run_id: str) -> None:
-    """Forget the claims of a run that came to its end, so that its pictures have their rows."""
+    """Drop the claims of a run that came to its end: its pictures have their rows."""
     for key in records.keys(root, _key(run_id), ".parquet"):
         _forget(root, key)
 
@@ -100,7 +100,7 @@ def _forget(root: Root, key: str) -> None:
 
 
 def settle(root: Root, run_id: str, published: pa.ChunkedArray) -> None:
-    """After a run over the whole source: forget all claims but those on files that no row names.
+    """After a run over the whole source: drop all claims except those on files that no row names.
 
     Their photos failed, or were away; when they are back, these files must not look like somebody else's. `published`:
     the outputs that rows name, those of this run included.

@@ -72,7 +72,7 @@ def _merge(root: Root, keys: list[str], target: str) -> int:
         return 0
     rows = pa.concat_tables([table for _, table in known])
     if any(rows[field.name].null_count for field in SCHEMA if not field.nullable):
-        return 0  # of a version before the first release; they can be read, but not written as they are
+        return 0  # written before the first release: they can be read, but not stored again as they are
     names = pc.binary_join_element_wise(pc.cast(rows["run_seq"], pa.string()), rows["key"], "/")
     rows = rows.filter(manifest.first_of(names)).cast(SCHEMA)
     gone = [key for key, _ in known]

@@ -16,13 +16,13 @@ WINDOW: Final = 1000
 """Rows that a run is judged by: in a long one the first half million must not outweigh what goes wrong now."""
 
 JUMP: Final = 2.0
-"""Factor between two coverages that makes them tell of different things."""
+"""Two coverages further apart than this factor show different things."""
 _SPECK: Final = 0.01
-"""Coverages that differ by less are alike, whatever their factor."""
+"""Coverages that differ by less than this are alike, whatever their factor."""
 
 _HOPELESS: Final = 0.5
 """Quality below which a mask that is doubted counts for stopping a run. A third of a hard catalog may be doubted, and
-rightly: that is work for people, no run gone wrong."""
+rightly: that is work for people, not a run gone wrong."""
 
 _BLANK: Final = 0.0005
 """Coverage below which a picture shows nothing: it was published as `no_glasses`, or released by somebody."""
@@ -42,7 +42,7 @@ def held_code(
 
     A picture that needs `review` (`code` says why) does not replace an `ok` one, and none replaces a picture whose
     mask covered far more or less, unless that one is blank. Where none stands (`standing_status` is None) every picture
-    may go.
+    may be published.
     """
     if code and standing_status == Status.OK:
         return code

@@ -15,7 +15,7 @@ from glasseg.storage import parquet
 from glasseg.storage.roots import Bucket, Folder, Root, open_source
 
 SCHEMA: Final = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
-"""Of what `read` gives: the key relative to the source, its size in bytes, its etag without quotes."""
+"""The columns that `read` returns: the key relative to the source, its size in bytes, its etag without quotes."""
 
 _NEEDED: Final = ("bucket", "key", "size", "e_tag")
 _OPTIONAL: Final = ("is_latest", "is_delete_marker")  # only in an inventory of all versions
@@ -23,10 +23,10 @@ _ONE_DAY: Final = "give the manifest.json of one day"
 
 
 def listing_of(source: Root, uri: str, *, endpoint_url: str | None = None) -> pa.Table:
-    """What the inventory at `uri` says of `source`, with `SCHEMA`; see `read`.
+    """The listing of `source` in the inventory at `uri`, with `SCHEMA`; see `read`.
 
     `uri`: one .parquet file, a folder or prefix with such files below it, or the manifest.json that AWS writes for each
-    day: on S3 where AWS left it, in a folder with its files beside it or in ../data, as AWS has them.
+    day: on S3 where AWS left it, in a folder with its files next to it or in ../data, as AWS has them.
     Raises GlassegError when the source is a folder, and when the inventory isn't there, can't be read or is another's.
     """
     if not isinstance(source, Bucket):
@@ -39,7 +39,9 @@ def listing_of(source: Root, uri: str, *, endpoint_url: str | None = None) -> pa
     elif names[0].lower().endswith(".json"):
         root, names = _of_manifest(root, names[0], source.bucket)
     elif not names[0].lower().endswith(".parquet"):
-        raise GlassegError(f"{uri} is no S3 Inventory: give its manifest.json, a .parquet file or the folder of these")
+        raise GlassegError(
+            f"{uri} is not an S3 Inventory: give its manifest.json, a .parquet file or the folder of these"
+        )
     return read(root, names, source.bucket, source.prefix)
 
 
@@ -85,7 +87,7 @@ def _rows(root: Root, name: str) -> pa.Table:
         raise GlassegError(f"can't read the inventory file {where}: {error}") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
-        raise GlassegError(f"{where} is no parquet file of an inventory that can be read: {reason}") from error
+        raise GlassegError(f"{where} is not a readable parquet file of an inventory: {reason}") from error
 
 
 def _below(where: str, rows: pa.Table, bucket: str, prefix: str) -> pa.Table:
@@ -110,14 +112,14 @@ def _of_manifest(root: Root, name: str, bucket: str) -> tuple[Root, list[str]]:
     """Where the files that the manifest `name` lists lie, and their names there."""
     where = root.uri_of(name)
     try:
-        told = _told(root.read(name)[0])
+        entry = _parsed(root.read(name)[0])
     except PhotoError as error:
         raise GlassegError(f"can't read the manifest {where}: {error}") from error
-    if told is None:
+    if entry is None:
         raise GlassegError(
-            f"{where} is no manifest of an S3 Inventory: it must have fileFormat, sourceBucket and files"
+            f"{where} is not the manifest of an S3 Inventory: it must have fileFormat, sourceBucket and files"
         )
-    written_as, of, files = told
+    written_as, of, files = entry
     if written_as.lower() != "parquet":
         raise GlassegError(f"the inventory {where} is {written_as}: set its output format to Apache Parquet")
     if of.rpartition(":")[2] != bucket:
@@ -129,7 +131,7 @@ def _of_manifest(root: Root, name: str, bucket: str) -> tuple[Root, list[str]]:
     return above, [f"{day}/{file}" if above.exists(f"{day}/{file}") else f"data/{file}" for file in copied]
 
 
-def _told(data: bytes) -> tuple[str, str, list[str]] | None:
+def _parsed(data: bytes) -> tuple[str, str, list[str]] | None:
     """Format, source bucket and files of a manifest; None when `data` is none."""
     try:
         manifest = json.loads(data)

@@ -38,7 +38,7 @@ class Lock:
         self._lost = False
         self._guard, self._ended = threading.Lock(), threading.Event()
         self.last_run_seq = 0
-        """Of the run that had it before and did not come to its end; 0 when there was none."""
+        """The number of the run that had it before and did not come to its end; 0 when there was none."""
 
     def acquire(self) -> None:
         """Take the lock. Raises GlassegError with exit code 4 when another run has it."""
@@ -52,13 +52,13 @@ class Lock:
         raise GlassegError(f"runs that start at the same moment keep taking the lock of {self._root.uri}", EXIT_LOCKED)
 
     def note(self, run_seq: int) -> None:
-        """Write the number of the run into the lock: who takes it over numbers on from there. Raises as `check`."""
+        """Write the number of the run into the lock: whoever takes it over continues from there. Raises as `check`."""
         self._content["run_seq"] = run_seq
         self.renew()
         self.check()
 
     def renew(self, wait: float = -1) -> None:
-        """Say that this run is alive; whether the lock is still ours, `check` tells.
+        """Show that this run is alive; `check` finds out whether the lock is still ours.
 
         `wait`: seconds for another renewal that is under way; -1 for as long as it takes.
         """
@@ -96,7 +96,7 @@ class Lock:
             try:
                 if self._lost or _read(self._root) != self._written:
                     return
-                if not delete_if_allowed(self._root, LOCK):  # then the file stays, and says that nobody works here
+                if not delete_if_allowed(self._root, LOCK):  # then the file stays, and records that nobody works here
                     over = {**self._content, "seen": _now(), "over": True}
                     self._root.swap(LOCK, self._written, json.dumps(over).encode())
             except (GlassegError, PhotoError):  # it will expire
@@ -146,7 +146,7 @@ def refuse_if_taken(root: Root) -> tuple[bytes | None, dict[str, Any]]:
 
 
 def holder(root: Root) -> dict[str, Any] | None:
-    """Who works on a destination now, as its lock's file says; None when nobody does."""
+    """Who works on a destination now, by its lock's file; None when nobody does."""
     found = _parsed(_read(root), root)
     return None if not found or _over(found) else found
 
@@ -169,14 +169,14 @@ def _parsed(found: bytes | None, root: Root) -> dict[str, Any]:
     try:
         holder: dict[str, Any] = json.loads(found)
         if not {"run_id", "host", "pid", "since"} <= holder.keys() or not datetime.fromisoformat(holder["seen"]).tzinfo:
-            raise ValueError("it lacks what a lock says")
+            raise ValueError("it lacks the fields of a lock")
         return holder
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise GlassegError(f"{root.uri_of(LOCK)} is not a lock of glasseg: delete it if nothing is running") from error
 
 
 def _holder() -> dict[str, Any]:
-    """Who this process is: `machine` and `started` only where a dead process can be told from a living one."""
+    """Who this process is: `machine` and `started` only where dead processes can be recognised."""
     return {"host": platform.node(), "pid": os.getpid(), "machine": _machine(), "started": _started(os.getpid())}
 
 
@@ -221,7 +221,7 @@ def _is_dead(pid: int, started: int | None) -> bool:
 
 
 def _clock() -> float:
-    """Seconds that go on while the machine sleeps, where it knows them."""
+    """Seconds that also pass while the machine sleeps, where it counts them."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 

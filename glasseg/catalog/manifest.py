@@ -25,7 +25,7 @@ MASKS: Final = "_glasseg/masks/"
 HELD: Final = "_glasseg/held/"
 REPORT: Final = "_glasseg/report/"
 MERGED: Final = "/part-merged-"
-"""In the key of a part that holds rows of several runs."""
+"""Part of the key of a part that holds rows of several runs."""
 _ATTEMPTS: Final = 5
 
 
@@ -80,7 +80,7 @@ SCHEMA: Final = pa.schema(
         pa.field("schema_version", pa.int32(), nullable=False),
     ]
 )
-"""Columns, types and nullability of every part; README lists what each one means."""
+"""Columns, types and nullability of every part; docs/manifest.md explains each one."""
 
 
 def table(rows: Iterable[Row]) -> pa.Table:
@@ -125,7 +125,7 @@ def report_folder(run_id: str) -> str:
 def read(root: Root, columns: Sequence[str] | None = None) -> pa.Table:
     """All rows of a destination with the columns of `SCHEMA` (or some of them), as the parts' names sort; see `parts`.
 
-    A row can be there twice, when a compaction was killed between writing and deleting: `key` and `run_seq` tell.
+    A row can be there twice, when a compaction was killed between writing and deleting: `key` and `run_seq` show it.
     """
     chosen = tuple(columns or SCHEMA.names)
     return pa.concat_tables([wanted(chosen).empty_table(), *parts(root, chosen)])
@@ -164,13 +164,13 @@ def parts(root: Root, columns: Sequence[str], chosen: Callable[[str], bool] = la
     """The parts of a manifest with `columns`, or those whose key is `chosen`, read one by one.
 
     Parts of older versions get null for columns they lack. When a compaction takes parts away meanwhile, the part that
-    it made comes too, so that rows may come twice. Raises GlassegError, naming it, for a part that is no manifest or
+    it made comes too, so that rows may come twice. Raises GlassegError, naming it, for a part that is not a manifest or
     can't be read.
     """
     done: set[str] = set()
     for _ in range(_ATTEMPTS):
         try:
-            # until a listing tells nothing new: a folder may be listed while a compaction moves its rows past us
+            # until a listing shows nothing new: a folder may be listed while a compaction moves its rows past us
             while fresh := [key for key in records.keys(root, MANIFEST, ".parquet") if key not in done and chosen(key)]:
                 for key in fresh:
                     yield _read_part(root, key, wanted(columns))
@@ -178,7 +178,7 @@ def parts(root: Root, columns: Sequence[str], chosen: Callable[[str], bool] = la
             return
         except _Vanished:  # a compaction merged it since it was listed
             continue
-    raise GlassegError(f"the manifest in {root.uri} changes all the time: is another run going on?")
+    raise GlassegError(f"the manifest in {root.uri} keeps changing: is another run working there?")
 
 
 def part(root: Root, key: str) -> pa.Table | None:

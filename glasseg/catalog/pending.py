@@ -1,4 +1,4 @@
-"""What is there and what is pending: the source's listing against what is known of every photo, as Arrow tables."""
+"""Which photos are worked on, and why: the listing of the source compared with what is known, as Arrow tables."""
 
 from __future__ import annotations
 
@@ -76,13 +76,13 @@ def refuse_collisions(found: pa.Table) -> None:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a run holds the state against."""
+    """What a run compares the state with."""
 
     model_id: str
     options_id: str
     max_pixels: int
     redo: str | None = None
-    """`all`, or what the last row of a photo has to say for it to be done again; see `check_redo`."""
+    """`all`, or the word in the last row of a photo that has it done again; see `check_redo`."""
 
 
 def check_redo(word: str) -> None:

@@ -34,12 +34,12 @@ def refused(root: Root, key: str) -> Iterator[None]:
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         text = " ".join(str(error).split())
         raise GlassegError(
-            f"{root.uri_of(key)} is no record of glasseg ({text}): move it away, or choose another destination"
+            f"{root.uri_of(key)} is not a record of glasseg ({text}): move it away, or choose another destination"
         ) from error
 
 
 def store(root: Root, key: str, data: bytes) -> None:
-    """Write a file of ours; that it can't be written is no fault of a photo but ends the run."""
+    """Write a file of ours; a failure is not the fault of a photo: it ends the run."""
     try:
         root.write(key, data)
     except PhotoError as error:

@@ -1,4 +1,4 @@
-"""What is known of every photo: of a million rows over many nights the last one of each key, as an Arrow table."""
+"""What is known of every photo and of every place, from the rows of many nights, as Arrow tables."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def _chosen(order: np.ndarray, wanted: pa.ChunkedArray | pa.Array) -> np.ndarray
 def _last(codes: np.ndarray, order: np.ndarray, keys: int) -> pa.Array:
     """For each code the last place in `order` that has it, null for none."""
     places = np.full(keys, -1, np.int64)
-    places[codes[order]] = order  # of several values for one place numpy keeps the last
+    places[codes[order]] = order  # numpy keeps the last of several values for one place
     return pa.array(places, mask=places < 0)
 
 

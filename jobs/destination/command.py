@@ -30,7 +30,7 @@ def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -
 @click.argument("run", required=False)
 @click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
 def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
-    """Write the page of RUN (the last one that worked on photos) into DST/_glasseg/report/RUN/, and say where it is.
+    """Write the page of RUN (the last one that worked on photos) into DST/_glasseg/report/RUN/, and print where it is.
 
     `glasseg whiten` does so itself, as its last step.
 
@@ -52,7 +52,7 @@ def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
 def release(dst: str, run: str, key: tuple[str, ...], endpoint_url: str | None) -> None:
     """Publish the pictures that RUN held back in DST, all of them or those of the photos KEY …
 
-    Photos that a later run did again are left out. The released pictures count as looked at: ok.
+    Photos that a later run did again are left out. The released pictures count as reviewed: ok.
 
     \b
     Examples:

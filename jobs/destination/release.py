@@ -118,7 +118,7 @@ def _forget(root: Root, run_id: str, output: str) -> None:
 
 
 def _row(root: Root, held: Row, run_id: str, run_seq: int, replaced: str | None) -> Row:
-    """The row of a released photo: that of its work, published by this run and looked at."""
+    """The row of a released photo: the row of its work, published by this run and reviewed."""
     output = str(held["output_key"])
     return {
         **held,

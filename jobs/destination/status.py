@@ -18,7 +18,7 @@ from jobs.terminal import columns
 
 RUNS = 5
 """Runs that are shown, the newest first."""
-_NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no photos any more)"}
+_NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no longer in the source)"}
 """Counts that do not add up with the others to the photos."""
 SHOWN = (
     *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),

@@ -74,7 +74,7 @@ _WHITEN = WhitenConfig()
     "--for",
     "market",
     type=click.Choice(MARKETPLACES),
-    help="Set frame, fill, size, format and check for a marketplace; options given beside it count.",
+    help="Set frame, fill, size, format and check for a marketplace; options that you give override them.",
 )
 @click.option(
     "--check",
@@ -178,7 +178,7 @@ def whiten(context: click.Context, src: str, dst: str, market: str | None, **opt
 
 
 def _preset(market: str, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
-    """What `--for` sets: options of the marketplace's preset that were not given, and its check beside others."""
+    """What `--for` sets: options of the marketplace's preset that were not given, and its check next to others."""
     from glasseg.cutout.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}

@@ -9,7 +9,7 @@ STAGES: Final = {"read_ms": "read", "segment_ms": "segment", "write_ms": "write"
 """Columns of the manifest whose milliseconds are observed, and what the stage is called."""
 BYTES: Final = {"source_bytes": "read", "output_bytes": "written"}
 BOUNDARIES: Final = [0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0]
-"""Of the histogram's buckets, in seconds."""
+"""Upper bounds of the histogram's buckets, in seconds."""
 
 
 class Meters:

@@ -28,7 +28,7 @@ PENDING = pa.schema(
 )
 """What a batch gets: photos, and what stands in the place of their pictures.
 
-`guarded`: nobody knows whether that place is free, and what is there is not ours.
+`guarded`: it is not known whether that place is free, and a file there is not ours.
 """
 
 
@@ -76,7 +76,7 @@ class Order:
     """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
 
     def row(self, pending: Pending, facts: Row) -> Row:
-        """A manifest row of this run for one pending photo; `facts` are what is known of it besides."""
+        """A manifest row of this run for one pending photo; `facts` are its other columns."""
         return {
             "key": pending["key"],
             "source_uri": printable(self.source.uri_of(pending["key"])),

@@ -1,6 +1,6 @@
 """What a run of `glasseg whiten` will do, worked out before Ray starts and before anything is written.
 
-The listing of the source, compared with the state of every photo, gives the pending photos; what stands in the places
+The listing of the source, compared with the state of every photo, yields the pending photos; what stands in the places
 of their pictures makes them the work of the run.
 """
 

@@ -47,12 +47,12 @@ def check(order: Order, key: str) -> None:
     answered, silent = ray.wait(list(asked), num_returns=len(asked), timeout=SECONDS) if asked else ([], [])
     for one in answered:
         try:
-            said = ray.get(one)
+            answer = ray.get(one)
         except ray.exceptions.RayError as error:
             here = {node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]}
-            said = f"can't be asked: {str(error).splitlines()[0]}" if asked[one] in here else None
-        if said:
-            raise GlassegError(f"the node {asked[one]} {said}")
+            answer = f"can't be asked: {str(error).splitlines()[0]}" if asked[one] in here else None
+        if answer:
+            raise GlassegError(f"the node {asked[one]} {answer}")
     if silent:
         raise GlassegError(f"the node {asked[silent[0]]} does not answer: is it in good health?")
 

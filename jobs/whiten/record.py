@@ -1,4 +1,4 @@
-"""What a run leaves behind besides rows and pictures: its record, and the summary for scripts."""
+"""What a run leaves behind in addition to rows and pictures: its record, and the summary for scripts."""
 
 from __future__ import annotations
 

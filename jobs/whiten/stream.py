@@ -21,11 +21,11 @@ from jobs.whiten.worker import Whitener
 BATCH_ROWS: Final = 32
 """Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""
 GROUP_ROWS: Final = 8
-"""Photos per task are whole groups of so many: whole network calls."""
+"""Tasks are multiples of this many photos: whole network calls."""
 TURNS: Final = 4
 """Tasks that each worker gets of a small run."""
 PASSES: Final = 3
-"""Times in a row that the workers together try in vain what was lost; what is left then is tried photo by photo."""
+"""Times in a row that the workers together try in vain what was lost; what is left then is tried one by one."""
 LOST_BATCHES: Final = 100
 LOST_SHARE: Final = 0.1
 """A run that loses more batches than these, and this share of all, to dying workers stops: no photo is to blame."""
@@ -62,7 +62,7 @@ def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int,
     """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
 
     `workers`: the fewest and the most of them. Ends early when rows were lost with their node. Raises GlassegError when
-    a worker says that the run has to stop, or when workers keep dying. Ray must be connected.
+    a worker reports that the run has to stop, or when workers keep dying. Ray must be connected.
     """
     import ray
 
@@ -109,7 +109,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
 
 
 def checked(rows: Sequence[DoneRow]) -> Iterator[Rows]:
-    """The manifest rows among a worker's `rows`; GlassegError after them when one says that the run has to stop."""
+    """The manifest rows among a worker's `rows`; GlassegError after them when one of them stops the run."""
     yield [row for row in rows if row["fatal"] is None]
     for row in rows:
         if row["fatal"] is not None:

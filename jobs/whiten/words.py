@@ -39,16 +39,16 @@ def say_plan(
         "gone from the source": len(plan.gone),
         "other files skipped": plan.others,
     }
-    beside = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
+    extra = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
     unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())
     cluster = address or os.environ.get("RAY_ADDRESS") or "local"
     where = "this machine" if cluster == "local" else cluster
-    say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{beside}")
+    say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{extra}")
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
     if delete_gone and not plan.whole:
-        say("  nothing is deleted: only a run over the whole listing of the source tells what is gone")
+        say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
     if plan.selection and (n := len(plan.selection.unmatched)):
@@ -82,7 +82,7 @@ def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -
     if ended == "interrupted":
         say("Interrupted: the rows so far are kept, the same command goes on from there.")
     if ended == "stopped" and not tally.processed:
-        return  # an error says why nothing was done
+        return  # an error reports why nothing was done
     result = (
         f"ok {summary['ok']}, review {summary['review']}, failed {summary['failed']} "
         f"in {summary['seconds']:.1f} s ({summary['photos_per_second']:.1f} photos/s)"

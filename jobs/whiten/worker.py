@@ -203,7 +203,7 @@ def _review_code(made: Picture, sent: Delivery, look: Look, review_below: float 
 
 
 def _measured(made: Picture, sent: Delivery) -> Row:
-    """The columns that say how mask and picture came out."""
+    """The columns about how mask and picture came out."""
     height, width = made.pixels.shape[:2]
     x0, y0, x1, y1 = made.mask.bbox or (None,) * 4
     verdicts = cast(Row, {f"check_{name}": verdict for name, verdict in sent.verdicts.items()})

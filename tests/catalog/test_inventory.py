@@ -142,10 +142,10 @@ def test_every_key_comes_back_as_it_is(names: list[str]) -> None:
         (file_of({"bucket": "other"}), "lists nothing of s3://shop/raw, it is of other"),
         (file_of({"key": "white/a.jpg"}), "lists nothing of s3://shop/raw, it has other folders"),
         (file_of(), "lists nothing"),
-        (b"no parquet", "no parquet file of an inventory"),
-        (b"", "no parquet file of an inventory"),
-        (keys("raw/a.jpg")[:-20], "no parquet file of an inventory"),
-        (file_of({"size": "seven"}, size=pa.string()), "no parquet file of an inventory"),
+        (b"no parquet", "not a readable parquet file of an inventory"),
+        (b"", "not a readable parquet file of an inventory"),
+        (keys("raw/a.jpg")[:-20], "not a readable parquet file of an inventory"),
+        (file_of({"size": "seven"}, size=pa.string()), "not a readable parquet file of an inventory"),
     ],
 )
 def test_an_inventory_that_cant_be_used_is_refused_in_one_line(data: bytes, words: str) -> None:
@@ -161,10 +161,10 @@ def test_an_inventory_that_cant_be_used_is_refused_in_one_line(data: bytes, word
         (manifest_of("x.parquet", sourceBucket="other"), "is of the bucket other, not of shop"),
         (manifest_of("gone.parquet"), "can't read the inventory file"),
         (manifest_of(), "lists nothing"),
-        (manifest_of(files=[{"size": 1}]), "is no manifest"),
-        (manifest_of(files=3), "is no manifest"),
-        (b"[]", "is no manifest"),
-        (b"\xff", "is no manifest"),
+        (manifest_of(files=[{"size": 1}]), "is not the manifest of an S3 Inventory"),
+        (manifest_of(files=3), "is not the manifest of an S3 Inventory"),
+        (b"[]", "is not the manifest of an S3 Inventory"),
+        (b"\xff", "is not the manifest of an S3 Inventory"),
     ],
 )
 def test_a_manifest_that_cant_be_used_is_refused_in_one_line(root_uri: str, data: bytes, words: str) -> None:
@@ -177,7 +177,7 @@ def test_a_manifest_that_cant_be_used_is_refused_in_one_line(root_uri: str, data
 def test_a_place_without_an_inventory_is_named(new_uri: Callable[[], str]) -> None:
     uri = new_uri()
     stored(uri, **{"list.csv": b"key\n"})
-    for place, words in ((uri, "no .parquet files in"), (f"{uri}/list.csv", "is no S3 Inventory")):
+    for place, words in ((uri, "no .parquet files in"), (f"{uri}/list.csv", "is not an S3 Inventory")):
         with pytest.raises(GlassegError, match=words) as caught:
             inventory.listing_of(SOURCE, place)
         assert place in str(caught.value)
