@@ -12,12 +12,12 @@ from unittest import mock
 import numpy as np
 import pyarrow as pa
 
+from glasseg.catalog.writer import Writer
 from glasseg.config import WhitenConfig
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation, Segmenter
 from jobs.whiten import run, stream
 from jobs.whiten.executor import Executor, Workforce
-from jobs.whiten.ledger import Ledger
 from jobs.whiten.order import Order
 from jobs.whiten.stream import Rows
 from jobs.whiten.worker import Whitener
@@ -25,7 +25,7 @@ from jobs.whiten.worker import Whitener
 
 @contextmanager
 def in_process(
-    order: Order, model: ModelFolder, work: pa.Table, ledger: Ledger, workforce: Workforce
+    order: Order, model: ModelFolder, work: pa.Table, writer: Writer, workforce: Workforce
 ) -> Iterator[Iterator[Rows]]:
     """An `Executor`: the real worker with the real model, batch by batch; its test asks for `tensorflow` first."""
     with mock.patch("glasseg.model.segmenter.Segmenter", Remembering):

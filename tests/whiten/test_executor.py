@@ -10,12 +10,12 @@ from typing import Any, cast
 import pyarrow as pa
 import pytest
 
+from glasseg.catalog.writer import Writer
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import Folder
 from jobs import sizing
 from jobs.whiten import executor
 from jobs.whiten.executor import Workforce, on_ray
-from jobs.whiten.ledger import Ledger
 from jobs.whiten.order import PENDING, Order
 
 NODES = [{"CPU": 8.0}, {"CPU": 8.0}]
@@ -32,7 +32,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         yield
         said["connected"] = False
 
-    def rows_of(order: Order, model: object, work: pa.Table, workers: tuple[int, int], ledger: object) -> Iterator[Any]:
+    def rows_of(order: Order, model: object, work: pa.Table, workers: tuple[int, int], writer: object) -> Iterator[Any]:
         said.update(cpus=order.cpus, gpus=order.gpus, metered=order.metered, workers=workers)
         return iter([[{"key": key}] for key in work["key"].to_pylist()])
 
@@ -49,7 +49,7 @@ def work_on(count: int, workforce: Workforce) -> None:
     there = Folder(cast(Any, "/nowhere"))
     order = Order(there, there, "run", 1, "model", "options", mask=False, quality=95, max_pixels=10**6)
     work = pa.Table.from_pylist([{"key": f"{n}.jpg"} for n in range(count)], schema=PENDING)
-    with on_ray(order, cast(ModelFolder, None), work, Ledger(there, "run", 30.0), workforce) as stream:
+    with on_ray(order, cast(ModelFolder, None), work, Writer(there, "run", 30.0), workforce) as stream:
         assert [row["key"] for rows in stream for row in rows] == work["key"].to_pylist()
 
 

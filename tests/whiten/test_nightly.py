@@ -341,7 +341,7 @@ def test_another_source_is_refused_also_after_a_run_that_was_killed(tmp_path: Pa
     finish(open_root(str(tmp_path / "one")), open_root(str(tmp_path / "out")))
     for record in (tmp_path / "out/_glasseg/runs").iterdir():
         record.unlink()  # what a killed run does not come to write
-    with pytest.raises(GlassegError, match="made of another source"):
+    with pytest.raises(GlassegError, match="made from another source"):
         whiten(str(tmp_path / "two"), str(tmp_path / "out"))
     assert whiten(str(tmp_path / "one"), str(tmp_path / "out")) == 0
 
@@ -351,7 +351,7 @@ def test_another_source_is_refused_unless_it_is_said(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{folder}.jpg").write_bytes(drawn(1))
     finish(open_root(str(tmp_path / "one")), open_root(str(tmp_path / "out")))
-    with pytest.raises(GlassegError, match=r"made of .*/one, not of .*/two: .*--new-source"):
+    with pytest.raises(GlassegError, match=r"made from .*/one, not from .*/two: .*--new-source"):
         whiten(str(tmp_path / "two"), str(tmp_path / "out"))
     whiten(str(tmp_path / "two"), str(tmp_path / "out"), new_source=True)
     whiten(str(tmp_path / "two"), str(tmp_path / "out"), gone="delete", yes=True)
