@@ -41,19 +41,34 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
             process.wait()
 
 
+@pytest.fixture
+def new_folder(tmp_path: Path) -> Callable[[], str]:
+    """Makes fresh empty folders, one per call."""
+
+    def fresh() -> str:
+        folder = tmp_path / uuid.uuid4().hex[:8]
+        folder.mkdir()
+        return str(folder)
+
+    return fresh
+
+
 @pytest.fixture(params=["folder", "s3"])
-def new_uri(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
-    """Makes uris of fresh empty roots, one per call: folders in one run of the test, S3 prefixes in the other."""
+def new_uri(request: pytest.FixtureRequest, new_folder: Callable[[], str]) -> Callable[[], str]:
+    """Makes uris of fresh empty roots, one per call: folders in one run of the test, S3 prefixes in the other.
+
+    For tests of the storage itself, and one of each kind of place that a command takes; others ask for `new_folder`.
+    """
     if request.param == "folder":
-
-        def fresh() -> str:
-            folder = tmp_path / uuid.uuid4().hex[:8]
-            folder.mkdir()
-            return str(folder)
-
-        return fresh
+        return new_folder
     server: S3Server = request.getfixturevalue("s3")
     return lambda: f"s3://{server.bucket}/{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def folder_uri(new_folder: Callable[[], str]) -> str:
+    """One fresh empty folder."""
+    return new_folder()
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from glasseg.storage.roots import Root, open_root
 
 
 @pytest.fixture
-def root(root_uri: str, monkeypatch: pytest.MonkeyPatch) -> Root:
+def root(folder_uri: str, monkeypatch: pytest.MonkeyPatch) -> Root:
     monkeypatch.setattr(compaction, "MOST_SMALL", 3)
-    return open_root(root_uri)
+    return open_root(folder_uri)
 
 
 def nights(root: Root, count: int) -> list[tuple[str, int]]:

@@ -54,7 +54,7 @@ def test_it_gives_key_size_and_etag_as_a_listing_does(root_uri: str) -> None:
     assert table.to_pylist() == [{"key": "sub/ä b%20c+d.jpg", "size": 2**40, "etag": "ab-3"}]
 
 
-def test_only_what_stands_below_the_source_now_counts(root_uri: str) -> None:
+def test_only_what_stands_below_the_source_now_counts(folder_uri: str) -> None:
     types = {"version_id": pa.string(), "is_latest": pa.bool_(), "is_delete_marker": pa.bool_()}
     now = {"is_latest": True, "is_delete_marker": False}
     data = file_of(
@@ -68,8 +68,8 @@ def test_only_what_stands_below_the_source_now_counts(root_uri: str) -> None:
         {"key": "raw/e.jpg", **now, "bucket": "shop-2"},
         **types,
     )
-    stored(root_uri, **{"i.parquet": data})
-    table = inventory.listing_of(SOURCE, root_uri)
+    stored(folder_uri, **{"i.parquet": data})
+    table = inventory.listing_of(SOURCE, folder_uri)
     assert table["key"].to_pylist() == ["a.jpg", "c.jpg"] and table["etag"].to_pylist() == ["d41d", "d41d"]
 
 
@@ -77,17 +77,17 @@ def test_a_whole_bucket_keeps_its_keys() -> None:
     assert inventory.read(InMemory(keys("raw/a.jpg")), ["i"], "shop", "")["key"].to_pylist() == ["raw/a.jpg"]
 
 
-def test_every_file_below_a_folder_counts(root_uri: str) -> None:
-    stored(root_uri, **{"x/1.parquet": keys("raw/a.jpg"), "y/2.PARQUET": keys("raw/b.jpg"), "y/note.txt": b"no"})
-    assert inventory.listing_of(SOURCE, root_uri)["key"].to_pylist() == ["a.jpg", "b.jpg"]
+def test_every_file_below_a_folder_counts(folder_uri: str) -> None:
+    stored(folder_uri, **{"x/1.parquet": keys("raw/a.jpg"), "y/2.PARQUET": keys("raw/b.jpg"), "y/note.txt": b"no"})
+    assert inventory.listing_of(SOURCE, folder_uri)["key"].to_pylist() == ["a.jpg", "b.jpg"]
 
 
-def test_the_manifest_of_a_day_says_which_files_are_its(root_uri: str) -> None:
-    root = open_root(root_uri)
+def test_the_manifest_of_a_day_says_which_files_are_its(folder_uri: str) -> None:
+    root = open_root(folder_uri)
     above = f"{root.prefix}/" if isinstance(root, Bucket) else "reports/shop/all/"
-    stored(root_uri, **{"data/1.parquet": keys("raw/old.jpg"), "data/2.parquet": keys("raw/a.jpg")})
-    stored(root_uri, **{"2026-01-02T00-00Z/manifest.json": manifest_of(f"{above}data/2.parquet")})
-    table = inventory.listing_of(SOURCE, f"{root_uri}/2026-01-02T00-00Z/manifest.json")
+    stored(folder_uri, **{"data/1.parquet": keys("raw/old.jpg"), "data/2.parquet": keys("raw/a.jpg")})
+    stored(folder_uri, **{"2026-01-02T00-00Z/manifest.json": manifest_of(f"{above}data/2.parquet")})
+    table = inventory.listing_of(SOURCE, f"{folder_uri}/2026-01-02T00-00Z/manifest.json")
     assert table["key"].to_pylist() == ["a.jpg"]
 
 
@@ -167,10 +167,10 @@ def test_an_inventory_that_cant_be_used_is_refused_in_one_line(data: bytes, word
         (b"\xff", "is not the manifest of an S3 Inventory"),
     ],
 )
-def test_a_manifest_that_cant_be_used_is_refused_in_one_line(root_uri: str, data: bytes, words: str) -> None:
-    stored(root_uri, **{"manifest.json": data})
+def test_a_manifest_that_cant_be_used_is_refused_in_one_line(folder_uri: str, data: bytes, words: str) -> None:
+    stored(folder_uri, **{"manifest.json": data})
     with pytest.raises(GlassegError, match=words) as caught:
-        inventory.listing_of(SOURCE, f"{root_uri}/manifest.json")
+        inventory.listing_of(SOURCE, f"{folder_uri}/manifest.json")
     assert "\n" not in str(caught.value)
 
 

@@ -25,8 +25,8 @@ REQUIRED = [
 
 
 @pytest.fixture
-def root(root_uri: str) -> Root:
-    return open_root(root_uri)
+def root(folder_uri: str) -> Root:
+    return open_root(folder_uri)
 
 
 def test_a_part_on_the_disk_has_exactly_the_schema(root: Root) -> None:

@@ -21,16 +21,16 @@ def test_names_of_runs_sort_by_time() -> None:
     assert runs.new_id() > names[0]
 
 
-def test_a_run_is_recorded_as_json(root_uri: str) -> None:
-    root = open_root(root_uri)
+def test_a_run_is_recorded_as_json(folder_uri: str) -> None:
+    root = open_root(folder_uri)
     runs.write(root, "run1", {"run_seq": 1, "finished_at": NOW, "source": "/in/é"})
     record = json.loads(root.read("_glasseg/runs/run1.json")[0])
     assert record == {"run_seq": 1, "finished_at": str(NOW), "source": "/in/é"}
     assert runs.read(root, "run1") == record
 
 
-def test_the_latest_runs_come_first(root_uri: str) -> None:
-    root = open_root(root_uri)
+def test_the_latest_runs_come_first(folder_uri: str) -> None:
+    root = open_root(folder_uri)
     assert runs.latest(root, 3) == []
     for seq in (1, 2, 3, 4):
         runs.write(root, f"run{seq}", {"run_seq": seq})

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from s3server import S3Server
 
 from glasseg.catalog import manifest, runs
 from glasseg.drawing.photo import draw_photo
@@ -119,12 +120,12 @@ def test_the_page_and_its_thumbnails_have_names_of_their_own(made: tuple[Folder,
     assert all(name[:4].isdigit() and name[4:] in {"-before.jpg", "-after.jpg", "-mask.png"} for name in names)
 
 
-def test_a_report_on_s3_is_a_web_page(root_uri: str, tmp_path: Path) -> None:
+def test_a_report_on_s3_is_a_web_page(s3: S3Server, tmp_path: Path) -> None:
     _, destination = catalog(tmp_path)
-    there = open_root(root_uri)
+    there = open_root(f"s3://{s3.bucket}/reported")
     for entry in destination.list():
         there.write(entry.key, destination.read(entry.key)[0])
-    assert report(root_uri, RUN, None) == there.uri_of(f"_glasseg/report/{RUN}/index.html")
+    assert report(there.uri, RUN, None) == there.uri_of(f"_glasseg/report/{RUN}/index.html")
     assert b"<!doctype html>" in there.read(f"_glasseg/report/{RUN}/index.html")[0]
     assert len(list(there.list(f"_glasseg/report/{RUN}/thumbs/"))) == 12 * 3
 

@@ -103,8 +103,8 @@ def test_masks_lie_beside_their_photos(new_uri: Callable[[], str]) -> None:
     assert all(open_root(p.root).exists(p.photo) and open_root(p.root).exists(p.mask or "") for p in found.pairs)
 
 
-def test_masks_may_lie_in_a_tree_of_their_own(new_uri: Callable[[], str]) -> None:
-    uri = place(new_uri(), "images/a.jpg", "images/x/b.png", "masks/a.png", "masks/x/b_mask.jpg", "images/c.jpg")
+def test_masks_may_lie_in_a_tree_of_their_own(new_folder: Callable[[], str]) -> None:
+    uri = place(new_folder(), "images/a.jpg", "images/x/b.png", "masks/a.png", "masks/x/b_mask.jpg", "images/c.jpg")
     found = find(uri)
     assert [(p.photo, p.mask) for p in found.pairs] == [
         ("images/a.jpg", "masks/a.png"),
@@ -115,10 +115,10 @@ def test_masks_may_lie_in_a_tree_of_their_own(new_uri: Callable[[], str]) -> Non
 
 @pytest.mark.parametrize("inside", ["", "shop/"])
 @pytest.mark.parametrize("suffix", ["png", "JPG", "jpeg"])
-def test_masks_may_lie_in_a_sibling_folder(inside: str, suffix: str, new_uri: Callable[[], str]) -> None:
+def test_masks_may_lie_in_a_sibling_folder(inside: str, suffix: str, new_folder: Callable[[], str]) -> None:
     """Of the folder that is given, or of one below it."""
     mask = f"shop_masks/a_mask.{suffix}"
-    uri = place(new_uri(), "shop/a.jpg", mask, "shop_masks/deeper/b_mask.png", "shopping_masks/a_mask.png")
+    uri = place(new_folder(), "shop/a.jpg", mask, "shop_masks/deeper/b_mask.png", "shopping_masks/a_mask.png")
     [pair] = find(f"{uri}/{'' if inside else 'shop'}").pairs
     assert pair == Pair(open_root(uri).uri, "shop/a.jpg", mask, "scene", "shop/a.jpg", "")
 
@@ -146,19 +146,21 @@ def test_the_top_of_a_bucket_has_nothing_beside_it(s3: S3Server) -> None:
     assert [p.photo for p in find(f"{uri}/list.csv").pairs] == ["pairs/a.jpg"]
 
 
-def test_a_lossless_mask_comes_before_a_jpeg_and_one_beside_the_photo_before_all(new_uri: Callable[[], str]) -> None:
-    uri = place(new_uri(), "x/a.jpg", "x/a_mask.jpg", "x/a_mask.png", "x/b.jpg", "x/b_mask.jpg", "x_masks/b_mask.png")
+def test_a_lossless_mask_comes_before_a_jpeg_and_one_beside_the_photo_before_all(new_folder: Callable[[], str]) -> None:
+    uri = place(
+        new_folder(), "x/a.jpg", "x/a_mask.jpg", "x/a_mask.png", "x/b.jpg", "x/b_mask.jpg", "x_masks/b_mask.png"
+    )
     assert [p.mask for p in find(uri).pairs] == ["x/a_mask.png", "x/b_mask.jpg"]
 
 
-def test_what_is_no_photo_is_left_alone(new_uri: Callable[[], str]) -> None:
+def test_what_is_no_photo_is_left_alone(new_folder: Callable[[], str]) -> None:
     ours, others = ("_glasseg/masks/z.png", "x/_glasseg/report/z.jpg"), ("notes.txt", "._a.jpg", "._a_mask.png")
-    found = find(place(new_uri(), "a.jpg", "a_mask.png", "lonely_mask.png", *ours, *others))
+    found = find(place(new_folder(), "a.jpg", "a_mask.png", "lonely_mask.png", *ours, *others))
     assert [p.photo for p in found.pairs] == ["a.jpg"] and found.problems == []
 
 
-def test_files_outside_images_and_masks_are_no_photos_of_theirs(new_uri: Callable[[], str]) -> None:
-    found = find(place(new_uri(), "images/a.jpg", "masks/a.png", "overview.jpg", "old/b.jpg", "old/b_mask.png"))
+def test_files_outside_images_and_masks_are_no_photos_of_theirs(new_folder: Callable[[], str]) -> None:
+    found = find(place(new_folder(), "images/a.jpg", "masks/a.png", "overview.jpg", "old/b.jpg", "old/b_mask.png"))
     assert [p.photo for p in found.pairs] == ["images/a.jpg"] and found.problems == []
 
 
@@ -173,8 +175,8 @@ LIST = (
 NAMES = ("a.jpg", "b.jpg", "c.jpg", "bg.jpg", "z.jpg", "m/1.png", "m/3.png")
 
 
-def test_a_list_says_what_is_what(new_uri: Callable[[], str]) -> None:
-    uri = place(new_uri(), *NAMES, index=LIST)
+def test_a_list_says_what_is_what(new_folder: Callable[[], str]) -> None:
+    uri = place(new_folder(), *NAMES, index=LIST)
     found = find(uri)
     assert [(p.photo, p.mask, p.kind, p.group, p.split) for p in found.pairs] == [
         ("a.jpg", "m/1.png", "product", "g1", "train"),
@@ -187,8 +189,8 @@ def test_a_list_says_what_is_what(new_uri: Callable[[], str]) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet"])
-def test_a_list_of_any_kind_may_be_given_itself(suffix: str, new_uri: Callable[[], str]) -> None:
-    uri = place(new_uri(), "p/a.jpg", "p/a_mask.png")
+def test_a_list_of_any_kind_may_be_given_itself(suffix: str, new_folder: Callable[[], str]) -> None:
+    uri = place(new_folder(), "p/a.jpg", "p/a_mask.png")
     rows = [("file", "product_group"), ("p/a.jpg", 7)]
     if suffix == "csv":
         data = b"file,product_group\np/a.jpg,7\n"
@@ -208,9 +210,9 @@ def test_a_list_of_any_kind_may_be_given_itself(suffix: str, new_uri: Callable[[
     assert (pair.photo, pair.mask, pair.group) == ("p/a.jpg", "p/a_mask.png", "7")
 
 
-def test_names_in_a_list_may_lead_up_and_be_written_as_on_windows(new_uri: Callable[[], str]) -> None:
+def test_names_in_a_list_may_lead_up_and_be_written_as_on_windows(new_folder: Callable[[], str]) -> None:
     text = "image,mask\n../photos/a.jpg,../m/a.png\n..\\photos\\b.jpg,\n./c.jpg,../m/a.png\n"
-    uri = place(new_uri(), "photos/a.jpg", "photos/b.jpg", "photos_masks/b_mask.png", "m/a.png", "lists/c.jpg")
+    uri = place(new_folder(), "photos/a.jpg", "photos/b.jpg", "photos_masks/b_mask.png", "m/a.png", "lists/c.jpg")
     place(f"{uri}/lists", mine=text)
     found = find(f"{uri}/lists/mine.csv")
     assert {p.root for p in found.pairs} == {open_root(uri).uri} and not found.problems
@@ -224,28 +226,28 @@ def test_names_in_a_list_may_lead_up_and_be_written_as_on_windows(new_uri: Calla
 @pytest.mark.parametrize(
     "name", ["/etc/a.jpg", "../" * 40 + "a.jpg", "s3://b/a.jpg", "a\x01.jpg", "é.jpg", "C:\\a.jpg"]
 )
-def test_a_name_that_leads_nowhere_is_a_problem(name: str, new_uri: Callable[[], str]) -> None:
-    found = find(place(new_uri(), "a.jpg", "a_mask.png", index=f"image\na.jpg\n{name}\n"))
+def test_a_name_that_leads_nowhere_is_a_problem(name: str, new_folder: Callable[[], str]) -> None:
+    found = find(place(new_folder(), "a.jpg", "a_mask.png", index=f"image\na.jpg\n{name}\n"))
     assert found.problems == [Problem(name, "is not there")]
     assert [open_root(p.root).uri_of(p.photo).rpartition("/")[2] for p in found.pairs] == ["a.jpg"]
 
 
-def test_columns_kinds_and_splits_are_read_in_any_case(new_uri: Callable[[], str]) -> None:
+def test_columns_kinds_and_splits_are_read_in_any_case(new_folder: Callable[[], str]) -> None:
     text = "Image,Kind,Split,Product_Group\na.jpg,Product,Train,G\nb.jpg,Background,Validation,\n"
-    found = find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", index=text))
+    found = find(place(new_folder(), "a.jpg", "a_mask.png", "b.jpg", index=text))
     assert [(p.kind, p.split, p.group) for p in found.pairs] == [("product", "train", "G")]
     assert [b.split for b in found.backdrops] == ["validation"]
 
 
-def test_a_row_without_an_image_is_a_problem(new_uri: Callable[[], str]) -> None:
-    uri = place(new_uri(), "a.jpg", "a_mask.png", index="image,group\na.jpg,\n,total: 2\n,x\n")
+def test_a_row_without_an_image_is_a_problem(new_folder: Callable[[], str]) -> None:
+    uri = place(new_folder(), "a.jpg", "a_mask.png", index="image,group\na.jpg,\n,total: 2\n,x\n")
     assert find(uri).problems == [Problem(open_root(uri).uri_of("index.csv"), "has a row without an image")] * 2
 
 
-def test_files_are_looked_up_in_one_listing(new_uri: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_are_looked_up_in_one_listing(new_folder: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> None:
     """And only in the part of the root that the list is about: a bucket may hold millions of other objects."""
     photos = [f"train/p/{i}.jpg" for i in range(12)]
-    uri = place(new_uri(), *photos, "train/p_masks/0_mask.png", index="image\n" + "\n".join(photos))
+    uri = place(new_folder(), *photos, "train/p_masks/0_mask.png", index="image\n" + "\n".join(photos))
     kind, asked = type(open_root(uri)), list[str]()
 
     def listing(root: Root, prefix: str = "", *, wrapped: Any = kind.list) -> Any:
@@ -263,31 +265,31 @@ def test_files_are_looked_up_in_one_listing(new_uri: Callable[[], str], monkeypa
     assert asked == ["exists index.csv", "list train/p", f"list {beside}_masks/"]
 
 
-def test_what_a_list_names_and_is_not_there_is_a_problem(new_uri: Callable[[], str]) -> None:
+def test_what_a_list_names_and_is_not_there_is_a_problem(new_folder: Callable[[], str]) -> None:
     text = "image,mask\na.jpg,gone.png\nb.jpg,m.png\nc.jpg,m.png\n"
-    found = find(place(new_uri(), "a.jpg", "c.jpg", "m.png", index=text))
+    found = find(place(new_folder(), "a.jpg", "c.jpg", "m.png", index=text))
     assert [p.photo for p in found.pairs] == ["c.jpg"]
     assert found.problems == [Problem("a.jpg", "has no mask: gone.png is not there"), Problem("b.jpg", "is not there")]
 
 
-def test_photos_that_no_training_looks_at_need_no_mask(new_uri: Callable[[], str]) -> None:
+def test_photos_that_no_training_looks_at_need_no_mask(new_folder: Callable[[], str]) -> None:
     text = "file,kind,split\na.jpg,real,test\nb.jpg,catalog photo,look\nc.jpg,scene,train\n"
-    found = find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", "c.jpg", index=text))
+    found = find(place(new_folder(), "a.jpg", "a_mask.png", "b.jpg", "c.jpg", index=text))
     assert [(p.photo, p.kind) for p in found.pairs] == [("a.jpg", "scene")]
     assert found.problems == [Problem("c.jpg", "has no mask", "train")]
 
 
-def test_what_is_left_out_is_counted(new_uri: Callable[[], str]) -> None:
+def test_what_is_left_out_is_counted(new_folder: Callable[[], str]) -> None:
     text = "image,kind\na.jpg,scene\nb.jpg,lifestyle\nc.jpg,Lifestyle\n"
-    assert find(place(new_uri(), "a.jpg", "a_mask.png", "b.jpg", index=text)).left_out == {"of kind lifestyle": 2}
-    uri = place(new_uri(), "images/a.jpg", "masks/a.png", "extra/b.jpg", "extra/b_mask.png")
+    assert find(place(new_folder(), "a.jpg", "a_mask.png", "b.jpg", index=text)).left_out == {"of kind lifestyle": 2}
+    uri = place(new_folder(), "images/a.jpg", "masks/a.png", "extra/b.jpg", "extra/b_mask.png")
     assert find(uri).left_out == {"not in images/": 1}
 
 
-def test_the_usual_words_for_a_split_are_understood(new_uri: Callable[[], str]) -> None:
+def test_the_usual_words_for_a_split_are_understood(new_folder: Callable[[], str]) -> None:
     text = "image,split\na.jpg,Val\nb.jpg,training\nc.jpg,test\n"
     files = [f"{name}{end}" for name in "abc" for end in (".jpg", "_mask.png")]
-    found = find(place(new_uri(), *files, index=text))
+    found = find(place(new_folder(), *files, index=text))
     assert [pair.split for pair in found.pairs] == ["validation", "train", "test"]
 
 
@@ -317,14 +319,14 @@ def test_cutouts_and_backgrounds_come_from_places_of_their_own(new_uri: Callable
     assert [(b.photo, b.root) for b in found.backdrops] == [("b.jpg", open_root(backgrounds).uri)]
 
 
-def test_backgrounds_within_the_data_are_no_photos_without_masks(new_uri: Callable[[], str]) -> None:
-    uri = place(new_uri(), "a.jpg", "a_mask.png", "backgrounds/b.jpg", "cutouts/c.png")
+def test_backgrounds_within_the_data_are_no_photos_without_masks(new_folder: Callable[[], str]) -> None:
+    uri = place(new_folder(), "a.jpg", "a_mask.png", "backgrounds/b.jpg", "cutouts/c.png")
     found = find(uri, cutouts=f"{uri}/cutouts", backgrounds=f"{uri}/backgrounds")
     assert found.problems == [] and len(found.pairs) == 2 and len(found.backdrops) == 1
 
 
-def test_one_cutout_may_be_given_itself(new_uri: Callable[[], str]) -> None:
-    uri, other = place(new_uri(), "a.jpg", "a_mask.png"), place(new_uri(), "c.png", "d.png")
+def test_one_cutout_may_be_given_itself(new_folder: Callable[[], str]) -> None:
+    uri, other = place(new_folder(), "a.jpg", "a_mask.png"), place(new_folder(), "c.png", "d.png")
     assert [p.photo for p in find(uri, cutouts=f"{other}/c.png").pairs] == ["a.jpg", "c.png"]
 
 
@@ -344,10 +346,10 @@ def test_one_cutout_may_be_given_itself(new_uri: Callable[[], str]) -> None:
     ],
 )
 def test_what_can_not_be_used_is_one_line(
-    names: list[str], texts: dict[str, str], words: str, new_uri: Callable[[], str]
+    names: list[str], texts: dict[str, str], words: str, new_folder: Callable[[], str]
 ) -> None:
     with pytest.raises(GlassegError, match=words) as caught:
-        find(place(new_uri(), *names, **texts))
+        find(place(new_folder(), *names, **texts))
     assert "\n" not in str(caught.value)
 
 

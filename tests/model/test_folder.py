@@ -154,8 +154,8 @@ def test_the_id_does_not_depend_on_dates_and_metrics() -> None:
     assert replace(SPEC, training={"iou": 0.9, "finished": "today"}).model_id == SPEC.model_id
 
 
-def test_a_calibration_comes_with_the_model_and_leaves_its_id(new_uri: Callable[[], str]) -> None:
-    uri = new_uri()
+def test_a_calibration_comes_with_the_model_and_leaves_its_id(new_folder: Callable[[], str]) -> None:
+    uri = new_folder()
     put(uri, b"weights", SPEC)
     assert model_folder.load(uri).spec.calibration is None
     before = model_folder.load(uri).spec.model_id
@@ -164,8 +164,8 @@ def test_a_calibration_comes_with_the_model_and_leaves_its_id(new_uri: Callable[
     assert spec.calibration == CALIBRATION and spec.model_id == before
 
 
-def test_a_model_that_is_older_than_calibrations_is_read(new_uri: Callable[[], str]) -> None:
-    uri, weights = new_uri(), b"weights"
+def test_a_model_that_is_older_than_calibrations_is_read(new_folder: Callable[[], str]) -> None:
+    uri, weights = new_folder(), b"weights"
     put(uri, weights, SPEC)
     described = json.loads(open_root(uri).read(SPEC_NAME)[0])
     del described["quality"]

@@ -25,10 +25,14 @@ def segmenter(tensorflow: Any) -> Segmenter:
 
 
 def test_packaged_model_finds_drawn_glasses(segmenter: Segmenter) -> None:
-    scores = []
-    for number in range(PHOTOS):
-        photo = draw_photo(np.random.default_rng(SEED + number), (600, 800), scene=SCENES[number % len(SCENES)])
-        [seen] = segmenter.segment([photo.image])
+    scores, photos = (
+        [],
+        [
+            draw_photo(np.random.default_rng(SEED + number), (600, 800), scene=SCENES[number % len(SCENES)])
+            for number in range(PHOTOS)
+        ],
+    )
+    for photo, seen in zip(photos, segmenter.segment([photo.image for photo in photos]), strict=True):
         alpha = matte.alpha(photo.image, seen.probability, segmenter.spec.threshold, segmenter.spec.ramp)
         label = Label(photo.coverage >= 0.5, photo.opening >= 0.5, np.zeros(alpha.shape, bool))
         scores.append(score(alpha, label).iou)

@@ -18,14 +18,14 @@ def levels(share: np.ndarray) -> np.ndarray:
     return np.round(share * 255).astype(np.uint8)
 
 
-@pytest.mark.parametrize(("threshold", "ramp"), [(0.5, 0.5), (0.4, 0.3), (0.6, 0.8)])
-def test_threshold_and_ramp_of_a_known_network_are_found(threshold: float, ramp: float) -> None:
+@pytest.mark.parametrize(("level", "ramp"), [(0.5, 0.5), (0.4, 0.3), (0.6, 0.8)])
+def test_threshold_and_ramp_of_a_known_network_are_found(level: float, ramp: float) -> None:
     coverage = disc()
     # alpha = (p - t) / w + 0.5 turned round; at the ends the network is as sure as can be
-    probability = np.where(coverage > 0, np.where(coverage < 1, (coverage - 0.5) * ramp + threshold, 1), 0)
+    probability = np.where(coverage > 0, np.where(coverage < 1, (coverage - 0.5) * ramp + level, 1), 0)
     tally = threshold.tally(levels(probability), levels(coverage), np.full(coverage.shape, 255, np.uint8))
     found = threshold.choose(tally)
-    assert found[0] == pytest.approx(threshold, abs=0.03) and found[1] == pytest.approx(ramp, abs=0.11)
+    assert found[0] == pytest.approx(level, abs=0.03) and found[1] == pytest.approx(ramp, abs=0.11)
 
 
 def test_what_is_not_scored_counts_nowhere() -> None:

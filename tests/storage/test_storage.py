@@ -632,8 +632,18 @@ def silent_port() -> Iterator[int]:
             caller.close()
 
 
-@pytest.mark.parametrize("place", ["closed", "silent", "unknown host"])
-@pytest.mark.parametrize("ask", [check_writable, lambda root: open_source(root.uri, endpoint_url=root.endpoint_url)])
+def open_there(root: Bucket) -> object:
+    return open_source(root.uri, endpoint_url=root.endpoint_url)
+
+
+@pytest.mark.parametrize(
+    ("ask", "place"),
+    [
+        *((ask, place) for ask in (check_writable, open_there) for place in ("closed", "unknown host")),
+        (open_there, "silent"),  # three times three seconds
+        pytest.param(check_writable, "silent", marks=pytest.mark.slow),
+    ],
+)
 def test_an_endpoint_that_does_not_answer_is_said_soon(
     s3: S3Server, silent_port: int, place: str, ask: Callable[[Bucket], object]
 ) -> None:

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from faultyproxy import FAULTS, proxied
+from inprocess import whiten
 
 from glasseg.catalog import lock, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import Root, open_root
-from jobs.whiten import run as job
 
-pytestmark = pytest.mark.usefixtures("ray_session")
+pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 def stock(source: Root, count: int) -> None:
@@ -29,16 +29,16 @@ def pictures(root: Root) -> dict[str, bytes]:
     return {entry.key: root.read(entry.key)[0] for entry in root.list() if not entry.key.startswith("_glasseg/")}
 
 
-@pytest.mark.parametrize("share", [0.01, 0.1])
+@pytest.mark.parametrize("share", [pytest.param(0.01, marks=pytest.mark.slow), 0.1])
 def test_requests_that_fail_now_and_then_lose_no_photo_and_are_counted(
     share: float, s3: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place = f"s3://{s3.bucket}/faulty-{share}"
     stock(open_root(f"{place}/in"), 40)
-    job.whiten(f"{place}/in", f"{place}/calm", WhitenConfig(max_flagged=1.0, report=False))
+    whiten(f"{place}/in", f"{place}/calm", WhitenConfig(max_flagged=1.0, report=False))
     with proxied(s3.endpoint_url, faults=share) as proxy:
         config = WhitenConfig(max_flagged=1.0, endpoint_url=proxy.url)
-        assert job.whiten(f"{place}/in", f"{place}/out", config) == 0
+        assert whiten(f"{place}/in", f"{place}/out", config) == 0
     destination = open_root(f"{place}/out")
     assert pictures(destination) == pictures(open_root(f"{place}/calm"))
     rows = manifest.read(destination).to_pylist()
@@ -61,7 +61,7 @@ def test_a_bucket_where_nothing_may_be_deleted_is_written_night_after_night(s3: 
         for night in range(3):
             source.write(f"new-{night}.jpg", source.read("000.jpg")[0])
             config = WhitenConfig(max_flagged=1.0, endpoint_url=proxy.url, report=night == 1)
-            assert job.whiten(source.uri, destination.uri, config) == 0
+            assert whiten(source.uri, destination.uri, config) == 0
             assert lock.holder(destination) is None
     assert proxy.injected["AccessDenied"] > 0
     rows = manifest.read(open_root(f"{place}/out")).to_pylist()

@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import inprocess
 import numpy as np
 import pytest
 from raycluster import below, command_of
@@ -21,10 +22,9 @@ from glasseg.config import WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import TMP_PREFIX, Folder
-from jobs.whiten import run as job
 
 pytestmark = [
-    pytest.mark.usefixtures("ray_session"),
+    pytest.mark.usefixtures("tensorflow"),
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found by /proc"),
 ]
 
@@ -50,7 +50,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """The pictures of a run that nobody killed."""
     destination = tmp_path_factory.mktemp("undisturbed")
-    job.whiten(str(photos), str(destination), WhitenConfig(max_flagged=1.0, report=False))
+    inprocess.whiten(str(photos), str(destination), WhitenConfig(max_flagged=1.0, report=False))
     return pictures(destination)
 
 
@@ -92,7 +92,7 @@ def check_killed_run_is_completed_by_the_next(
 
     root = Folder(destination)
     first = manifest.read(root, ("key", "run_id")).to_pylist()
-    assert job.whiten(str(photos), str(destination), WhitenConfig(max_flagged=1.0, report=False)) == 0
+    assert inprocess.whiten(str(photos), str(destination), WhitenConfig(max_flagged=1.0, report=False)) == 0
     assert pictures(destination) == undisturbed
     rows = manifest.read(root).to_pylist()
     assert {row["key"] for row in rows} == {path.name for path in photos.iterdir()}
@@ -101,7 +101,7 @@ def check_killed_run_is_completed_by_the_next(
     assert not records.keys(root, CLAIMS, "") and not list(root.list(TMP_PREFIX)) and not root.exists(lock.LOCK)
 
 
-@pytest.mark.parametrize(("victim", "seed"), [("driver", 0), ("driver", 1), ("actor", 0), ("raylet", 0)])
+@pytest.mark.parametrize(("victim", "seed"), [("driver", 0)])
 def test_after_a_kill_one_more_run_makes_everything_right(
     victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -112,9 +112,9 @@ def test_after_a_kill_one_more_run_makes_everything_right(
 @pytest.mark.parametrize(
     ("victim", "seed"),
     [
-        *(("driver", n) for n in range(2, 8)),
-        *(("actor", n) for n in range(1, 6)),
-        *(("raylet", n) for n in range(1, 6)),
+        *(("driver", n) for n in range(1, 8)),
+        *(("actor", n) for n in range(6)),
+        *(("raylet", n) for n in range(6)),
     ],
 )
 def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import inprocess
 import numpy as np
 import openpyxl
 import pyarrow as pa
@@ -26,8 +27,9 @@ from jobs.destination.release import release
 from jobs.destination.status import overview, status
 from jobs.whiten import plan
 from jobs.whiten import run as job
+from jobs.whiten.executor import Executor
 
-pytestmark = pytest.mark.usefixtures("ray_session")
+pytestmark = pytest.mark.usefixtures("tensorflow")
 
 
 def shrunk(data: bytes) -> bytes:
@@ -40,8 +42,9 @@ def shrunk(data: bytes) -> bytes:
     return encode(around[..., ::-1].copy(), "jpeg", 90)
 
 
-def whiten(source: str, destination: str, **options: Any) -> int:
-    return job.whiten(source, destination, WhitenConfig(**{"report": False, "max_flagged": 1.0, **options}))
+def whiten(source: str, destination: str, executor: Executor = inprocess.in_process, **options: Any) -> int:
+    config = WhitenConfig(**{"report": False, "max_flagged": 1.0, **options})
+    return job.whiten(source, destination, config, executor=executor)
 
 
 def finish(source: Root, destination: Root, seconds: float = 60.0) -> None:
@@ -61,8 +64,7 @@ def finish(source: Root, destination: Root, seconds: float = 60.0) -> None:
     runs.write(destination, facts["run_id"], {**record, "reasons": {"new": len(done)}})
 
 
-@pytest.fixture
-def places(root_uri: str) -> tuple[Root, Root]:
+def done_in(root_uri: str) -> tuple[Root, Root]:
     """A source with three photos, and a destination where they are done."""
     source, destination = open_root(f"{root_uri}/in"), open_root(f"{root_uri}/out")
     for seed in range(3):
@@ -71,10 +73,21 @@ def places(root_uri: str) -> tuple[Root, Root]:
     return source, destination
 
 
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Root, Root]:
+    return done_in(str(tmp_path))
+
+
+@pytest.fixture
+def any_places(root_uri: str) -> tuple[Root, Root]:
+    """As `places`, in folders and on S3."""
+    return done_in(root_uri)
+
+
 def test_a_picture_that_got_worse_is_held_back_and_can_be_released(
-    places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+    any_places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, destination = places
+    source, destination = any_places
     good = destination.read("1.jpg")[0]
     source.write("1.jpg", BLANK)
     source.write("new.jpg", BLANK)
@@ -211,9 +224,9 @@ def test_a_run_that_goes_wrong_is_stopped_and_goes_on_when_told(
 
 
 def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(
-    places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+    any_places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    source, destination = places
+    source, destination = any_places
     destination.write("not-ours.jpg", b"precious")
     source.delete("1.jpg")
     for _ in range(2):
@@ -328,7 +341,7 @@ def test_another_source_is_refused_also_after_a_run_that_was_killed(tmp_path: Pa
     finish(open_root(str(tmp_path / "one")), open_root(str(tmp_path / "out")))
     for record in (tmp_path / "out/_glasseg/runs").iterdir():
         record.unlink()  # what a killed run does not come to write
-    with pytest.raises(GlassegError, match="made of another source"):
+    with pytest.raises(GlassegError, match="made from another source"):
         whiten(str(tmp_path / "two"), str(tmp_path / "out"))
     assert whiten(str(tmp_path / "one"), str(tmp_path / "out")) == 0
 
@@ -338,7 +351,7 @@ def test_another_source_is_refused_unless_it_is_said(tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         (tmp_path / folder / f"{folder}.jpg").write_bytes(drawn(1))
     finish(open_root(str(tmp_path / "one")), open_root(str(tmp_path / "out")))
-    with pytest.raises(GlassegError, match=r"made of .*/one, not of .*/two: .*--new-source"):
+    with pytest.raises(GlassegError, match=r"made from .*/one, not from .*/two: .*--new-source"):
         whiten(str(tmp_path / "two"), str(tmp_path / "out"))
     whiten(str(tmp_path / "two"), str(tmp_path / "out"), new_source=True)
     whiten(str(tmp_path / "two"), str(tmp_path / "out"), gone="delete", yes=True)
@@ -474,19 +487,19 @@ def test_a_second_run_exits_with_4_and_says_who_works_there(tmp_path: Path) -> N
 def test_a_run_that_loses_its_lock_stops_and_keeps_its_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    for n in range(100):
+    for n in range(20):
         (source / f"{n:03}.jpg").write_bytes(drawn(n % 4))
-    work = job.rows_of
 
-    def stolen(*arguments: Any) -> Any:
-        for batch in work(*arguments):
-            Folder(destination).write(lock.LOCK, b'{"run_id": "thief", "seen": "2026-01-01T00:00:00+00:00"}')
-            yield batch
-            time.sleep(0.3)
+    def rob(_: object) -> None:
+        """Another run takes the lock; the thread that renews it ends when it finds out."""
+        Folder(destination).write(lock.LOCK, b'{"run_id": "thief", "seen": "2026-01-01T00:00:00+00:00"}')
+        for thread in threading.enumerate():
+            if thread.name == "lock":
+                thread.join(20)
+                assert not thread.is_alive()
 
-    monkeypatch.setattr(job, "rows_of", stolen)
-    monkeypatch.setattr(lock, "HEARTBEAT", 0.1)
+    monkeypatch.setattr(lock, "HEARTBEAT", 0.05)
     with pytest.raises(GlassegError, match="lost its lock"):
-        whiten(str(source), str(destination))
+        whiten(str(source), str(destination), executor=inprocess.watched(rob))
     kept = rows(Folder(destination))
-    assert 0 < len(kept) < 100 and json.loads((destination / lock.LOCK).read_text())["run_id"] == "thief"
+    assert 0 < len(kept) < 20 and json.loads((destination / lock.LOCK).read_text())["run_id"] == "thief"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import inprocess
 import pytest
 from drawnphotos import BLANK, drawn, rows
 from faultyproxy import proxied
@@ -17,7 +18,6 @@ from glasseg.storage.roots import Bucket, check_writable
 from jobs.destination.release import release
 from jobs.destination.report import report
 from jobs.destination.status import overview
-from jobs.whiten import run as job
 
 OTHERS = b"a picture of somebody else"
 
@@ -47,7 +47,9 @@ def narrow(shop: tuple[Bucket, Bucket], s3: S3Server, monkeypatch: pytest.Monkey
 
 def whiten(shop: tuple[Bucket, Bucket], **options: Any) -> int:
     source, destination = shop
-    return job.whiten(source.uri, destination.uri, WhitenConfig(**{"max_flagged": 1.0, "report": False, **options}))
+    return inprocess.whiten(
+        source.uri, destination.uri, WhitenConfig(**{"max_flagged": 1.0, "report": False, **options})
+    )
 
 
 # ------------------------------------------------------------------------------------------------------ the policy
@@ -103,11 +105,11 @@ def test_records_are_found_where_a_missing_one_is_denied(
         assert lock.holder(there) is None
 
 
-# ------------------------------------------------------------------------- runs; Ray's workers here are the admin's
+# ---------------------------------------------------------------------------------------------------------- runs
 
 
 @pytest.fixture
-def stocked(shop: tuple[Bucket, Bucket], ray_session: None) -> tuple[Bucket, Bucket]:
+def stocked(shop: tuple[Bucket, Bucket], tensorflow: Any) -> tuple[Bucket, Bucket]:
     for seed in range(3):
         shop[0].write(f"{seed}.jpg", drawn(seed))
     return shop
@@ -145,7 +147,6 @@ def test_an_unlisted_destination_is_written_and_files_of_others_stay(
     assert not claims.claimed(seen) and not seen.exists(lock.LOCK)
 
 
-@pytest.mark.slow
 def test_others_in_the_way_are_replaced_when_told(stocked: tuple[Bucket, Bucket], narrow: Bucket) -> None:
     _, seen = stocked
     seen.write("1.jpg", OTHERS)
@@ -154,7 +155,6 @@ def test_others_in_the_way_are_replaced_when_told(stocked: tuple[Bucket, Bucket]
     assert rows(seen, "1.jpg")[-1]["published"] and seen.read("1.jpg")[0] != OTHERS
 
 
-@pytest.mark.slow
 def test_what_a_killed_run_had_put_is_taken_up_and_nothing_else(stocked: tuple[Bucket, Bucket], narrow: Bucket) -> None:
     _, seen = stocked
     whiten(stocked)
@@ -167,7 +167,6 @@ def test_what_a_killed_run_had_put_is_taken_up_and_nothing_else(stocked: tuple[B
     assert seen.read("0.jpg")[0] == made and seen.read("1.jpg")[0] == OTHERS
 
 
-@pytest.mark.slow
 def test_pictures_are_held_back_and_released_unlisted(stocked: tuple[Bucket, Bucket], narrow: Bucket) -> None:
     source, seen = stocked
     whiten(stocked)
@@ -181,7 +180,6 @@ def test_pictures_are_held_back_and_released_unlisted(stocked: tuple[Bucket, Buc
     assert seen.read("1.jpg")[0] == picture and not list(seen.list(manifest.HELD))
 
 
-@pytest.mark.slow
 def test_pictures_that_may_not_be_deleted_stop_a_run_that_is_to_delete_them(
     stocked: tuple[Bucket, Bucket], narrow: Bucket
 ) -> None:

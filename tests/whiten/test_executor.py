@@ -1,0 +1,78 @@
+"""What the executor of production asks of Ray, before there is any."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, cast
+
+import pyarrow as pa
+import pytest
+
+from glasseg.catalog.writer import Writer
+from glasseg.model.folder import ModelFolder
+from glasseg.storage.roots import Folder
+from jobs import sizing
+from jobs.whiten import executor
+from jobs.whiten.executor import Workforce, on_ray
+from jobs.whiten.order import PENDING, Order
+
+NODES = [{"CPU": 8.0}, {"CPU": 8.0}]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What was asked for when there were two nodes of 8 CPUs."""
+    said: dict[str, Any] = {}
+
+    @contextmanager
+    def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
+        said.update(address=address, cluster_cpus=cpus, verbose=verbose, connected=True)
+        yield
+        said["connected"] = False
+
+    def rows_of(order: Order, model: object, work: pa.Table, workers: tuple[int, int], writer: object) -> Iterator[Any]:
+        said.update(cpus=order.cpus, gpus=order.gpus, metered=order.metered, workers=workers)
+        return iter([[{"key": key}] for key in work["key"].to_pylist()])
+
+    monkeypatch.setattr(executor, "engine", engine)
+    monkeypatch.setattr(executor, "available_cpus", lambda: 4)
+    monkeypatch.setattr(executor, "rows_of", rows_of)
+    monkeypatch.setattr(executor.preflight, "check", lambda order, key: said.update(preflight=key))
+    monkeypatch.setattr(sizing, "connected", lambda cpus, gpus: sizing.pool(NODES, [], cpus, gpus))
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    return said
+
+
+def work_on(count: int, workforce: Workforce) -> None:
+    there = Folder(cast(Any, "/nowhere"))
+    order = Order(there, there, "run", 1, "model", "options", mask=False, quality=95, max_pixels=10**6)
+    work = pa.Table.from_pylist([{"key": f"{n}.jpg"} for n in range(count)], schema=PENDING)
+    with on_ray(order, cast(ModelFolder, None), work, Writer(there, "run", 30.0), workforce) as stream:
+        assert [row["key"] for rows in stream for row in rows] == work["key"].to_pylist()
+
+
+def test_a_ray_of_our_own_has_the_workers_that_have_room(asked: dict[str, Any]) -> None:
+    work_on(1000, Workforce())
+    assert asked == {
+        **{"address": None, "cluster_cpus": 4, "verbose": False, "connected": False},
+        **{"cpus": 1, "gpus": 0.0, "metered": False, "workers": (16, 16)},
+    }
+
+
+def test_a_ray_of_our_own_is_as_large_as_the_workers_that_were_asked_for(asked: dict[str, Any]) -> None:
+    work_on(1000, Workforce(workers=3, cpus=2))
+    assert (asked["cluster_cpus"], asked["cpus"], asked["workers"]) == (6, 2, (3, 3))
+
+
+def test_a_given_cluster_is_asked_first_counted_and_used_as_it_grows(
+    asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_on(1000, Workforce("head:6379"))
+    assert (asked["address"], asked["preflight"], asked["metered"]) == ("head:6379", "0.jpg", True)
+    assert asked["workers"] == (16, 125), "as many as there are groups of photos, once nodes join"
+    asked.clear()
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    work_on(8, replace(Workforce(), verbose=True))
+    assert (asked["preflight"], asked["verbose"], asked["workers"]) == ("0.jpg", True, (1, 1))
