@@ -73,7 +73,7 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Co
         _write(root, finish.SPLIT, splits.as_csv(checked.found))
         _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
         finish.finish(root, checked.found, config, job, cpus)
-    _clear(root)
+    _clear_finished(root)
     say(f"Model: {root.uri}")
 
 
@@ -204,9 +204,17 @@ def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> s
         say("  going on with the unfinished run in it" + "".join(f", {one}" for one in changed))
     else:
         _clear(root)
-        root.delete(model_folder.SPEC_NAME)
+        _delete_model(root)
     _write(root, RUN, json.dumps(mine, indent=2).encode())
     return mine["from"]
+
+
+def _delete_model(root: Root) -> None:
+    """Delete what makes OUT a model. Raises GlassegError if it can't."""
+    try:
+        root.delete(model_folder.SPEC_NAME)
+    except PhotoError as error:
+        raise GlassegError(f"can't replace the model in {root.uri}: {error}") from error
 
 
 def _write(root: Root, name: str, data: bytes) -> None:
@@ -227,14 +235,26 @@ def _noted(root: Root) -> dict[str, Any] | None:
 
 
 def _clear(root: Root) -> None:
-    """Delete what only an unfinished run needs; first what says that there is one."""
-    root.delete(RUN)
-    if isinstance(root, Folder):
-        shutil.rmtree(root.path / UNFINISHED, ignore_errors=True)
-        tidy(root)
-        return
-    for entry in list(root.list(UNFINISHED)):
-        root.delete(entry.key)
+    """Delete what only an unfinished run needs; first what says that there is one. Raises GlassegError if it can't."""
+    try:
+        root.delete(RUN)
+        if not isinstance(root, Folder):
+            for entry in list(root.list(UNFINISHED)):
+                root.delete(entry.key)
+        elif (root.path / UNFINISHED).exists():
+            shutil.rmtree(root.path / UNFINISHED)
+    except (OSError, GlassegError, PhotoError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise GlassegError(f"can't delete {root.uri_of(UNFINISHED)}: {why}") from error
+    tidy(root)
+
+
+def _clear_finished(root: Root) -> None:
+    """Delete what the finished run needed. The model is complete: what can't be deleted is only worth a warning."""
+    try:
+        _clear(root)
+    except GlassegError as error:
+        say(f"  warning: {error}; the model is complete: delete that folder by hand")
 
 
 def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course: Any) -> None:
