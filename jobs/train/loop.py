@@ -7,9 +7,10 @@ import json
 import math
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -29,6 +30,11 @@ HISTORY: Final = "history.parquet"
 """One row per epoch, in the model folder."""
 ASKED: Final = 25
 """Training steps after which the workers agree whether it is time for a checkpoint."""
+PAUSES: Final = (5.0, 15.0, 45.0)
+"""Seconds that the chief worker waits after each failed attempt to write; one more attempt is the last."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -134,7 +140,7 @@ def _fit(course: Course) -> None:
             tally.train(learner.train(image, coverage, opening, weight, real))
             if _is_time(learner, progress.step, kept, course.checkpoint_minutes * 60 * workers):
                 progress.training, progress.seconds = tally.training.tolist(), tally.seconds
-                _checkpoint(learner, progress, {"epoch": progress.epoch}, chief=worker == 0)
+                _checkpoint(learner, progress, {"epoch": progress.epoch}, course, chief=worker == 0)
                 kept = time.monotonic()
             continue
         probability, totals = learner.predict(image, coverage, weight, real)
@@ -269,17 +275,25 @@ def _report(learner: Any, progress: Progress, course: Course, *, better: bool, c
     if chief:
         if better:
             _keep(learner, progress, course)
-        open_root(course.out, endpoint_url=course.endpoint_url).write(HISTORY, history_table(progress.history))
-    _checkpoint(learner, progress, row, chief=chief)
+        root, table = open_root(course.out, endpoint_url=course.endpoint_url), history_table(progress.history)
+        _persistently(lambda: root.write(HISTORY, table), course)
+    _checkpoint(learner, progress, row, course, chief=chief)
     if chief:
         ray.get(
             course.board.say.remote(_line(row, course.config))
         )  # after the last epoch Ray ends this process at once
 
 
-def _checkpoint(learner: Any, progress: Progress, row: dict[str, Any], *, chief: bool) -> None:
+def _checkpoint(learner: Any, progress: Progress, row: dict[str, Any], course: Course, *, chief: bool) -> None:
     """Hand Ray Train a checkpoint, and wait until it is kept; all workers must call it, the chief's is the one."""
     import ray.train
+
+    def upload(checkpoint: Any, name: str) -> Any:
+        storage = ray.train.get_context().get_storage()
+        try:
+            return _persistently(lambda: storage.persist_current_checkpoint(checkpoint, name), course)
+        except OSError as error:  # what pyarrow's filesystems raise
+            raise GlassegError(f"can't write a checkpoint to {course.out}: {_line_of(error)}") from error
 
     if not chief:
         ray.train.report(row)
@@ -287,7 +301,7 @@ def _checkpoint(learner: Any, progress: Progress, row: dict[str, Any], *, chief:
     with tempfile.TemporaryDirectory() as folder:
         np.savez(Path(folder) / "state.npz", **learner.state())
         (Path(folder) / "progress.json").write_text(json.dumps(asdict(progress)))
-        ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder))
+        ray.train.report(row, checkpoint=ray.train.Checkpoint.from_directory(folder), checkpoint_upload_fn=upload)
     ray.train.get_all_reported_checkpoints(consistency_mode=ray.train.CheckpointConsistencyMode.COMMITTED)
 
 
@@ -306,7 +320,25 @@ def _keep(learner: Any, progress: Progress, course: Course) -> None:
             ramp=row["ramp"],
             training={**course.about, "history": {"epochs": progress.epoch, "best_epoch": row["epoch"]}},
         )
-        model_folder.publish(Path(folder), course.out, endpoint_url=course.endpoint_url)
+        _persistently(lambda: model_folder.publish(Path(folder), course.out, endpoint_url=course.endpoint_url), course)
+
+
+def _persistently(write: Callable[[], T], course: Course) -> T:
+    """What `write` returns, attempted again after each of `PAUSES` while the storage fails; the last failure is raised.
+
+    A storage that is away for a minute must not end a training of days.
+    """
+    for pause in PAUSES:
+        try:
+            return write()
+        except (OSError, GlassegError, PhotoError) as error:
+            course.board.say.remote(f"{_line_of(error)}: trying again in {pause:g} s")
+        time.sleep(pause)
+    return write()
+
+
+def _line_of(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def history_table(history: list[dict[str, Any]]) -> bytes:
