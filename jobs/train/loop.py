@@ -126,7 +126,7 @@ def _fit(course: Course) -> None:
     learner = Learner(config, workers=workers, steps=epochs.training_steps, threads=course.cpus, gpu=course.gpus > 0)
     progress = _begin(learner, course)
     if progress.step and worker == 0:
-        course.board.say.remote(f"going on after epoch {progress.epoch}{_inside(progress, epochs)}")
+        course.board.say.remote(f"resuming after epoch {progress.epoch}{_inside(progress, epochs)}")
     if progress.ended(config):
         return
     with_background = np.array([pair.kind == "scene" for pair in course.found.pairs if pair.split == "validation"])
@@ -254,7 +254,7 @@ def _begin(learner: Any, course: Course) -> Progress:
         elif started_from := course.about["started_from"]:
             raise GlassegError(
                 f"{course.out} holds a run without a checkpoint that started from {started_from}: "
-                "name that model again by --start-from, or start anew with --overwrite"
+                "name that model again by --start-from, or start again with --overwrite"
             )
         return Progress()
     with checkpoint.as_directory() as folder:
