@@ -22,7 +22,8 @@ from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.terminal import say
 from jobs.train import datacheck, finish, resume
 from jobs.train.board import board_of_lines
-from jobs.train.loop import Course, fit
+from jobs.train.course import Course
+from jobs.train.loop import fit
 
 EXPIRING: Final = {"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"}
 """What botocore calls ways to get keys that expire and that Arrow knows as well."""

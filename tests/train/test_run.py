@@ -29,7 +29,8 @@ from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 from jobs.train import datacheck
-from jobs.train.loop import Progress, _row, _Tally
+from jobs.train.course import Progress
+from jobs.train.history import Tally, row
 from jobs.train.resume import begin_or_resume, resumed
 from jobs.train.run import find
 
@@ -255,13 +256,13 @@ def test_gpus_that_are_not_there_are_refused_instead_of_waited_for(data: Path, t
 
 @pytest.mark.parametrize("name", ["loss", "val_loss"])
 def test_a_loss_that_is_no_number_ends_the_run(name: str) -> None:
-    row = {"epoch": 3, "loss": 0.5, "val_loss": 0.5, "val_photo_iou": 0.5, name: math.nan}
+    nan = {"epoch": 3, "loss": 0.5, "val_loss": 0.5, "val_photo_iou": 0.5, name: math.nan}
     with pytest.raises(GlassegError, match="epoch 3: lower --learning-rate"):
-        Progress().take(row, TrainConfig())
+        Progress().take(nan, TrainConfig())
 
 
 def test_photos_as_they_are_and_composites_weigh_the_same_in_what_makes_an_epoch_better() -> None:
-    tally = _Tally(Progress(training=[1.0, 4.0, 8.0, 10.0, 9.0, 100.0]))
+    tally = Tally(Progress(training=[1.0, 4.0, 8.0, 10.0, 9.0, 100.0]))
     truth = np.zeros((4, 20, 20), np.uint8)
     truth[:, 5:15, 5:15] = 255
     found = truth.copy()
@@ -269,9 +270,9 @@ def test_photos_as_they_are_and_composites_weigh_the_same_in_what_makes_an_epoch
     full, real = np.full_like(truth, 255), np.ones(4, bool)
     tally.train(np.zeros(6))
     tally.judge(found, np.ones(6), truth, full, real, with_background=np.array([True, False, False, False]))
-    row = _row(1, tally, tally.validation())
-    assert row["val_photo_iou"] == pytest.approx((0.5 + 1) / 2)
-    assert row["val_share_95"] == pytest.approx(3 / 4) and row["val_recall"] == pytest.approx(350 / 400)
+    epoch = row(1, tally, tally.validation())
+    assert epoch["val_photo_iou"] == pytest.approx((0.5 + 1) / 2)
+    assert epoch["val_share_95"] == pytest.approx(3 / 4) and epoch["val_recall"] == pytest.approx(350 / 400)
 
 
 def test_patience_ends_a_run_and_the_best_epoch_counts() -> None:

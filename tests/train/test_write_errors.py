@@ -22,8 +22,8 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels.pairs import Found
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import Folder
-from jobs.train import loop
-from jobs.train.loop import Course, Progress
+from jobs.train import checkpoints
+from jobs.train.course import Course, Progress
 
 ROW = {
     **{f"val_{name}": 0.5 for name in ("loss", "precision", "recall", "f1", "iou", "photo_iou", "boundary_f")},
@@ -56,7 +56,7 @@ class Storage:
 
 @pytest.fixture
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
-    monkeypatch.setattr(loop, "PAUSES", (0.0, 0.01, 0.0))
+    monkeypatch.setattr(checkpoints, "PAUSES", (0.0, 0.01, 0.0))
     nothing: dict[str, Any] = {"found": Found(), "start": None, "about": {}, "endpoint_url": None}
     numbers = {"samples": 1, "validation": 1, "cpus": 1, "gpus": 0, "loader_cpus": 1, "checkpoint_minutes": 1.0}
     return Course(config=TrainConfig(), out=str(tmp_path), board=Board(), **nothing, **numbers)
@@ -103,7 +103,7 @@ AWAY = GlassegError("can't reach the S3 server of s3://b/m: check the endpoint a
 
 
 def report(learner: Any, course: Course, *, better: bool) -> None:
-    loop._report(learner, Progress(epoch=1, history=[ROW]), course, better=better, chief=True)
+    checkpoints.report(learner, Progress(epoch=1, history=[ROW]), course, better=better, chief=True)
 
 
 def test_a_model_that_can_not_be_written_at_first_is_written_in_the_end(
