@@ -28,6 +28,11 @@ class Layer:
     opening: np.ndarray
     lens: np.ndarray
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.photo.nbytes + self.coverage.nbytes + self.opening.nbytes + self.lens.nbytes
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -40,6 +45,11 @@ class Scene:
     coverage: np.ndarray
     weight: np.ndarray
     opening: np.ndarray
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory."""
+        return self.photo.nbytes + self.coverage.nbytes + self.weight.nbytes + self.opening.nbytes
 
 
 def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
@@ -132,9 +142,8 @@ def _layer(photo: np.ndarray, coverage: np.ndarray, opening: np.ndarray, side: i
     x, y, w, h = cv2.boundingRect((coverage > 16).astype(np.uint8))
     margin = max(4, h // 10)
     rows, columns = slice(max(0, y - margin), y + h + margin), slice(max(0, x - margin), x + w + margin)
-    photo, coverage, opening = (
-        np.ascontiguousarray(shrunk(part[rows, columns], side)) for part in (photo, coverage, opening)
-    )
+    # copies: a view would keep the whole photo in memory
+    photo, coverage, opening = (np.array(shrunk(part[rows, columns], side)) for part in (photo, coverage, opening))
     return Layer(photo, coverage, opening, _lens(coverage))
 
 

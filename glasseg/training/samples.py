@@ -18,22 +18,33 @@ from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.storage.roots import Root, open_root
 from glasseg.training import augmentation
 from glasseg.training.backdrops import KINDS
+from glasseg.training.cache import PictureCache
 from glasseg.training.composites import Sample, composite
 
 SIDE: Final = 640
-"""Longest side in pixels at which photos are held in memory."""
-HELD: Final = 2048
-"""Photos, and as many backdrops, that one process holds: about 1 MB each."""
+"""Longest side in pixels of the photos that pictures are made of."""
+CACHE_BYTES: Final = 900 * 2**20
+"""Decoded photos that one process keeps: about a thousand, of 0.5 to 2.5 MB each."""
 
 
 class Photos:
-    """Reads labelled photos and backdrops, and holds the last `HELD` of each. Threads may share it."""
+    """Reads labelled photos and backdrops, and keeps the last ones, up to `cache_bytes`. Threads may share it."""
 
-    def __init__(self, endpoint_url: str | None = None) -> None:
+    def __init__(self, endpoint_url: str | None = None, cache_bytes: int = CACHE_BYTES) -> None:
         self._root = lru_cache(maxsize=None)(lambda uri: open_root(uri, endpoint_url=endpoint_url))
-        self.labelled = lru_cache(maxsize=HELD)(self._labelled)
-        self.backdrop = lru_cache(maxsize=HELD)(self._backdrop)
-        self.drawn = lru_cache(maxsize=HELD)(_drawn)
+        self._cache = PictureCache(cache_bytes)
+
+    def labelled(self, pair: Pair) -> Layer | Scene:
+        """The photo of a pair with its mask. Raises ValueError when it can't be used."""
+        return self._cache.get(pair, lambda: self._labelled(pair))
+
+    def backdrop(self, backdrop: Backdrop) -> np.ndarray:
+        """h×w×3 uint8 RGB. Raises PhotoError or ValueError when it can't be used."""
+        return self._cache.get(backdrop, lambda: self._backdrop(backdrop))
+
+    def drawn(self, number: int) -> Scene:
+        """Drawn photo `number`, from 0."""
+        return self._cache.get(number, lambda: _drawn(number))
 
     def _labelled(self, pair: Pair) -> Layer | Scene:
         root: Root = self._root(pair.root)
@@ -68,9 +79,16 @@ class Samples:
     `scene_repeats` times, and `drawn` drawn ones. The `validation` pictures are the same in every epoch, unturned.
     """
 
-    def __init__(self, found: Found, config: TrainConfig, endpoint_url: str | None = None) -> None:
+    def __init__(
+        self,
+        found: Found,
+        config: TrainConfig,
+        endpoint_url: str | None = None,
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
         self._config = config
-        self._photos = Photos(endpoint_url)
+        self._photos = Photos(endpoint_url, cache_bytes)
         self._pairs = {split: [p for p in found.pairs if p.split == split] for split in ("train", "validation")}
         self._backdrops = {
             split: _Backdrops(self._photos, [b for b in found.backdrops if b.split == split]) for split in self._pairs

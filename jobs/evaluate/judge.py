@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ from glasseg.model.segmenter import Segmentation
 from glasseg.report import contact_sheets
 from glasseg.storage.roots import open_root
 from jobs.engine import bounded_retries
+
+if TYPE_CHECKING:
+    import ray
 
 BATCH_ROWS: Final = 16
 THREADS_PER_CPU: Final = 3
@@ -103,13 +106,18 @@ class Judged:
 
 
 class Judge:
-    """Holds the model. Called by Ray Data with a table of `number` and `trial`, returns one of `_ROWS`."""
+    """Holds the model. Called by Ray Data with a table of `number` and `trial`, returns one of `_ROWS`.
 
-    def __init__(self, task: Task, model: ModelFolder) -> None:
+    Takes references to a `Task` and a `ModelFolder`: a node fetches both once, for all of its workers.
+    """
+
+    def __init__(self, task_ref: ray.ObjectRef, model_ref: ray.ObjectRef) -> None:
         import cv2
+        import ray
 
         from glasseg.model.segmenter import Segmenter
 
+        task, model = ray.get([task_ref, model_ref])
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._task = task
         self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
@@ -263,7 +271,7 @@ def _chance(name: str) -> float:
 
 def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], workers: int) -> Iterator[dict[str, Any]]:
     """Rows of `_ROWS` as they are done."""
-    import ray.data
+    import ray
     from ray.data import ActorPoolStrategy, DataContext
 
     if not todo:
@@ -274,7 +282,7 @@ def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], wo
     with bounded_retries():
         rows = ray.data.from_blocks(tables).map_batches(
             Judge,
-            fn_constructor_args=(task, model),
+            fn_constructor_args=(ray.put(task), ray.put(model)),
             batch_format="pyarrow",
             batch_size=BATCH_ROWS,
             compute=ActorPoolStrategy(size=workers, max_tasks_in_flight_per_actor=2),

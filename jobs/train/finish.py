@@ -19,7 +19,7 @@ from glasseg.storage.roots import Root
 from jobs.evaluate.judge import Judged, Task, judge
 from jobs.evaluate.run import summary
 from jobs.terminal import say
-from jobs.train.loop import HISTORY
+from jobs.train.history import HISTORY
 
 SPLIT: Final = "split.csv"
 TRIALS: Final = 120

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import platform
-import shutil
 from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
-from threading import Event, Thread
 from typing import Any, Final
 
 from glasseg.config import TrainConfig, TrainJob
-from glasseg.errors import GlassegError, PhotoError
+from glasseg.errors import GlassegError
 from glasseg.labels import pairs, splits
 from glasseg.labels.pairs import Found
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
-from glasseg.storage.roots import Bucket, Folder, Root, check_writable, name_of, open_root, tidy
+from glasseg.storage.roots import Bucket, Root, check_writable, name_of, open_root
 from glasseg.training.samples import Samples
 from jobs import sizing
 from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.terminal import say
-from jobs.train import datacheck, finish
-from jobs.train.loop import Course, fit
+from jobs.train import datacheck, finish, resume
+from jobs.train.board import board_of_lines
+from jobs.train.course import Course
+from jobs.train.loop import fit
 
-UNFINISHED: Final = "_training/"
-"""Below OUT, what an unfinished run needs to go on. It is gone when the model is done."""
-RUN: Final = UNFINISHED + "run.json"
-CHANGEABLE: Final = {"epochs", "cooldown", "sides", "learning_rate", "patience"}
-"""What of its recipe an unfinished run may go on with otherwise: how long, how large and how fast."""
 EXPIRING: Final = {"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"}
 """What botocore calls ways to get keys that expire and that Arrow knows as well."""
 MAX_FAILURES: Final = 8
@@ -54,9 +47,9 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Co
     finished or another run's, or a recipe that does not fit.
     """
     root = open_root(out, endpoint_url=job.endpoint_url)
-    _refuse_finished(root, overwrite=job.overwrite)
+    resume.refuse_finished(root, overwrite=job.overwrite)
     if not job.overwrite:
-        config = _carried_on(config, _noted(root) or {}, chosen)
+        config = resume.resumed(config, resume.unfinished(root) or {}, chosen)
     start = _start(config, job)
     if config.batch % job.workers:
         raise GlassegError(f"a batch of {config.batch} can't be shared evenly by {job.workers} workers")
@@ -69,11 +62,11 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Co
         _refuse_crowd(cpus, job)
         checked = _checked(found, config, job)
         about = _about(data, checked, config, job, start)
-        about["started_from"] = _begin_or_resume(root, about, overwrite=job.overwrite)
-        _write(root, finish.SPLIT, splits.as_csv(checked.found))
+        about["started_from"] = resume.begin_or_resume(root, about, overwrite=job.overwrite)
+        resume.write(root, finish.SPLIT, splits.as_csv(checked.found))
         _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
         finish.finish(root, checked.found, config, job, cpus)
-    _clear(root)
+    resume.clear_finished(root)
     say(f"Model: {root.uri}")
 
 
@@ -163,80 +156,6 @@ def _about(data: str, checked: Data, config: TrainConfig, job: TrainJob, start: 
     }
 
 
-def _refuse_finished(root: Root, *, overwrite: bool) -> None:
-    """Raises GlassegError when OUT holds a model that is done."""
-    if root.exists(model_folder.SPEC_NAME) and not root.exists(RUN) and not overwrite:
-        raise GlassegError(f"{root.uri} already holds a finished model: choose another place, or add --overwrite")
-
-
-def _carried_on(config: TrainConfig, noted: dict[str, Any], chosen: Collection[str]) -> TrainConfig:
-    """`config` with what an unfinished run noted for every field that is not `chosen`."""
-    names = {one.name for one in fields(TrainConfig)} & noted.keys() - set(chosen)
-    own: dict[str, Any] = {name: noted[name] for name in names}
-    own |= {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
-    return replace(config, **own)
-
-
-def _begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> str | None:
-    """Note what this run is, or see that OUT's unfinished one is the same; the id of the model that it started from.
-
-    Raises GlassegError when it is another one.
-    """
-    mine = {"fingerprint": about["data"]["fingerprint"], "from": about["started_from"], **about["recipe"]}
-    mine = json.loads(json.dumps(mine))  # as it is read again
-    theirs = None if overwrite else _noted(root)
-    if theirs is not None:
-        mine["from"] = mine["from"] or theirs.get("from")  # who goes on need not say where it once began
-        other = sorted(name for name in mine if mine[name] != theirs.get(name) and name not in CHANGEABLE)
-        if "fingerprint" in other:
-            raise GlassegError(f"{root.uri} holds an unfinished run on other data: choose another OUT, or --overwrite")
-        if other:
-            name = other[0]
-            raise GlassegError(
-                f"{root.uri} holds an unfinished run with {name} {theirs.get(name)}, not {mine[name]}: "
-                f"go on with that, or start anew with --overwrite"
-            )
-        changed = [
-            f"{name} {mine[name]} instead of {theirs[name]}"
-            for name in sorted(CHANGEABLE & mine.keys())
-            if mine[name] != theirs.get(name)
-        ]
-        say("  going on with the unfinished run in it" + "".join(f", {one}" for one in changed))
-    else:
-        _clear(root)
-        root.delete(model_folder.SPEC_NAME)
-    _write(root, RUN, json.dumps(mine, indent=2).encode())
-    return mine["from"]
-
-
-def _write(root: Root, name: str, data: bytes) -> None:
-    try:
-        root.write(name, data)
-    except PhotoError as error:
-        raise GlassegError(f"can't write to {root.uri}: {error}") from error
-
-
-def _noted(root: Root) -> dict[str, Any] | None:
-    if not root.exists(RUN):
-        return None
-    try:
-        noted = json.loads(root.read(RUN)[0])
-    except (PhotoError, ValueError) as error:
-        raise GlassegError(f"{root.uri_of(RUN)} can't be read: {error}; start anew with --overwrite") from error
-    return dict(noted)
-
-
-def _clear(root: Root) -> None:
-    """Delete what only an unfinished run needs; first what says that there is one."""
-    root.delete(RUN)
-    if isinstance(root, Folder):
-        shutil.rmtree(root.path / UNFINISHED, ignore_errors=True)
-        tidy(root)
-        return
-    for entry in list(root.list(UNFINISHED)):
-        root.delete(entry.key)
-
-
 def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course: Any) -> None:
     """One Ray Train run of `fit`; `course`: the rest of its `Course`. Raises GlassegError when a worker gave up."""
     import ray
@@ -248,7 +167,7 @@ def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course:
 
     samples = Samples(found, config)
     filesystem, place = _ray_storage(root)
-    with _board() as board:
+    with board_of_lines() as board:
         settings = Course(
             found=found,
             config=config,
@@ -294,7 +213,7 @@ def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course:
 def _ray_storage(root: Root) -> tuple[Any, str]:
     """The filesystem (None: Ray's own choice) and the path below which Ray Train keeps its checkpoints."""
     if not isinstance(root, Bucket):
-        return None, str(root.path / UNFINISHED)
+        return None, str(root.path / resume.UNFINISHED)
     import boto3
     from pyarrow.fs import S3FileSystem
 
@@ -309,61 +228,4 @@ def _ray_storage(root: Root) -> tuple[Any, str]:
     scheme, _, host = root.endpoint().partition("://")
     server = {} if ".amazonaws." in host else {"endpoint_override": host.rstrip("/"), "scheme": scheme}
     filesystem = S3FileSystem(region=session.region_name, **keys, **server)
-    return filesystem, f"{root.bucket}/{root.prefix}/{UNFINISHED}".replace("//", "/").rstrip("/")
-
-
-@contextmanager
-def _board() -> Iterator[Any]:
-    """An actor that takes lines from the workers, wherever they run, and shows them here.
-
-    It lives on the driver's own node: on another one it could die without the driver, and the run with it. (Softly, Ray
-    would put it elsewhere when that node has no CPUs for work, as heads have.)
-    """
-    import ray
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    board = ray.remote(num_cpus=0, scheduling_strategy=here)(_Board).remote()
-    ended = Event()
-
-    def follow() -> None:
-        shown = 0
-        while True:
-            last = ended.wait(1)  # before asking, so that the last lines are shown too
-            try:
-                lines = ray.get(board.since.remote(shown))
-            except ray.exceptions.RayError:  # the run was interrupted, and Ray is on its way out
-                return
-            for line in lines:
-                say(f"  {line}")
-            shown += len(lines)
-            if last:
-                return
-
-    follower = Thread(target=follow)
-    follower.start()
-    try:
-        yield board
-    finally:
-        ended.set()
-        follower.join()
-
-
-class _Board:
-    """Lines in the order in which they came, and what ended the run: "", or what no other try would heal."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._fatal = ""
-
-    def end(self, fatal: str) -> None:
-        self._fatal = self._fatal or fatal
-
-    def fatal(self) -> str:
-        return self._fatal
-
-    def say(self, line: str) -> None:
-        self._lines.append(line)
-
-    def since(self, number: int) -> list[str]:
-        return self._lines[number:]
+    return filesystem, f"{root.bucket}/{root.prefix}/{resume.UNFINISHED}".replace("//", "/").rstrip("/")

@@ -159,6 +159,6 @@ def test_training_goes_on_from_its_checkpoint_when_a_host_dies(room: Room, tmp_p
         two.kill()
     words = run.log.read_text()
     assert " 5/5 " in words
-    assert words.count(" 1/5 ") == 1, "it began anew instead of going on"
+    assert words.count(" 1/5 ") == 1, "it began again instead of resuming"
     assert model_folder.load(out).spec.preset == "baseline"
     assert not os.environ.get("RAY_ADDRESS")

@@ -29,8 +29,10 @@ from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 from jobs.train import datacheck
-from jobs.train.loop import Progress, _row, _Tally
-from jobs.train.run import _begin_or_resume, _carried_on, find
+from jobs.train.course import Progress
+from jobs.train.history import Tally, row
+from jobs.train.resume import begin_or_resume, resumed
+from jobs.train.run import find
 
 SIZE = (160, 200)
 QUICK = ["--batch", "4", "--validation-share", "0.3"]
@@ -147,13 +149,13 @@ def test_data_without_pairs_is_one_line(tmp_path: Path) -> None:
 def test_an_unfinished_run_on_other_data_or_with_another_recipe_is_not_gone_on_with(tmp_path: Path) -> None:
     root = open_root(str(tmp_path))
     about = {"data": {"fingerprint": "aa"}, "started_from": None, "recipe": {"batch": 4, "seed": 1}}
-    _begin_or_resume(root, about, overwrite=False)
-    _begin_or_resume(root, about, overwrite=False)  # the same goes on
+    begin_or_resume(root, about, overwrite=False)
+    begin_or_resume(root, about, overwrite=False)  # the same goes on
     with pytest.raises(GlassegError, match="with batch 4, not 8"):
-        _begin_or_resume(root, {**about, "recipe": {"batch": 8, "seed": 1}}, overwrite=False)
+        begin_or_resume(root, {**about, "recipe": {"batch": 8, "seed": 1}}, overwrite=False)
     with pytest.raises(GlassegError, match="other data"):
-        _begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=False)
-    _begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=True)
+        begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=False)
+    begin_or_resume(root, {**about, "data": {"fingerprint": "bb"}}, overwrite=True)
 
 
 def test_an_unfinished_run_may_go_on_longer_larger_and_slower_and_says_so(
@@ -162,23 +164,23 @@ def test_an_unfinished_run_may_go_on_longer_larger_and_slower_and_says_so(
     root = open_root(str(tmp_path))
     recipe = asdict(TrainConfig(epochs=100_000, cooldown=0, drawn=5))
     about = {"data": {"fingerprint": "aa"}, "started_from": "compact-1", "recipe": recipe}
-    assert _begin_or_resume(root, about, overwrite=False) == "compact-1"
+    assert begin_or_resume(root, about, overwrite=False) == "compact-1"
     shorter = asdict(TrainConfig(epochs=60, cooldown=10, drawn=5, sides=(512,)))
     again = {**about, "started_from": None, "recipe": shorter}
-    assert _begin_or_resume(root, again, overwrite=False) == "compact-1"  # where it began need not be named again
+    assert begin_or_resume(root, again, overwrite=False) == "compact-1"  # where it began need not be named again
     told = capsys.readouterr().err
-    assert "going on with the unfinished run in it, cooldown 10 instead of 0, epochs 60 instead of 100000" in told
+    assert "resuming the unfinished run in it, cooldown 10 instead of 0, epochs 60 instead of 100000" in told
     assert "sides [512] instead of [256, 384, 512]" in told
     with pytest.raises(GlassegError, match="with from compact-1, not compact-2"):
-        _begin_or_resume(root, {**again, "started_from": "compact-2"}, overwrite=False)
+        begin_or_resume(root, {**again, "started_from": "compact-2"}, overwrite=False)
 
 
 def test_what_is_not_asked_for_stays_as_it_was_in_an_unfinished_run() -> None:
     noted = json.loads(json.dumps(asdict(TrainConfig(epochs=500, drawn=7, sides=(256, 512), learning_rate=5e-4))))
     asked = TrainConfig(epochs=60, learning_rate=1e-3)
-    config = _carried_on(asked, {**noted, "fingerprint": "aa", "from": None}, {"epochs"})
+    config = resumed(asked, {**noted, "fingerprint": "aa", "from": None}, {"epochs"})
     assert config == TrainConfig(epochs=60, drawn=7, sides=(256, 512), learning_rate=5e-4)
-    assert _carried_on(asked, {}, set()) == asked
+    assert resumed(asked, {}, set()) == asked
 
 
 def test_photos_that_validate_are_not_trained_on_too(data: Path, tmp_path: Path) -> None:
@@ -254,13 +256,13 @@ def test_gpus_that_are_not_there_are_refused_instead_of_waited_for(data: Path, t
 
 @pytest.mark.parametrize("name", ["loss", "val_loss"])
 def test_a_loss_that_is_no_number_ends_the_run(name: str) -> None:
-    row = {"epoch": 3, "loss": 0.5, "val_loss": 0.5, "val_photo_iou": 0.5, name: math.nan}
+    nan = {"epoch": 3, "loss": 0.5, "val_loss": 0.5, "val_photo_iou": 0.5, name: math.nan}
     with pytest.raises(GlassegError, match="epoch 3: lower --learning-rate"):
-        Progress().take(row, TrainConfig())
+        Progress().take(nan, TrainConfig())
 
 
 def test_photos_as_they_are_and_composites_weigh_the_same_in_what_makes_an_epoch_better() -> None:
-    tally = _Tally(Progress(training=[1.0, 4.0, 8.0, 10.0, 9.0, 100.0]))
+    tally = Tally(Progress(training=[1.0, 4.0, 8.0, 10.0, 9.0, 100.0]))
     truth = np.zeros((4, 20, 20), np.uint8)
     truth[:, 5:15, 5:15] = 255
     found = truth.copy()
@@ -268,9 +270,9 @@ def test_photos_as_they_are_and_composites_weigh_the_same_in_what_makes_an_epoch
     full, real = np.full_like(truth, 255), np.ones(4, bool)
     tally.train(np.zeros(6))
     tally.judge(found, np.ones(6), truth, full, real, with_background=np.array([True, False, False, False]))
-    row = _row(1, tally, tally.validation())
-    assert row["val_photo_iou"] == pytest.approx((0.5 + 1) / 2)
-    assert row["val_share_95"] == pytest.approx(3 / 4) and row["val_recall"] == pytest.approx(350 / 400)
+    epoch = row(1, tally, tally.validation())
+    assert epoch["val_photo_iou"] == pytest.approx((0.5 + 1) / 2)
+    assert epoch["val_share_95"] == pytest.approx(3 / 4) and epoch["val_recall"] == pytest.approx(350 / 400)
 
 
 def test_patience_ends_a_run_and_the_best_epoch_counts() -> None:
@@ -338,7 +340,7 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
         time.sleep(0.5)
     again = train(data, out, *options)
     assert again.returncode == 0, again.stderr
-    assert "going on after epoch" in again.stderr and "epoch 1/3" not in again.stderr
+    assert "resuming after epoch" in again.stderr and "epoch 1/3" not in again.stderr
     rows = history(out)
     assert [row["epoch"] for row in rows] == [1, 2, 3] and rows[: len(first)] == first
     assert {path.name for path in out.iterdir()} == FILES
@@ -366,7 +368,7 @@ def test_a_run_killed_within_a_long_epoch_goes_on_within_it_and_can_be_cooled_do
         time.sleep(0.5)
     again = train(data, out, "--epochs", "2", "--cooldown", "1")  # the rest is as it was
     assert again.returncode == 0, again.stderr
-    assert "going on after epoch 0, step " in again.stderr
+    assert "resuming after epoch 0, step " in again.stderr
     rows = history(out)
     assert [row["epoch"] for row in rows] == [1, 2]
     assert rows[0]["photos"] == rows[1]["photos"]  # none was lost or counted twice where it was interrupted

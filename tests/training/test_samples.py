@@ -104,3 +104,12 @@ def test_products_lie_on_backdrops_in_pairs_when_asked(folder: Path) -> None:
         for e in range(12)
     ]
     assert covered[1] > covered[0] and np.median(pieces) >= 2
+
+
+@pytest.mark.parametrize("limit", [0, 100_000])
+def test_a_picture_does_not_depend_on_what_fits_into_memory(folder: Path, limit: int) -> None:
+    plenty, scarce = Samples(find(str(folder)), CONFIG), Samples(find(str(folder)), CONFIG, cache_bytes=limit)
+    for epoch, index in [(e, i) for e in range(2) for i in range(plenty.training)]:
+        assert same(plenty.train(epoch, index, 128), scarce.train(epoch, index, 128))
+        assert scarce._photos._cache.nbytes <= limit
+    assert all(same(plenty.validate(i, 128), scarce.validate(i, 128)) for i in range(plenty.validation))
