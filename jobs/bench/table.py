@@ -10,6 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
+import psutil
+
 PIPELINE: Final = "pipeline"
 ONE_ACTOR: Final = "pipeline, one actor"
 RECIPE: Final = "Ray Data's recipe"
@@ -65,7 +67,7 @@ def machine() -> dict[str, Any]:
     return {
         "cpu": names[0] if names else platform.processor() or platform.machine(),
         "cores": os.cpu_count(),
-        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30, 1),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
         "ray": _version("ray"),
         "tensorflow": _version("tensorflow", "tensorflow-cpu"),

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from raycluster import below, command_of
 
 from glasseg.catalog import claims, manifest
 from glasseg.config import WhitenConfig
@@ -351,19 +352,7 @@ def test_an_output_of_a_killed_run_is_not_somebody_elses(tmp_path: Path) -> None
 
 def worker_pids() -> list[int]:
     """Processes of this session's Ray that hold the model: descendants of this one."""
-    found = subprocess.run(["pgrep", "-f", r"^ray::MapWorker\(MapBatches"], capture_output=True, text=True, check=False)
-    return [pid for pid in map(int, found.stdout.split()) if os.getpid() in ancestors(pid)]
-
-
-def ancestors(pid: int) -> set[int]:
-    above: set[int] = set()
-    while pid > 1:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except FileNotFoundError:
-            break
-        above.add(pid)
-    return above
+    return [pid for pid in below(os.getpid()) if command_of(pid).startswith("ray::MapWorker(MapBatches")]
 
 
 def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
