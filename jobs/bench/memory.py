@@ -26,7 +26,7 @@ from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from glasseg.report import charts
 from glasseg.storage.keys import TMP_PREFIX
-from jobs.terminal import progress, say
+from jobs.terminal import columns, progress, say
 
 SIZE: Final = (96, 128)
 DISTINCT: Final = 12
@@ -138,23 +138,14 @@ def _settled(seen: Sequence[dict[str, Any]], values: Sequence[int], unit: int) -
 
 def text(result: dict[str, Any]) -> str:
     """The result for people."""
-    lines = [
-        f"{result['photos']:,} photos, {result['photos_per_second']:.1f} photos/s, {result['failed']} failed",
-        "",
-        f"{'':<12}{'memory, MB':>30}{'open files':>30}",
-        f"{'':<12}{'second 1,000':>14}{'last tenth':>16}{'second 1,000':>14}{'last tenth':>16}",
-    ]
+    heads = ("MB, second 1,000", "MB, last tenth", "files, second 1,000", "files, last tenth")
+    rows = []
     for kind in PROCESSES:
         memory, files = result["memory_mb"][kind], result["open_files"][kind]
-        lines.append(
-            f"  {kind:<10}{memory['early']:>14.0f}{memory['late']:>16.0f}{files['early']:>14.0f}{files['late']:>16.0f}"
-        )
+        rows.append((kind, memory["early"], memory["late"], files["early"], files["late"]))
     left = ", ".join(result["temporary_files_left"]) or "none"
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"spilled: {result['spilled_bytes']:,} bytes; temporary files left: {left}",
-            f"plot: {result['chart']}",
-        ]
+    return (
+        f"{result['photos']:,} photos, {result['photos_per_second']:.1f} photos/s, {result['failed']} failed\n\n"
+        f"{columns({'process': '', **dict.fromkeys(heads, ',.0f')}, rows)}\n\n"
+        f"spilled: {result['spilled_bytes']:,} bytes; temporary files left: {left}\nplot: {result['chart']}"
     )

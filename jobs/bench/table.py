@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
 import psutil
+
+from jobs.terminal import columns
 
 PIPELINE: Final = "pipeline"
 ONE_ACTOR: Final = "pipeline, one actor"
@@ -85,42 +87,45 @@ def _version(*names: str) -> str:
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
-    here, rates = result["machine"], result["spread"]
+    rates = result["spread"]
     others = [name for name in (ONE_ACTOR, RECIPE, POOL) if name in rates]
     height, width = result["size"]
     stages = {**result["stages"], "one after the other": result["all_stages_one_core"]}
-    lines = [
-        f"{result['photos']} photos of {width}×{height}, {result['rounds']} rounds, model {result['model_id']}",
-        *machine_lines(here),
-        "",
-        f"{'one stage alone, one core':<34}{'photos/s':>9}{'ms a photo':>13}",
-        *(f"  {name:<32}{rate:>9.1f}{1000 / rate:>13.1f}" for name, rate in stages.items()),
-        "",
-        f"{'steady state':<34}{'photos/s':>9}{'min–max':>13}",
-        *(line(f"bare loop, {name}", rates[name]) for name in loop_names(rates)),
-        line(f"pipeline, {result['workers']} × {result['cpus_per_worker']} CPU", rates[PIPELINE]),
-        *(line(name, rates[name]) for name in others),
-        "",
-        line("pipeline / better bare loop", {**rates["ratio"], "median": result["ratio"]}, digits=3),
-        *(line(f"pipeline / {name}", result["versus"][name], digits=3) for name in others if name != ONE_ACTOR),
-        f"  {'first photo after':<32}{result['startup_s']:>7.1f} s",
-        f"  {'whole `glasseg whiten` in':<32}{result['command_s']:>7.1f} s",
-        *([f"  {'photos per dollar':<32}{result['photos_per_dollar']:>9,}"] if result["photos_per_dollar"] else []),
+    steady = {
+        **{f"plain loop, {name}": rates[name] for name in loop_names(rates)},
+        f"pipeline, {result['workers']} × {result['cpus_per_worker']} CPU": rates[PIPELINE],
+        **{name: rates[name] for name in others},
+    }
+    ratios = {"better plain loop": {**rates["ratio"], "median": result["ratio"]}}
+    ratios |= {name: result["versus"][name] for name in others if name != ONE_ACTOR}
+    once = {"first photo": result["startup_s"], "whole `glasseg whiten`": result["command_s"]}
+    blocks = [
+        f"{result['photos']} photos of {width}×{height}, {result['rounds']} rounds, model {result['model_id']}\n"
+        + machine_lines(result["machine"]),
+        columns(
+            {"one stage alone, one core": "", "photos/s": ",.1f", "ms a photo": ".1f"},
+            [(name, rate, 1000 / rate) for name, rate in stages.items()],
+        ),
+        spread_table("steady state", "photos/s", steady),
+        spread_table("pipeline compared with", "times", ratios, digits=3),
+        columns({"from the start to": "", "seconds": ".1f"}, once.items()),
     ]
-    return "\n".join(lines)
+    if dollars := result["photos_per_dollar"]:
+        blocks.append(f"{dollars:,} photos per dollar")
+    return "\n\n".join(blocks)
 
 
-def machine_lines(machine: dict[str, Any]) -> list[str]:
-    """A `machine` for people."""
-    return [
+def machine_lines(machine: dict[str, Any]) -> str:
+    """A `machine` for people, in two lines."""
+    return (
         f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gb']} GB, {machine['compute_dtype']}, "
-        f"load {machine['load_before']}",
+        f"load {machine['load_before']}\n"
         f"python {machine['python']}, ray {machine['ray']}, tensorflow {machine['tensorflow']}, "
-        f"keras {machine['keras']}, opencv {machine['opencv']}",
-    ]
+        f"keras {machine['keras']}, opencv {machine['opencv']}"
+    )
 
 
-def line(name: str, rates: dict[str, float], digits: int = 1) -> str:
-    """One row of a table: median, smallest and largest."""
-    low_high = f"{rates['min']:.{digits}f}–{rates['max']:.{digits}f}"
-    return f"  {name:<32}{rates['median']:>9.{digits}f}{low_high:>13}"
+def spread_table(what: str, unit: str, measured: Mapping[str, Mapping[str, float]], digits: int = 1) -> str:
+    """What was measured, by name, each with its median, and its smallest and largest value."""
+    rows = [(name, one["median"], f"{one['min']:.{digits}f}–{one['max']:.{digits}f}") for name, one in measured.items()]
+    return columns({what: "", unit: f".{digits}f", "min–max": ">"}, rows)

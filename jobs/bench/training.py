@@ -249,28 +249,22 @@ def _taken(
 
 def text(result: dict[str, Any]) -> str:
     """The result for people."""
-    here, rates = result["machine"], result["pictures_per_s"]
-    cores, side = here["cores"], result["side"]
-    named = {
-        FIT: f"{FIT}, {cores} threads",
-        ONE: f"{ONE}, {cores} CPUs",
-        TWO: f"{TWO}, {max(1, cores // 2)} CPU each",
-        ALONE: f"{ALONE}, {cores} threads",
+    cores, side, rates = result["machine"]["cores"], result["side"], result["pictures_per_s"]
+    steady = {
+        f"{FIT}, {cores} threads": rates[FIT],
+        f"{ONE}, {cores} CPUs": rates[ONE],
+        f"{TWO}, {max(1, cores // 2)} CPU each": rates[TWO],
+        f"{ALONE}, {cores} threads": rates[ALONE],
     }
-    quotients = {
+    ratios = {
         f"{ONE} / {FIT}": result["one_worker_to_fit"],
         f"{TWO} / {ONE}": result["two_workers_to_one"],
         f"{ALONE} / {ONE}": result["pictures_to_training"],
     }
-    return "\n".join(
-        [
-            f"{result['steps']} steps of {result['batch']} pictures, {side}×{side}, {result['rounds']} rounds, network "
-            f"{result['preset']}",
-            *table.machine_lines(here),
-            "",
-            f"{'steady state':<34}{'pictures/s':>11}{'min–max':>13}",
-            *(table.line(label, rates[name]) for name, label in named.items()),
-            "",
-            *(table.line(label, values, digits=3) for label, values in quotients.items()),
-        ]
-    )
+    blocks = [
+        f"{result['steps']} steps of {result['batch']} pictures, {side}×{side}, {result['rounds']} rounds, network "
+        f"{result['preset']}\n{table.machine_lines(result['machine'])}",
+        table.spread_table("steady state", "pictures/s", steady),
+        table.spread_table("compared", "times", ratios, digits=3),
+    ]
+    return "\n\n".join(blocks)
