@@ -126,20 +126,7 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
     data = lap([order.source.read(photo["key"])[0] for photo in photos])
     opened = lap([decoder.decode(one, max_pixels=order.max_pixels) for one in data])
     found = lap(segmenter.segment([one.on_white() for one in opened]))
-    made = lap(
-        [
-            picture.make(
-                one,
-                seen.probability,
-                threshold=spec.threshold,
-                ramp=spec.ramp,
-                look=order.look,
-                calibration=spec.calibration,
-                agreement=seen.agreement,
-            )
-            for one, seen in zip(opened, found, strict=True)
-        ]
-    )
+    made = lap([picture.compose(*one, spec, order.look) for one in zip(opened, found, strict=True)])
     sent = lap(
         [
             finished.deliver(one, order.look, formats.format_of(output), order.quality, photo.tags).data

@@ -98,15 +98,7 @@ def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[
     spec, rows = segmenter.spec, []
     found = segmenter.segment([photo.on_white() for photo in photos])
     for key, photo, seen in zip(keys, photos, found, strict=True):
-        made = picture.make(
-            photo,
-            seen.probability,
-            threshold=spec.threshold,
-            ramp=spec.ramp,
-            look=order.look,
-            calibration=spec.calibration,
-            agreement=seen.agreement,
-        )
+        made = picture.compose(photo, seen, spec, order.look)
         sent = finished.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
         rows.append({"status": "ok", "finished_at": datetime.now(UTC)})

@@ -17,7 +17,9 @@ from glasseg.cutout.picture import Picture
 from glasseg.errors import PhotoError
 from glasseg.images.decoder import Photo, decode
 from glasseg.images.tags import Tags
+from glasseg.model.folder import ModelSpec
 from glasseg.model.quality import Calibration, features
+from glasseg.model.segmenter import Segmentation
 
 SIZE = (360, 480)
 GROUND = (205, 203, 200)
@@ -241,3 +243,21 @@ def test_where_there_are_no_glasses_and_in_cut_outs_there_is_no_quality() -> Non
     own = Photo(photo().image, glasses(), Tags(), ())
     one = judged(own, glasses().astype(np.float32) / 255)
     assert one.own_mask and one.mask.quality is None and one.mask.confidence is None
+
+
+def test_a_picture_is_composed_with_all_that_the_model_knows() -> None:
+    probability = cv2.GaussianBlur(glasses(), (0, 0), 1).astype(np.float32) / 255
+    model = ModelSpec("compact", 512, "letterbox", 2, 0.3, 0.9, "", quality=CALIBRATION.to_dict())
+    look = Look("#f5f5f5", shadow="soft")
+    one = picture.compose(photo(shadow=True), Segmentation(probability, 0.3), model, look)
+    same = picture.make(
+        photo(shadow=True),
+        probability,
+        threshold=0.3,
+        ramp=0.9,
+        look=look,
+        calibration=CALIBRATION,
+        agreement=0.3,
+    )
+    assert np.array_equal(one.pixels, same.pixels) and one.mask == same.mask and one.mask.quality is not None
+    assert not np.array_equal(one.alpha, made(look, photo(shadow=True)).alpha), "another threshold, another alpha"
