@@ -129,7 +129,7 @@ def _run_stages(order: Order, segmenter: Any, photos: Sequence[dict[str, Any]]) 
     made = lap([picture.compose(*one, spec, order.look) for one in zip(opened, found, strict=True)])
     sent = lap(
         [
-            finished.deliver(one, order.look, formats.format_of(output), order.quality, photo.tags).data
+            finished.finish(one, order.look, formats.format_of(output), order.quality, photo.tags).data
             for one, output, photo in zip(made, outputs, opened, strict=True)
         ]
     )

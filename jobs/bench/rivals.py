@@ -99,7 +99,7 @@ def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[
     found = segmenter.segment([photo.on_white() for photo in photos])
     for key, photo, seen in zip(keys, photos, found, strict=True):
         made = picture.compose(photo, seen, spec, order.look)
-        sent = finished.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
+        sent = finished.finish(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
         rows.append({"status": "ok", "finished_at": datetime.now(UTC)})
     return rows
