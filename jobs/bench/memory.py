@@ -18,18 +18,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import numpy as np
 import psutil
 
-from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
-from glasseg.images import encoder
 from glasseg.report import charts
 from glasseg.storage.keys import TMP_PREFIX
-from jobs.terminal import columns, progress, say
+from jobs.bench.photos import draw, repeat
+from jobs.terminal import columns, progress
 
 SIZE: Final = (96, 128)
-DISTINCT: Final = 12
 SECONDS: Final = 1.0
 """Between two looks."""
 SETTLED: Final = 1000
@@ -45,7 +42,7 @@ def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="gs-", dir="/tmp") as folder:  # Ray's sockets allow only short paths
         place = Path(folder)
-        _draw(place / "in", photos)
+        repeat(draw(place / "drawn", SIZE), photos, place / "in")
         seen = list(_watch(place, photos, model))
         left = [path.name for folder in (place / "out" / TMP_PREFIX, place / "tmp") for path in folder.glob("*")]
         spilled = sum(path.stat().st_size for path in (place / "ray").rglob("ray_spilled_objects*/*"))
@@ -61,17 +58,6 @@ def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
         "temporary_files_left": left,
         "chart": str(chart),
     }
-
-
-def _draw(folder: Path, photos: int) -> None:
-    say(f"drawing {photos:,} photos")
-    folder.mkdir()
-    drawn = [
-        encoder.encode(draw_photo(np.random.default_rng(n), SIZE).image, "jpeg", 92)
-        for n in range(min(DISTINCT, photos))
-    ]
-    for n in range(photos):
-        (folder / f"{n:06}.jpg").write_bytes(drawn[n % DISTINCT])
 
 
 def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
