@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 import click
+import cloup
 
 from glasseg import __version__
 from glasseg.config import DemoConfig
@@ -14,27 +15,26 @@ from glasseg.errors import GlassegError
 from jobs.bench.command import bench
 from jobs.destination.command import release, report, status
 from jobs.evaluate.command import calibrate, evaluate
+from jobs.options import verbose_option
 from jobs.train.command import train
 from jobs.whiten.command import whiten
 
 _DEMO = DemoConfig()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@cloup.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100, "show_default": True})
 @click.version_option(__version__, prog_name="glasseg")
 def cli() -> None:
     """Put catalog photos of eyeglasses on pure white: one folder, or millions of objects on S3."""
 
 
-@cli.command(short_help="See it work, without photos of your own.")
-@click.option("--out", type=click.Path(file_okay=False), default=_DEMO.out, show_default=True, help="Folder to make.")
-@click.option("--photos", type=click.IntRange(min=1), default=_DEMO.photos, show_default=True, help="How many to draw.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=_DEMO.seed, show_default=True, help="Another seed, other glasses."
-)
-@click.option("--model", default=_DEMO.model, show_default=True, help="Model folder, local or s3://.")
-@click.option("--overwrite", is_flag=True, help="Draw and whiten all again, also in a folder that is not from a demo.")
-@click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
+@cloup.command(short_help="See it work, without photos of your own.")
+@cloup.option("--out", type=click.Path(file_okay=False), default=_DEMO.out, help="Folder to make.")
+@cloup.option("--photos", type=click.IntRange(min=1), default=_DEMO.photos, help="How many photos to draw.")
+@cloup.option("--seed", type=click.IntRange(min=0), default=_DEMO.seed, help="Another seed draws other glasses.")
+@cloup.option("--model", default=_DEMO.model, help="Model folder, local or s3://.")
+@cloup.option("--overwrite", is_flag=True, help="Draw and whiten all again, even in a folder that is not from a demo.")
+@verbose_option
 def demo(**options: Any) -> None:
     """See it work, without photos of your own: draw a small catalog, put it on white, show both.
 
@@ -51,8 +51,10 @@ def demo(**options: Any) -> None:
     sys.exit(run(DemoConfig(**options)))
 
 
-for command in (whiten, bench, status, report, release, train, evaluate, calibrate):
-    cli.add_command(command)
+cli.section("Photos", whiten, demo)
+cli.section("Destinations", status, report, release)
+cli.section("Models", train, evaluate, calibrate)
+cli.section("This machine", bench)
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
-"""What the command line is made of: values that click does not know, and help that is grouped."""
+"""What several commands share: types of values that click does not know, and options with the same meaning."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import click
+import cloup
 
-from glasseg.config import MARKETPLACES
+from glasseg.config import MARKETPLACES, TrainJob
 
 
 class Auto(click.ParamType):
@@ -19,21 +20,6 @@ class Auto(click.ParamType):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         return None if value in {None, "auto"} else self.number.convert(value, param, ctx)
-
-
-def of_workers(command: Any) -> Any:
-    """Adds the options that say how many workers hold the model, and what each of them takes."""
-    for name, number, what in (
-        (
-            "--gpus-per-worker",
-            click.FloatRange(min=0),
-            "GPUs that each takes, or a share; auto: where there are some.",
-        ),
-        ("--cpus-per-worker", click.IntRange(min=1), "CPUs that each takes and uses; auto: 1, beside a GPU 4."),
-        ("--workers", click.IntRange(min=1), "Worker processes that hold the model; auto: as many as find room."),
-    ):
-        command = click.option(name, type=Auto(number), default="auto", show_default=True, help=what)(command)
-    return command
 
 
 class Background(click.ParamType):
@@ -90,52 +76,36 @@ class Marketplaces(click.ParamType):
         return tuple(name for name in MARKETPLACES if name in names)
 
 
-class GroupedCommand(click.Command):
-    """A command whose help lists its options under headings."""
+address_option = cloup.option("--address", help="Ray cluster to run on; RAY_ADDRESS otherwise, else this machine.")
+endpoint_url_option = cloup.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+verbose_option = cloup.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow print.")
+max_bad_option = cloup.option(
+    "--max-bad",
+    type=click.IntRange(min=0),
+    default=TrainJob.max_bad,
+    help="Stop when more photos than this can't be used.",
+)
 
-    headings: ClassVar = {
-        "Pictures": ("--model", "--mask", "--format", "--quality", "--background", "--lenses", "--shadow"),
-        "Framing": ("--frame", "--fill", "--size", "--straighten", "--max-upscale"),
-        "Marketplaces": ("--for", "--check"),
-        "Photos": (
-            *("--photos", "--column", "--listing", "--redo", "--limit", "--max-pixels"),
-            *("--overwrite", "--new-source", "--gone", "--yes"),
-        ),
-        "Gates": ("--gates", "--review-below", "--stop-above", "--max-flagged"),
-        "Run": ("--dry-run", "--price-per-hour", "--report", "--summary-json", "--log-json"),
-        "Data": ("--cutouts", "--backgrounds", "--val", "--composites", "--split", "--max-bad", "--preview"),
-        "Recipe": (
-            "--preset",
-            "--epochs",
-            "--batch",
-            "--patience",
-            "--learning-rate",
-            "--cooldown",
-            "--sides",
-            "--loss",
-            "--precision",
-            "--validation-share",
-            "--drawn",
-            "--scene-repeats",
-            "--seed",
-            "--start-from",
-        ),
-        "Workers": (
-            *("--workers", "--cpus-per-worker", "--gpus-per-worker", "--loader-cpus"),
-            *("--checkpoint-minutes", "--address"),
-        ),
-    }
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each heading with its options, and `Other` with the rest, in the order in which they are defined."""
-        heading_of = {option: heading for heading, options in self.headings.items() for option in options}
-        groups: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (*self.headings, "Other")}
-        for param in self.get_params(ctx):
-            record = param.get_help_record(ctx)
-            if record and isinstance(param, click.Option):
-                groups[heading_of.get(param.opts[-1], "Other")].append(record)
-        for heading, records in groups.items():
-            if not records:
-                continue
-            with formatter.section(heading):
-                formatter.write_dl(records)
+worker_options = cloup.option_group(
+    "Workers",
+    cloup.option(
+        "--workers",
+        type=Auto(click.IntRange(min=1)),
+        default="auto",
+        help="Worker processes that hold the model; auto: as many as there is room for.",
+    ),
+    cloup.option(
+        "--cpus-per-worker",
+        type=Auto(click.IntRange(min=1)),
+        default="auto",
+        help="CPUs that each worker takes and uses; auto: 1, or 4 next to a GPU.",
+    ),
+    cloup.option(
+        "--gpus-per-worker",
+        type=Auto(click.FloatRange(min=0)),
+        default="auto",
+        help="GPUs that each worker takes, or a share of one; auto: a share where there are GPUs.",
+    ),
+    address_option,
+)
+"""How many workers hold the model, what each of them takes, and where they run."""

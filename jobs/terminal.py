@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import click
 
 from glasseg.errors import GlassegError
-
-if TYPE_CHECKING:
-    pass
 
 PLAIN_SECONDS = 10.0
 """Without a terminal, a plain progress line this often."""
@@ -108,15 +106,20 @@ class _PlainBar:
         return f", {rate:.1f} photos/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
 
 
-def columns(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table as text: numbers to the right, words to the left, the last column as wide as it likes."""
-    lines = [tuple(head), *map(tuple, rows)]
-    right = [all(line[i].strip("0123456789,.") == "" for line in lines[1:]) for i in range(len(head))]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if to_right else cell.ljust(width)
-            for cell, width, to_right in zip(line, widths, right, strict=True)
-        ).rstrip()
-        for line in lines
+def columns(heads: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> str:
+    """A table as text. `heads` gives each column's heading and the format of its values, such as ",.1f".
+
+    A column without a format holds words, to the left; one with a format is to the right, None and NaN are a dash.
+    """
+    lines = [tuple(heads), *(tuple(map(_cell, row, heads.values())) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = [">" if how else "<" for how in heads.values()]
+    padded = (
+        [f"{cell:{side}{width}}" for cell, side, width in zip(line, sides, widths, strict=True)] for line in lines
     )
+    return "\n".join("  ".join(line).rstrip() for line in padded)
+
+
+def _cell(value: Any, how: str) -> str:
+    missing = value is None or (isinstance(value, float) and math.isnan(value))
+    return "–" if missing else format(value, how)

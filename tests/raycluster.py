@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from s3server import free_ports
 
 CHECKOUT = Path(__file__).parent.parent
@@ -117,21 +118,17 @@ class Cluster:
 
 
 def below(pid: int) -> list[int]:
-    """All processes below `pid`."""
-    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
-    parent = {int(one): int(other) for one, other in (line.split() for line in listed.stdout.splitlines())}
-    found = {pid}
-    while more := {one for one, above in parent.items() if above in found} - found:
-        found |= more
-    return sorted(found - {pid})
+    """All processes below `pid`; none when it has ended."""
+    with suppress(psutil.NoSuchProcess):
+        return [one.pid for one in psutil.Process(pid).children(recursive=True)]
+    return []
 
 
 def command_of(pid: int) -> str:
     """The words a process was started with; none when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
+    with suppress(psutil.Error):
+        return " ".join(psutil.Process(pid).cmdline())
+    return ""
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 SCRIPT = Path(__file__).parent.parent / ".ci/long-training"
@@ -39,15 +40,10 @@ def call(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=60)
 
 
-def family(checkout: Path) -> list[int]:
+def family(checkout: Path) -> list[psutil.Process]:
     """The program and the process below it."""
-    pid = int((checkout / "runs/long/pid").read_text().split()[0])
-    below = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False).stdout.split()
-    return [pid, *map(int, below)]
-
-
-def state(pid: int) -> str:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    program = psutil.Process(int((checkout / "runs/long/pid").read_text().split()[0]))
+    return [program, *program.children()]
 
 
 def until(what: Callable[[], bool]) -> None:
@@ -64,7 +60,7 @@ def test_it_starts_once_idle_and_without_end(checkout: Path) -> None:
     arguments = (checkout / "runs/long/arguments").read_text()  # not in the checkout, whose code it must not import
     assert arguments.startswith(f"train {checkout}/labelled model --start-from packaged ")
     assert "--epochs 100000 --cooldown 0" in arguments and arguments.endswith("--drawn 5\n")
-    policies = subprocess.run(["chrt", "-p", str(family(checkout)[1])], capture_output=True, text=True, check=True)
+    policies = subprocess.run(["chrt", "-p", str(family(checkout)[1].pid)], capture_output=True, text=True, check=True)
     assert "SCHED_IDLE" in policies.stdout
     again = call(checkout, "start", "labelled")
     assert again.returncode == 1 and "it runs already" in again.stderr
@@ -98,12 +94,12 @@ def test_it_stands_still_while_a_command_is_held_and_goes_on_however_that_ends(c
     until(lambda: len(family(checkout)) == 2)
     # an idle process on a busy machine takes note of the signal only when it gets a turn
     stopped = 'for pid in "$@"; do until grep -q ") T" /proc/$pid/stat; do sleep 0.05; done; done; exit 7'
-    held = call(checkout, "hold", "sh", "-c", stopped, "sh", *map(str, family(checkout)))
+    held = call(checkout, "hold", "sh", "-c", stopped, "sh", *(str(one.pid) for one in family(checkout)))
     assert held.returncode == 7
-    until(lambda: all(state(pid) != "T" for pid in family(checkout)))
+    until(lambda: all(one.status() != psutil.STATUS_STOPPED for one in family(checkout)))
     killed = call(checkout, "hold", "sh", "-c", "kill -9 $$")
     assert killed.returncode == 128 + signal.SIGKILL
-    until(lambda: all(state(pid) != "T" for pid in family(checkout)))
+    until(lambda: all(one.status() != psutil.STATUS_STOPPED for one in family(checkout)))
 
 
 def test_another_process_with_its_number_is_left_alone(checkout: Path) -> None:
@@ -125,5 +121,5 @@ def test_stopping_ends_all_of_it(checkout: Path) -> None:
     until(lambda: len(family(checkout)) == 2)
     everyone = family(checkout)
     assert call(checkout, "stop").returncode == 0
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in everyone))
+    until(lambda: not any(one.is_running() for one in everyone))
     assert call(checkout, "stop").returncode == 1

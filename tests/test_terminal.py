@@ -56,3 +56,18 @@ def test_a_log_in_json_has_an_object_a_line_with_what_the_run_is(capsys: pytest.
     assert datetime.fromisoformat(entry.pop("time")).tzinfo
     assert entry == {"level": "info", "run_id": "R", "message": "3 of 4 photos", "done": 3}
     assert last == "for people"
+
+
+def test_a_table_has_words_to_the_left_numbers_to_the_right_and_a_dash_for_none() -> None:
+    heads = {"status": "", "photos": ",", "share": ".1%", "for example": ""}
+    rows = [("ok", 12345, 0.5, "a.jpg"), ("failed", 6, None, "b c.jpg"), ("", 0, float("nan"), "")]
+    assert terminal.columns(heads, rows).splitlines() == [
+        "status  photos  share  for example",
+        "ok      12,345  50.0%  a.jpg",
+        "failed       6      –  b c.jpg",
+        "             0      –",
+    ]
+
+
+def test_a_table_without_rows_is_its_headings() -> None:
+    assert terminal.columns({"status": "", "photos": ","}, []) == "status  photos"

@@ -13,7 +13,7 @@ from glasseg.images.tags import Tags
 
 
 @dataclass(frozen=True)
-class Delivery:
+class Finished:
     """The file and what was found when it was read again."""
 
     data: bytes
@@ -22,7 +22,7 @@ class Delivery:
     """By marketplace: "pass", or the first rule that the picture breaks."""
 
 
-def deliver(picture: Picture, look: Look, format: str, quality: int, tags: Tags) -> Delivery:
+def finish(picture: Picture, look: Look, format: str, quality: int, tags: Tags) -> Finished:
     """Encode a picture as `format` ("jpeg", "png" or "webp"), decode it again and judge it.
 
     Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
@@ -45,4 +45,4 @@ def deliver(picture: Picture, look: Look, format: str, quality: int, tags: Tags)
         white=whiteness,
     )
     verdicts = {name: marketplaces.verdict(marketplaces.MARKETPLACES[name], facts) for name in look.checks}
-    return Delivery(data, whiteness, verdicts)
+    return Finished(data, whiteness, verdicts)

@@ -16,7 +16,9 @@ from glasseg.cutout.review import MaskFacts
 from glasseg.errors import PhotoError
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
+from glasseg.model.folder import ModelSpec
 from glasseg.model.quality import Calibration, features
+from glasseg.model.segmenter import Segmentation
 
 _CUT_OUT_RING: Final = 0.5
 """Share of a photo's outermost pixels from which on its own transparency may be a cut-out, not rounded corners."""
@@ -52,6 +54,19 @@ class Picture:
         return *cut_out, *self.placement.warnings
 
 
+def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> Picture:
+    """The picture of a photo by what `model` saw in it; raises as `make`."""
+    return make(
+        photo,
+        seen.probability,
+        threshold=model.threshold,
+        ramp=model.ramp,
+        look=look,
+        calibration=model.calibration,
+        agreement=seen.agreement,
+    )
+
+
 def make(
     photo: Photo,
     probability: np.ndarray,
@@ -64,7 +79,8 @@ def make(
 ) -> Picture:
     """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`.
 
-    `calibration` of the model and `agreement` of its looks (see the segmenter) tell only what quality to expect.
+    `calibration` of the model and `agreement` of its looks (see the segmenter) only predict the quality. Raises
+    PhotoError (side_too_long) for a strip that would have to be framed.
     """
     _refuse_strip(photo, look)
     image, alpha, own = _cut(photo, probability, threshold, ramp)

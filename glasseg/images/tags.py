@@ -10,8 +10,8 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
-from xml.parsers import expat
 
+from defusedxml.ElementTree import fromstring
 from PIL import Image, IptcImagePlugin, TiffImagePlugin
 
 _LONGEST_TEXT: Final = 2000  # characters
@@ -24,10 +24,10 @@ _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 27
 _COPYRIGHT, _ARTIST = 33432, 315
 _INCH, _CM = 2, 3
 
-_DUBLIN_CORE: Final = "http://purl.org/dc/elements/1.1/"
-_XMP_ITEM: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#li"
+_XMP_TEXTS: Final = ("{http://purl.org/dc/elements/1.1/}rights", "{http://purl.org/dc/elements/1.1/}creator")
+_XMP_ITEM: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 
-# What Pillow's metadata readers and expat raise for bytes that are not as they should be.
+# What Pillow's metadata readers and defusedxml raise for bytes that are not as they should be.
 _BAD_DATA: Final = (
     OSError,
     SyntaxError,
@@ -41,7 +41,6 @@ _BAD_DATA: Final = (
     ArithmeticError,
     AttributeError,
     AssertionError,
-    expat.ExpatError,
 )
 
 
@@ -163,38 +162,14 @@ def _iptc_texts(picture: Image.Image) -> tuple[Any, Any]:
 
 
 def _xmp_texts(picture: Image.Image) -> tuple[Any, Any]:
-    """The first language of dc:rights, and all of dc:creator.
-
-    XMP is XML from strangers. It can only grow or reach out by entities, which only a document type can declare, and
-    XMP has none: the parser stops at one.
-    """
+    """The first language of dc:rights, and all of dc:creator."""
     packet = picture.info.get("xmp") or b""
     if not packet or len(packet) > _LONGEST_XMP:
         return None, None
-    texts: dict[str, list[str]] = {_DUBLIN_CORE + "rights": [], _DUBLIN_CORE + "creator": []}
-    path: list[str] = []
-
-    def start(name: str, _attributes: dict[str, str]) -> None:
-        path.append(name)
-        if name == _XMP_ITEM and len(path) > 2 and path[-3] in texts:  # dc:rights, rdf:Alt, rdf:li
-            texts[path[-3]].append("")
-
-    def characters(data: str) -> None:
-        if path[-1] == _XMP_ITEM and len(path) > 2 and path[-3] in texts:
-            texts[path[-3]][-1] += data
-
-    parser = expat.ParserCreate(namespace_separator="")
-    parser.StartDoctypeDeclHandler = _refuse_document_type
-    parser.StartElementHandler = start
-    parser.EndElementHandler = lambda name: path.pop()
-    parser.CharacterDataHandler = characters
-    parser.Parse(packet.rstrip(b"\0 "), True)
-    rights, creators = texts.values()
+    # XMP is XML from strangers, but never has a document type: without one, nothing in it can grow or reach out
+    xmp = fromstring(packet.rstrip(b"\0 "), forbid_dtd=True)
+    rights, creators = ([item.text or "" for item in xmp.iterfind(f".//{name}/*/{_XMP_ITEM}")] for name in _XMP_TEXTS)
     return rights[:1], creators
-
-
-def _refuse_document_type(*_declaration: object) -> None:
-    raise ValueError("XMP with a document type")
 
 
 def _clean(value: Any) -> str | None:

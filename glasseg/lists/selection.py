@@ -43,11 +43,6 @@ class Selection:
     unmatched: list[Unmatched]
     repeated: list[Unmatched]
 
-    @property
-    def duplicates(self) -> int:
-        """How many rows name a photo that an earlier row names."""
-        return len(self.repeated)
-
 
 def fetch(uri: str, *, endpoint_url: str | None = None) -> bytes:
     """The bytes of the list at `uri`, a path or s3://; GlassegError when there is none, or its name is no list's."""

@@ -27,7 +27,7 @@ from glasseg.storage import listing
 from glasseg.storage.folder import Folder
 from glasseg.storage.roots import Root
 from jobs.destination.status import overview
-from jobs.terminal import say
+from jobs.terminal import columns, say
 
 SOURCE = "s3://shop/raw"
 CHUNK = 250_000
@@ -143,8 +143,7 @@ def _peak() -> int:
 def text(result: dict[str, Any]) -> str:
     """The result for people."""
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in result["reasons"].items())
-    lines = [f"{result['photos']:,} photos: {reasons}", ""]
-    lines += [f"  {name:<34}{seconds:>8.1f} s" for name, seconds in result["seconds"].items()]
-    lines += ["", f"  {'plan of a run, without listings':<34}{result['plan_s']:>8.1f} s"]
-    lines += [f"  {'its memory':<34}{result['plan_peak_bytes'] / 2**30:>8.2f} GiB"]
-    return "\n".join(lines)
+    steps = {**result["seconds"], "plan of a run, without listings": result["plan_s"]}
+    seconds = columns({"step": "", "seconds": ",.1f"}, steps.items())
+    memory = f"largest memory of the plan: {result['plan_peak_bytes'] / 2**30:.2f} GiB"
+    return f"{result['photos']:,} photos: {reasons}\n\n{seconds}\n\n{memory}"

@@ -7,28 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cloup
 
 from glasseg.config import BenchConfig
-from jobs.options import Auto
+from jobs.options import Auto, verbose_option
 
 _BENCH = BenchConfig()
 
-_photos = click.option(
-    "--photos", type=click.IntRange(min=8), default=_BENCH.photos, show_default=True, help="Photos timed."
+_photos = cloup.option("--photos", type=click.IntRange(min=8), default=_BENCH.photos, help="Photos timed.")
+_rounds = cloup.option(
+    "--rounds", type=click.IntRange(min=1), default=_BENCH.rounds, help="How often each way is timed."
 )
-_rounds = click.option(
-    "--rounds",
-    type=click.IntRange(min=1),
-    default=_BENCH.rounds,
-    show_default=True,
-    help="How often each way is timed.",
-)
-_model = click.option("--model", default=_BENCH.model, show_default=True, help="Model folder, local or s3://.")
-_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
-_verbose = click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
+_model = cloup.option("--model", default=_BENCH.model, help="Model folder, local or s3://.")
+_json = cloup.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 
 
-@click.group(short_help="Measure how fast this machine is.")
+@cloup.group(short_help="Measure how fast this machine is.")
 def bench() -> None:
     """Measure this machine: the pipeline, training, memory over a long run, or the bookkeeping of a large catalog.
 
@@ -42,24 +36,20 @@ def bench() -> None:
 
 
 @bench.command(short_help="Photos/s of each stage, of a plain loop, and of the Ray pipeline.")
-@click.argument("photos_folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@cloup.argument("photos_folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_photos
 @_rounds
 @_model
-@click.option(
-    "--workers", type=Auto(click.IntRange(min=1)), default="auto", show_default=True, help="As with `glasseg whiten`."
+@cloup.option("--workers", type=Auto(click.IntRange(min=1)), default="auto", help="As for `glasseg whiten`.")
+@cloup.option(
+    "--cpus-per-worker", type=click.IntRange(min=1), default=_BENCH.cpus_per_worker, help="As for `glasseg whiten`."
 )
-@click.option(
-    "--cpus-per-worker",
-    type=click.IntRange(min=1),
-    default=_BENCH.cpus_per_worker,
-    show_default=True,
-    help="As with `glasseg whiten`.",
+@cloup.option("--versus", is_flag=True, help="Also measure Ray Data's own recipe and a multiprocessing.Pool.")
+@cloup.option(
+    "--price-per-hour", type=click.FloatRange(min=0), help="Price of this machine per hour, to print photos per dollar."
 )
-@click.option("--versus", is_flag=True, help="Also measure Ray Data's own recipe and a multiprocessing.Pool.")
-@click.option("--price-per-hour", type=click.FloatRange(min=0), help="Of this machine: says photos per dollar.")
 @_json
-@_verbose
+@verbose_option
 def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
     """Measure this machine's CPUs: each stage alone, a plain loop, the Ray pipeline, and the start-up.
 
@@ -79,11 +69,11 @@ def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
 
 
 @bench.command(short_help="What Ray costs training, and how fast pictures are made for it.")
-@click.argument("data", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@cloup.argument("data", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_photos
 @_rounds
 @_json
-@_verbose
+@verbose_option
 def training(data: Path | None, as_json: bool, **options: Any) -> None:
     """Compare training through Ray with Keras's own `fit`, and measure how fast training pictures are made.
 
@@ -101,16 +91,10 @@ def training(data: Path | None, as_json: bool, **options: Any) -> None:
 
 
 @bench.command(short_help="Whether memory and files stay bounded over a long run.")
-@click.option(
-    "--photos", type=click.IntRange(min=1), default=20_000, show_default=True, help="Small photos to work on."
-)
+@cloup.option("--photos", type=click.IntRange(min=1), default=20_000, help="Small photos to work on.")
 @_model
-@click.option(
-    "--chart",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=Path("bounded.png"),
-    show_default=True,
-    help="The plot to write.",
+@cloup.option(
+    "--chart", type=click.Path(dir_okay=False, path_type=Path), default=Path("bounded.png"), help="The plot to write."
 )
 @_json
 def memory(photos: int, model: str, chart: Path, as_json: bool) -> None:
@@ -128,12 +112,8 @@ def memory(photos: int, model: str, chart: Path, as_json: bool) -> None:
 
 
 @bench.command(short_help="What it costs to find the pending photos of a large catalog.")
-@click.option(
-    "--photos", type=click.IntRange(min=1000), default=1_000_000, show_default=True, help="Photos in the catalog."
-)
-@click.option(
-    "--nights", type=click.IntRange(min=1), default=1, show_default=True, help="Rows that the manifest has of each."
-)
+@cloup.option("--photos", type=click.IntRange(min=1000), default=1_000_000, help="Photos in the catalog.")
+@cloup.option("--nights", type=click.IntRange(min=1), default=1, help="Rows that the manifest has of each.")
 @_json
 def bookkeeping(photos: int, nights: int, as_json: bool) -> None:
     """Measure what it costs to find the pending photos of a generated catalog. No picture is made, and Ray not started.

@@ -1,7 +1,7 @@
 """`glasseg bench memory`: whether a run stays small however long it gets; N small photos, watched from outside.
 
 Every second: the resident memory and the open files of each of the run's processes, and how many pictures are there.
-Afterwards: what Ray spilled, and which temporary files are left, also of other libraries. Linux only: it reads /proc.
+Afterwards: what Ray spilled, and which temporary files are left, also of other libraries.
 """
 
 from __future__ import annotations
@@ -13,26 +13,25 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import numpy as np
+import psutil
 
-from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
-from glasseg.images import encoder
 from glasseg.report import charts
 from glasseg.storage.keys import TMP_PREFIX
-from jobs.terminal import progress, say
+from jobs.bench.photos import draw, repeat
+from jobs.terminal import columns, progress
 
 SIZE: Final = (96, 128)
-DISTINCT: Final = 12
 SECONDS: Final = 1.0
 """Between two looks."""
 SETTLED: Final = 1000
 """Photos after which memory should not grow any more."""
-KINDS: Final = {"driver": "jobs.cli", "workers": "MapWorker", "raylet": "raylet/raylet", "head": "gcs_server"}
+PROCESSES: Final = {"driver": "jobs.cli", "workers": "MapWorker", "raylet": "raylet/raylet", "head": "gcs_server"}
 """What the command line of each kind of process holds."""
 
 
@@ -43,7 +42,7 @@ def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory(prefix="gs-", dir="/tmp") as folder:  # Ray's sockets allow only short paths
         place = Path(folder)
-        _draw(place / "in", photos)
+        repeat(draw(place / "drawn", SIZE), photos, place / "in")
         seen = list(_watch(place, photos, model))
         left = [path.name for folder in (place / "out" / TMP_PREFIX, place / "tmp") for path in folder.glob("*")]
         spilled = sum(path.stat().st_size for path in (place / "ray").rglob("ray_spilled_objects*/*"))
@@ -59,17 +58,6 @@ def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
         "temporary_files_left": left,
         "chart": str(chart),
     }
-
-
-def _draw(folder: Path, photos: int) -> None:
-    say(f"drawing {photos:,} photos")
-    folder.mkdir()
-    drawn = [
-        encoder.encode(draw_photo(np.random.default_rng(n), SIZE).image, "jpeg", 92)
-        for n in range(min(DISTINCT, photos))
-    ]
-    for n in range(photos):
-        (folder / f"{n:06}.jpg").write_bytes(drawn[n % DISTINCT])
 
 
 def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
@@ -102,40 +90,23 @@ def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
 
 
 def _look(pid: int) -> dict[str, dict[str, int]]:
-    """Bytes and open files of the processes at and below `pid`, by kind; of several workers the largest."""
+    """Bytes and open files of the processes at and below `pid`, by kind; the largest where there are several."""
     found: dict[str, dict[str, int]] = {"bytes": {}, "files": {}}
-    page = os.sysconf("SC_PAGE_SIZE")
-    for one in _family(pid):
-        try:
-            command = Path(f"/proc/{one}/cmdline").read_text().replace("\0", " ")
-            held = int(Path(f"/proc/{one}/statm").read_text().split()[1]) * page
-            files = sum(1 for _ in Path(f"/proc/{one}/fd").iterdir())
-        except OSError:  # it has ended meanwhile
-            continue
-        for kind, words in KINDS.items():
-            if words in command:
-                found["bytes"][kind] = max(held, found["bytes"].get(kind, 0))
-                found["files"][kind] = max(files, found["files"].get(kind, 0))
+    with suppress(psutil.NoSuchProcess):
+        top = psutil.Process(pid)
+        for process in [top, *top.children(recursive=True)]:
+            with suppress(psutil.Error):  # it has ended in the meantime
+                command = " ".join(process.cmdline())
+                measured = {"bytes": process.memory_info().rss, "files": process.num_fds()}
+                for kind in (kind for kind, words in PROCESSES.items() if words in command):
+                    for what, value in measured.items():
+                        found[what][kind] = max(value, found[what].get(kind, 0))
     return found
-
-
-def _family(pid: int) -> list[int]:
-    """`pid` and all processes below it."""
-    parents = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            continue
-    found = {pid}
-    while more := {one for one, above in parents.items() if above in found} - found:
-        found |= more
-    return sorted(found)
 
 
 def _by_kind(seen: Sequence[dict[str, Any]], what: str) -> dict[str, list[int]]:
     """For each kind of process the values of all looks; 0 before it was there."""
-    return {kind: [one[what].get(kind, 0) for one in seen] for kind in KINDS}
+    return {kind: [one[what].get(kind, 0) for one in seen] for kind in PROCESSES}
 
 
 def _settled(seen: Sequence[dict[str, Any]], values: Sequence[int], unit: int) -> dict[str, float]:
@@ -153,23 +124,14 @@ def _settled(seen: Sequence[dict[str, Any]], values: Sequence[int], unit: int) -
 
 def text(result: dict[str, Any]) -> str:
     """The result for people."""
-    lines = [
-        f"{result['photos']:,} photos, {result['photos_per_second']:.1f} photos/s, {result['failed']} failed",
-        "",
-        f"{'':<12}{'memory, MB':>30}{'open files':>30}",
-        f"{'':<12}{'second 1,000':>14}{'last tenth':>16}{'second 1,000':>14}{'last tenth':>16}",
-    ]
-    for kind in KINDS:
+    heads = ("MB, second 1,000", "MB, last tenth", "files, second 1,000", "files, last tenth")
+    rows = []
+    for kind in PROCESSES:
         memory, files = result["memory_mb"][kind], result["open_files"][kind]
-        lines.append(
-            f"  {kind:<10}{memory['early']:>14.0f}{memory['late']:>16.0f}{files['early']:>14.0f}{files['late']:>16.0f}"
-        )
+        rows.append((kind, memory["early"], memory["late"], files["early"], files["late"]))
     left = ", ".join(result["temporary_files_left"]) or "none"
-    return "\n".join(
-        [
-            *lines,
-            "",
-            f"spilled: {result['spilled_bytes']:,} bytes; temporary files left: {left}",
-            f"plot: {result['chart']}",
-        ]
+    return (
+        f"{result['photos']:,} photos, {result['photos_per_second']:.1f} photos/s, {result['failed']} failed\n\n"
+        f"{columns({'process': '', **dict.fromkeys(heads, ',.0f')}, rows)}\n\n"
+        f"spilled: {result['spilled_bytes']:,} bytes; temporary files left: {left}\nplot: {result['chart']}"
     )

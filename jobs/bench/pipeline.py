@@ -6,7 +6,7 @@ its read-ahead full) and stops `count` photos later, while the last `tail` still
 side pays for starting, nor for workers that idle at the end while another one finishes. What happens all the time is
 in it: the start and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets its
 share at once. All ways take turns, and while one without Ray runs no Ray process is alive. Everything runs on CPUs.
-`--versus` also measures the pipeline as one actor with all cores, and the two ways of `rivals`.
+`--versus` also measures the pipeline as one actor with all cores, and the two of `alternatives`.
 """
 
 from __future__ import annotations
@@ -18,55 +18,36 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg import formats
 from glasseg.catalog import pending, runs
 from glasseg.catalog.row import Row
 from glasseg.config import BenchConfig, WhitenConfig
-from glasseg.errors import GlassegError, PhotoError
-from glasseg.images import decoder, encoder
+from glasseg.errors import GlassegError
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
-from jobs.bench import bareloop, rivals
-from jobs.bench.table import ONE_ACTOR, PIPELINE, POOL, RECIPE, machine, summary
+from jobs.bench import alternatives, machine, photos, plain_loop, stages, window
+from jobs.bench.table import ONE_ACTOR, PIPELINE, POOL, RECIPE, summary
+from jobs.bench.window import Window
 from jobs.engine import available_cpus, engine
 from jobs.terminal import say
 from jobs.whiten.order import PENDING, Order
 from jobs.whiten.stream import BATCH_ROWS, stream
 
-DISTINCT = 12
-"""Drawn photos; the bench repeats them under other names."""
-SIZE = (1200, 1600)
-DRAWN_QUALITY = 92
-STAGE_PHOTOS = 48
-RIVALS_READ = frozenset({".jpg", ".jpeg", ".png"})
+SIZE: Final = (1200, 1600)
+"""(height, width) of the drawn photos."""
+STAGE_PHOTOS: Final = 48
+VERSUS_READS: Final = frozenset({".jpg", ".jpeg", ".png"})
 """Photos that all ways of `--versus` can read and write."""
-NETWORK_ROWS = 8
-
-
-@dataclass(frozen=True)
-class Window:
-    """Photos of a run in the order in which they finish: `skip` warm it up, `count` are timed, `tail` keep it busy."""
-
-    skip: int
-    count: int
-    tail: int
-
-    @property
-    def total(self) -> int:
-        """Photos that the run needs."""
-        return self.skip + self.count + self.tail
 
 
 @dataclass(frozen=True)
@@ -90,7 +71,7 @@ class Bench:
         return rows
 
 
-def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
+def bench(folder: Path | None, config: BenchConfig) -> dict[str, Any]:
     """Measure this machine with the photos of a folder, or with drawn ones; what `--json` prints.
 
     Raises GlassegError when there is no model, no usable photo, or when a process dies.
@@ -99,28 +80,26 @@ def bench(photos: Path | None, config: BenchConfig) -> dict[str, Any]:
     model = model_folder.load(config.model)
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
-        one = _prepare(photos, config, model, Path(temporary))
+        one = _prepare(folder, config, model, Path(temporary))
         say("first photo: a run of `glasseg whiten`")
         startup, whole = _first_photo(one)
         say("stages, one core")
         with _emptied(one.order):
-            stages = bareloop.stage_rates(
-                replace(one.order, cpus=1), model, one.rows[:STAGE_PHOTOS], verbose=config.verbose
-            )
+            alone = stages.rates(replace(one.order, cpus=1), model, one.rows[:STAGE_PHOTOS], verbose=config.verbose)
         rates = _rounds(one)
     return {
         **summary(rates, config.price_per_hour),
         "startup_s": round(startup, 2),
         "command_s": round(whole, 2),
-        "stages": {name: round(rate, 2) for name, rate in stages.items()},
-        "all_stages_one_core": round(1 / sum(1 / rate for rate in stages.values()), 2),
+        "stages": {name: round(rate, 2) for name, rate in alone.items()},
+        "all_stages_one_core": round(1 / sum(1 / rate for rate in alone.values()), 2),
         "photos": config.photos,
         "rounds": config.rounds,
         "size": list(one.size),
         "model_id": model.spec.model_id,
         "workers": one.workers,
         "cpus_per_worker": config.cpus_per_worker,
-        "machine": {**machine(), "load_before": round(load, 2)},
+        "machine": {**machine.facts(), "load_before": round(load, 2)},
     }
 
 
@@ -135,32 +114,19 @@ def stay_here(verbose: bool) -> None:
 # --- photos ---
 
 
-def plan_window(photos: int, processes: int) -> Window:
-    """A window of `photos` that is fair for up to `processes` workers.
-
-    Every worker does about one Ray batch before it opens. Ray may have handed two batches to each worker when the
-    last one is out, so that many photos are left when it closes, and nobody is idle yet.
-    """
-    rows = min(BATCH_ROWS, math.ceil(photos / processes / NETWORK_ROWS) * NETWORK_ROWS)
-    return Window(skip=processes * rows, count=photos, tail=max(1, 2 * (processes - 1)) * rows)
-
-
-def _prepare(photos: Path | None, config: BenchConfig, model: ModelFolder, temporary: Path) -> Bench:
+def _prepare(folder: Path | None, config: BenchConfig, model: ModelFolder, temporary: Path) -> Bench:
     """Draw or check the photos and link them under as many names as a run needs."""
     cores = available_cpus()
     workers = config.workers or max(1, cores // config.cpus_per_worker)
-    window = plan_window(config.photos, max(cores, workers))
+    timed = window.plan(config.photos, max(cores, workers))
     if config.photos < 2 * BATCH_ROWS * max(cores, workers):
         say(f"note: --photos {2 * BATCH_ROWS * max(cores, workers)} or more gives steadier numbers on this machine")
-    if photos is None:
-        say(f"drawing {DISTINCT} photos")
-        photos = _draw(temporary / "drawn")
-    originals, size = _usable(photos, window.total, RIVALS_READ if config.versus else None)
-    linked = temporary / "photos"
-    linked.mkdir()
-    for number, original in enumerate(islice(cycle(originals), window.total)):
-        (linked / f"{number:05d}{original.suffix}").symlink_to(original)
-    source = Folder(linked.resolve())
+    if folder:
+        originals, size = photos.usable(folder, timed.total, VERSUS_READS if config.versus else None)
+    else:
+        originals, size = photos.draw(temporary / "drawn", SIZE), SIZE
+    photos.repeat(originals, timed.total, temporary / "photos")
+    source = Folder((temporary / "photos").resolve())
     found, _ = pending.photos(listing.read(source), "keep")
     whiten = WhitenConfig()
     order = Order(
@@ -175,51 +141,15 @@ def _prepare(photos: Path | None, config: BenchConfig, model: ModelFolder, tempo
         max_pixels=whiten.max_pixels,
         cpus=config.cpus_per_worker,
     )
-    return Bench(config, model, order, _new(found), window, size, cores, workers)
+    return Bench(config, model, order, _new(found), timed, size, cores, workers)
 
 
-def _new(photos: pa.Table) -> pa.Table:
+def _new(found: pa.Table) -> pa.Table:
     """Photos as a table of `PENDING`: all are new."""
-    columns = {"key": photos["key"], "output": photos["output"], "etag": photos["etag"]}
-    columns["reason"] = pa.repeat("new", len(photos))
-    rest = {field.name: pa.nulls(len(photos), field.type) for field in PENDING if field.name not in columns}
+    columns = {"key": found["key"], "output": found["output"], "etag": found["etag"]}
+    columns["reason"] = pa.repeat("new", len(found))
+    rest = {field.name: pa.nulls(len(found), field.type) for field in PENDING if field.name not in columns}
     return pa.table(columns | rest).select(PENDING.names).cast(PENDING)
-
-
-def _draw(folder: Path) -> Path:
-    import numpy as np
-
-    from glasseg.drawing.photo import draw_photo
-
-    folder.mkdir()
-    for number in range(DISTINCT):
-        drawn = draw_photo(np.random.default_rng(number), SIZE)
-        (folder / f"{number:02d}.jpg").write_bytes(encoder.encode(drawn.image, "jpeg", DRAWN_QUALITY))
-    return folder
-
-
-def _usable(folder: Path, most: int, suffixes: Set[str] | None = None) -> tuple[list[Path], tuple[int, int]]:
-    """Up to `most` photos of a folder that can be decoded, and the (height, width) of the one of middle size.
-
-    `suffixes`: only photos with one of these; None for all.
-    """
-    root, limit = Folder(folder.resolve()), WhitenConfig.max_pixels
-    good: list[Path] = []
-    sizes, bad = [], 0
-    for entry in root.list():
-        wanted = suffixes is None or Path(entry.key).suffix.lower() in suffixes
-        if len(good) < most and wanted and formats.is_photo(entry.key):
-            try:
-                sizes.append(decoder.decode_on_white(root.read(entry.key)[0], max_pixels=limit).shape[:2])
-                good.append(root.path / entry.key)
-            except PhotoError:
-                bad += 1
-    if not good:
-        raise GlassegError(f"no photos in {folder} that can be decoded")
-    if bad:
-        say(f"{bad} photos of {folder} can't be decoded and are left out")
-    height, width = sorted(sizes, key=math.prod)[len(sizes) // 2]
-    return good, (int(height), int(width))
 
 
 # --- measurements ---
@@ -262,7 +192,7 @@ def _rounds(one: Bench) -> dict[str, list[float]]:
             say(f"round {number} of {one.config.rounds}: {name}")
             with _emptied(one.order):
                 rows = way()
-            rates.setdefault(name, []).append(_steady_rate(rows, one.window))
+            rates.setdefault(name, []).append(window.rate(rows, one.window))
     return rates
 
 
@@ -270,7 +200,7 @@ def _ways(one: Bench) -> dict[str, Callable[[], Sequence[Any]]]:
     """What is measured, by name; each gives the rows of all photos."""
     per_worker = one.config.cpus_per_worker
     ways: dict[str, Callable[[], Sequence[Any]]] = {
-        **{_loop_name(n, one.cores // n): partial(_bare_loop, one, n) for n in sorted({1, one.cores})},
+        **{_loop_name(n, one.cores // n): partial(_plain_loop, one, n) for n in sorted({1, one.cores})},
         PIPELINE: partial(_through_ray, one, one.workers, per_worker),
     }
     if one.config.versus:
@@ -278,7 +208,7 @@ def _ways(one: Bench) -> dict[str, Callable[[], Sequence[Any]]]:
         ways |= {
             ONE_ACTOR: partial(_through_ray, one, 1, one.cores),
             RECIPE: partial(_by_recipe, one),
-            POOL: partial(rivals.pool, one.order, one.model, keys, one.cores),
+            POOL: partial(alternatives.pool, one.order, one.model, keys, one.cores),
         }
     return ways
 
@@ -287,9 +217,9 @@ def _loop_name(processes: int, threads: int) -> str:
     return f"{processes} process{'es' * (processes > 1)} × {threads} core{'s' * (threads > 1)}"
 
 
-def _bare_loop(one: Bench, processes: int) -> list[dict[str, Any]]:
+def _plain_loop(one: Bench, processes: int) -> list[dict[str, Any]]:
     order = replace(one.order, cpus=one.cores // processes)
-    return bareloop.whiten(order, one.model, one.rows, processes, verbose=one.config.verbose)
+    return plain_loop.whiten(order, one.model, one.rows, processes, verbose=one.config.verbose)
 
 
 def _through_ray(one: Bench, workers: int, cpus: int) -> list[Row]:
@@ -301,7 +231,7 @@ def _through_ray(one: Bench, workers: int, cpus: int) -> list[Row]:
 
 def _by_recipe(one: Bench) -> list[dict[str, Any]]:
     with engine("local", cpus=one.cores, verbose=one.config.verbose):
-        return rivals.recipe(one.order, one.model, one.cores)
+        return alternatives.recipe(one.order, one.model, one.cores)
 
 
 @contextmanager
@@ -314,19 +244,3 @@ def _emptied(order: Order) -> Iterator[None]:
         yield
     finally:
         shutil.rmtree(path)
-
-
-def _steady_rate(rows: Sequence[dict[str, Any]], window: Window) -> float:
-    """Photos/s inside the window. Raises GlassegError when photos failed or are missing."""
-    for row in rows:
-        if row.get("fatal") or row["status"] == "failed":
-            raise GlassegError(f"the bench stopped: {row.get('fatal') or row['error']}")
-    if len(rows) != window.total:
-        raise GlassegError(f"the bench stopped: {window.total - len(rows)} photos were lost with a worker that died")
-    return steady([row["finished_at"].timestamp() for row in rows], window)
-
-
-def steady(finished: Sequence[float], window: Window) -> float:
-    """Photos/s between the moments at which photos `skip` and `skip + count` were finished (seconds, in any order)."""
-    times = sorted(finished)
-    return window.count / (times[window.skip + window.count - 1] - times[window.skip - 1])

@@ -26,8 +26,9 @@ from glasseg.images import encoder
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Found, Pair
 from glasseg.training.epochs import Epochs, Step
-from jobs.bench import bareloop, table
+from jobs.bench import machine, spread
 from jobs.bench.pipeline import stay_here
+from jobs.bench.process import process, receive
 from jobs.engine import available_cpus, engine, quiet_stderr
 from jobs.terminal import say
 from jobs.train.loader import Load, stream
@@ -80,16 +81,16 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
         steps = max(1, round(config.photos / RECIPE.batch))
         rates = _rounds(Training(found, RECIPE, steps, available_cpus(), config.verbose), config.rounds)
     return {
-        "one_worker_to_fit": table.ratios(rates[ONE], rates[FIT]),
-        "two_workers_to_one": table.ratios(rates[TWO], rates[ONE]),
-        "pictures_to_training": table.ratios(rates[ALONE], rates[ONE]),
-        "pictures_per_s": {name: table.spread(values) for name, values in rates.items()},
+        "one_worker_to_fit": spread.ratios(rates[ONE], rates[FIT]),
+        "two_workers_to_one": spread.ratios(rates[TWO], rates[ONE]),
+        "pictures_to_training": spread.ratios(rates[ALONE], rates[ONE]),
+        "pictures_per_s": {name: spread.spread(values) for name, values in rates.items()},
         "steps": steps,
         "batch": RECIPE.batch,
         "rounds": config.rounds,
         "side": SIDE,
         "preset": RECIPE.preset,
-        "machine": {**table.machine(), "load_before": round(load, 2)},
+        "machine": {**machine.facts(), "load_before": round(load, 2)},
     }
 
 
@@ -134,8 +135,8 @@ def steady(ends: Sequence[float], batch: int) -> float:
 
 
 def _by_fit(one: Training) -> list[float]:
-    with bareloop.process(one.verbose, _fit, one) as pipe:
-        ends: list[float] = bareloop.hear(pipe)
+    with process(one.verbose, _fit, one) as pipe:
+        ends: list[float] = receive(pipe)
     return ends
 
 
@@ -249,28 +250,22 @@ def _taken(
 
 def text(result: dict[str, Any]) -> str:
     """The result for people."""
-    here, rates = result["machine"], result["pictures_per_s"]
-    cores, side = here["cores"], result["side"]
-    named = {
-        FIT: f"{FIT}, {cores} threads",
-        ONE: f"{ONE}, {cores} CPUs",
-        TWO: f"{TWO}, {max(1, cores // 2)} CPU each",
-        ALONE: f"{ALONE}, {cores} threads",
+    cores, side, rates = result["machine"]["cores"], result["side"], result["pictures_per_s"]
+    steady = {
+        f"{FIT}, {cores} threads": rates[FIT],
+        f"{ONE}, {cores} CPUs": rates[ONE],
+        f"{TWO}, {max(1, cores // 2)} CPU each": rates[TWO],
+        f"{ALONE}, {cores} threads": rates[ALONE],
     }
-    quotients = {
+    ratios = {
         f"{ONE} / {FIT}": result["one_worker_to_fit"],
         f"{TWO} / {ONE}": result["two_workers_to_one"],
         f"{ALONE} / {ONE}": result["pictures_to_training"],
     }
-    return "\n".join(
-        [
-            f"{result['steps']} steps of {result['batch']} pictures, {side}×{side}, {result['rounds']} rounds, network "
-            f"{result['preset']}",
-            *table.machine_lines(here),
-            "",
-            f"{'steady state':<34}{'pictures/s':>11}{'min–max':>13}",
-            *(table.line(label, rates[name]) for name, label in named.items()),
-            "",
-            *(table.line(label, values, digits=3) for label, values in quotients.items()),
-        ]
-    )
+    blocks = [
+        f"{result['steps']} steps of {result['batch']} pictures, {side}×{side}, {result['rounds']} rounds, network "
+        f"{result['preset']}\n{machine.lines(result['machine'])}",
+        spread.table("steady state", "pictures/s", steady),
+        spread.table("compared", "times", ratios, digits=3),
+    ]
+    return "\n\n".join(blocks)

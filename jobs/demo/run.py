@@ -24,15 +24,16 @@ from glasseg.model import folder as model_folder
 from glasseg.report import contact_sheets
 from glasseg.storage.roots import Folder
 from jobs.demo import looks
-from jobs.terminal import say
+from jobs.terminal import columns, say
 from jobs.whiten.run import whiten
 
 SIZE: Final = (1200, 1600)
 """(height, width) of the drawn photos."""
 QUALITY: Final = 92
 
-COLUMNS: Final = ("key", "status", "mask_coverage", "confidence", "ms")
-TABLE_WIDTH: Final = 100
+TABLE: Final = {"key": "", "status": "", "mask_coverage": ".4f", "confidence": ".3f", "ms": ",.0f"}
+KEY_WIDTH: Final = 56
+"""Characters of a key at most, so that the table fits 100 columns."""
 
 MARK: Final = "glasseg-demo.txt"
 ABOUT: Final = """\
@@ -154,28 +155,14 @@ def last_rows(out: Path) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Manifest rows as an aligned text table of `COLUMNS`, at most `TABLE_WIDTH` wide; ms is reading to writing."""
-    lines = [COLUMNS, *(_cells(row) for row in rows)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(COLUMNS))]
-    widths[0] = min(widths[0], TABLE_WIDTH - sum(widths[1:]) - 2 * len(widths[1:]))
-    return "\n".join(
-        "  ".join(
-            _cut(cell, width).ljust(width) if i < 2 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in lines
-    )
+    """Manifest rows as a text table; ms is reading to writing."""
+    return columns(TABLE, map(_cells, rows))
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
-    """The texts of one row; what a failed photo has not is a dash."""
+def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
     steps = [row[f"{step}_ms"] for step in ("read", "segment", "write")]
-    numbers = (
-        (row["mask_coverage"], ".4f"),
-        (row["confidence"], ".3f"),
-        (None if None in steps else sum(steps), ".0f"),
-    )
-    return row["key"], row["status"], *("-" if number is None else format(number, how) for number, how in numbers)
+    milliseconds = None if None in steps else sum(steps)
+    return _cut(row["key"], KEY_WIDTH), row["status"], row["mask_coverage"], row["confidence"], milliseconds
 
 
 def _cut(text: str, width: int) -> str:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import click
+import cloup
+
+from jobs.options import endpoint_url_option
 
 
-@click.command(short_help="See what a destination holds, or all that is known of one photo.")
-@click.argument("dst")
-@click.argument("key", required=False)
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+@cloup.command(short_help="See what a destination holds, or all that is known of one photo.")
+@cloup.argument("dst")
+@cloup.argument("key", required=False)
+@cloup.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@endpoint_url_option
 def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -> None:
     """Count the photos of DST by status and model, and show the last runs; with KEY, show every row of one photo.
 
@@ -25,10 +28,10 @@ def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -
     run(dst, key, endpoint_url=endpoint_url, as_json=as_json)
 
 
-@click.command(short_help="Make the page of a run: before and after, worst first.")
-@click.argument("dst")
-@click.argument("run", required=False)
-@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+@cloup.command(short_help="Make the page of a run: before and after, worst first.")
+@cloup.argument("dst")
+@cloup.argument("run", required=False)
+@endpoint_url_option
 def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
     """Write the page of RUN (the last one that worked on photos) into DST/_glasseg/report/RUN/, and print where it is.
 
@@ -44,11 +47,11 @@ def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
     click.echo(make(dst, run, endpoint_url))
 
 
-@click.command(short_help="Publish pictures that a run held back.")
-@click.argument("dst")
-@click.argument("run")
-@click.argument("key", nargs=-1)
-@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
+@cloup.command(short_help="Publish pictures that a run held back.")
+@cloup.argument("dst")
+@cloup.argument("run")
+@cloup.argument("key", nargs=-1)
+@endpoint_url_option
 def release(dst: str, run: str, key: tuple[str, ...], endpoint_url: str | None) -> None:
     """Publish the pictures that RUN held back in DST, all of them or those of the photos KEY …
 

@@ -82,11 +82,11 @@ def _page(root: Root, found: Mapping[str, Any]) -> str:
         parts.append(f"run {holder['run_id']} is working: process {holder['pid']} on {holder['host']}")
     for title, name in (("status", "status"), ("why not ok", "error_codes"), ("model", "models")):
         if counts := {_NOT_ALONE.get(word, word): count for word, count in found[name].items() if count}:
-            parts.append(columns((title, "photos"), [(word, f"{count:,}") for word, count in counts.items()]))
+            parts.append(columns({title: "", "photos": ","}, counts.items()))
     if found["held"]:
-        rows = [(run, f"{len(keys):,}", ", ".join(keys[:3])) for run, keys in found["held"].items()]
+        rows = [(run, len(keys), ", ".join(keys[:3])) for run, keys in found["held"].items()]
         parts.append(
-            columns(("held back by run", "photos", "for example"), rows)
+            columns({"held back by run": "", "photos": ",", "for example": ""}, rows)
             + f"\nto publish them: glasseg release {root.uri} RUN"
         )
     if found["runs"]:
@@ -96,14 +96,15 @@ def _page(root: Root, found: Mapping[str, Any]) -> str:
 
 def _runs(records: Sequence[Mapping[str, Any]]) -> str:
     names = ("photos", "ok", "review", "held", "failed", "gone")
-    head = ("last runs", "ended", *names, "minutes", "photos/s", "reasons")
+    rates = ("minutes", "photos/s")
+    heads = {"last runs": "", "ended": "", **dict.fromkeys(names, ","), **dict.fromkeys(rates, ",.1f"), "reasons": ""}
     rows = []
     for one in records:
-        counts = [f"{one.get(name, 0):,}" for name in ("processed", *names[1:])]
+        counts = [one.get(name, 0) for name in ("processed", *names[1:])]
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in one.get("reasons", {}).items())
         minutes, rate = one.get("seconds", 0) / 60, one.get("photos_per_second", 0)
-        rows.append((one["run_id"], one.get("ended", ""), *counts, f"{minutes:.1f}", f"{rate:.1f}", reasons))
-    return columns(head, rows)
+        rows.append((one["run_id"], one.get("ended", ""), *counts, minutes, rate, reasons))
+    return columns(heads, rows)
 
 
 def _photo(rows: Sequence[Mapping[str, Any]]) -> str:

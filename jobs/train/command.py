@@ -7,83 +7,99 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cloup
 
-from glasseg.config import PRESETS, CalibrateConfig, EvaluateConfig, TrainConfig, TrainJob
-from jobs.options import GroupedCommand, Sides
+from glasseg.config import PRESETS, TrainConfig, TrainJob
+from jobs.options import Sides, address_option, endpoint_url_option, max_bad_option, verbose_option
 
-_JOB, _EVALUATE, _CALIBRATE = TrainJob(), EvaluateConfig(), CalibrateConfig()
-_MAX_BAD = "Stop when more photos than this can't be used."
+_JOB = TrainJob()
 
 
-@click.command(cls=GroupedCommand, short_help="Train the network on labelled photos.")
-@click.argument("data")
-@click.argument("out")
-@click.option("--cutouts", help="Folder or s3:// of RGBA pictures, laid on backgrounds on the fly.")
-@click.option("--backgrounds", help="Folder or s3:// of photos without glasses, to lay products and cutouts on.")
-@click.option("--val", help="Labelled photos to validate on; then all of DATA is trained on.")
-@click.option(
-    "--max-bad",
-    type=click.IntRange(min=0),
-    default=_JOB.max_bad,
-    show_default=True,
-    help="Stop when more can't be used.",
+@cloup.command(short_help="Train the network on labelled photos.")
+@cloup.argument("data")
+@cloup.argument("out")
+@cloup.option_group(
+    "Data",
+    cloup.option("--cutouts", help="Folder or s3:// of RGBA pictures, laid on backgrounds on the fly."),
+    cloup.option("--backgrounds", help="Folder or s3:// of photos without glasses, to lay products and cutouts on."),
+    cloup.option("--val", help="Labelled photos to validate on; then all of DATA is trained on."),
+    max_bad_option,
+    cloup.option(
+        "--preview",
+        type=click.Path(dir_okay=False, path_type=Path),
+        help="Draw 32 training pairs into this file, then exit.",
+    ),
+    cloup.option(
+        "--overwrite", is_flag=True, help="Start from scratch in an OUT that holds a model or an unfinished run."
+    ),
 )
-@click.option("--preview", type=click.Path(dir_okay=False, path_type=Path), help="Draw 32 training pairs, then exit.")
-@click.option(
-    "--preset",
-    type=click.Choice(list(PRESETS)),
-    show_default=TrainConfig.preset,
-    help="A whole recipe: ours, or the classic small U-Net.",
+@cloup.option_group(
+    "Recipe",
+    cloup.option(
+        "--preset",
+        type=click.Choice(list(PRESETS)),
+        help=f"A whole recipe: ours, or the classic small U-Net.  [default: {TrainConfig.preset}]",
+    ),
+    cloup.option("--epochs", type=click.IntRange(min=1), help="Largest number of epochs."),
+    cloup.option("--batch", type=click.IntRange(min=1), help="Pictures per step, over all workers."),
+    cloup.option(
+        "--patience", type=click.IntRange(min=0), help="Stop after this many epochs without a better one; 0: never."
+    ),
+    cloup.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The rate at its highest."),
+    cloup.option("--cooldown", type=click.IntRange(min=0), help="The last epochs, in which the rate falls to zero."),
+    cloup.option("--sides", type=Sides(), help="Sides of the training pictures, in turn, as in 256,384,512."),
+    cloup.option(
+        "--loss", type=click.Choice(["bce", "bce_dice"]), help="Cross-entropy of each pixel, or that and the overlap."
+    ),
+    cloup.option(
+        "--precision", type=click.Choice(["mixed", "float32"]), help="mixed: bfloat16 where the hardware has it."
+    ),
+    cloup.option(
+        "--validation-share",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        help="Share of the groups to validate on, where DATA does not name splits.",
+    ),
+    cloup.option("--drawn", type=click.IntRange(min=0), help="Drawn photos in an epoch."),
+    cloup.option("--scene-repeats", type=click.IntRange(min=1), help="Times an epoch shows each labelled photo."),
+    cloup.option(
+        "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the split, the order and the augmentation."
+    ),
+    cloup.option("--start-from", help="Model folder whose weights are the start."),
 )
-@click.option("--epochs", type=click.IntRange(min=1), help="At most so many.")
-@click.option("--batch", type=click.IntRange(min=1), help="Pictures per step, over all workers.")
-@click.option("--patience", type=click.IntRange(min=0), help="Epochs without a better one before it stops; 0: never.")
-@click.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="At its highest.")
-@click.option("--cooldown", type=click.IntRange(min=0), help="The last epochs, in which the rate falls to zero.")
-@click.option("--sides", type=Sides(), help="Sides of the training pictures, in turn, as in 256,384,512.")
-@click.option("--loss", type=click.Choice(["bce", "bce_dice"]), help="Of a pixel, or of pixels and overlap.")
-@click.option("--precision", type=click.Choice(["mixed", "float32"]), help="mixed: bfloat16 where the hardware has it.")
-@click.option("--validation-share", type=click.FloatRange(0, 1, min_open=True, max_open=True), help="Of the groups.")
-@click.option("--drawn", type=click.IntRange(min=0), help="Drawn photos in an epoch.")
-@click.option("--scene-repeats", type=click.IntRange(min=1), help="Times an epoch shows each labelled photo.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of the split, the order and the augmentation.")
-@click.option("--start-from", help="Model folder whose weights are the start.")
-@click.option(
-    "--workers", type=click.IntRange(min=1), default=_JOB.workers, show_default=True, help="Processes that train."
+@cloup.option_group(
+    "Workers",
+    cloup.option("--workers", type=click.IntRange(min=1), default=_JOB.workers, help="Processes that train."),
+    cloup.option(
+        "--cpus-per-worker",
+        type=click.IntRange(min=1),
+        help="CPUs of each process.  [default: an even share of this machine, 1 on a cluster]",
+    ),
+    cloup.option(
+        "--gpus-per-worker", type=click.IntRange(0, 1), default=_JOB.gpus_per_worker, help="GPUs of each process."
+    ),
+    cloup.option(
+        "--loader-cpus",
+        type=click.IntRange(min=1),
+        default=_JOB.loader_cpus,
+        help="CPUs for each worker to make its pictures.",
+    ),
+    cloup.option(
+        "--checkpoint-minutes",
+        type=click.FloatRange(min=0),
+        default=_JOB.checkpoint_minutes,
+        help="Keep a checkpoint this often within an epoch, too.",
+    ),
+    address_option,
 )
-@click.option(
-    "--cpus-per-worker",
-    type=click.IntRange(min=1),
-    help="Of each process; an even share of this machine, 1 on a cluster.",
-)
-@click.option(
-    "--gpus-per-worker", type=click.IntRange(0, 1), default=_JOB.gpus_per_worker, show_default=True, help="0 or 1."
-)
-@click.option(
-    "--loader-cpus",
-    type=click.IntRange(min=1),
-    default=_JOB.loader_cpus,
-    show_default=True,
-    help="For each worker, to make its pictures.",
-)
-@click.option(
-    "--checkpoint-minutes",
-    type=click.FloatRange(min=0),
-    default=_JOB.checkpoint_minutes,
-    show_default=True,
-    help="Keep a checkpoint this often within an epoch, too.",
-)
-@click.option("--address", help="Ray cluster to run on; RAY_ADDRESS otherwise, else this machine.")
-@click.option("--endpoint-url", help="S3 server other than AWS; AWS_ENDPOINT_URL does the same.")
-@click.option("--overwrite", is_flag=True, help="Start anew in an OUT that holds a model or an unfinished run.")
-@click.option("--verbose", is_flag=True, help="Show what Ray and TensorFlow say.")
+@endpoint_url_option
+@verbose_option
 def train(data: str, out: str, preview: Path | None, **options: Any) -> None:
     """Train the network on the labelled photos of DATA and write a model folder, with metrics and pictures, to OUT.
 
     DATA is a folder or s3://bucket/prefix with NAME.jpg and NAME_mask.png (or .jpg) side by side, or in images/ and
     masks/; or a list (csv, xlsx, parquet) with the columns image and mask, and optionally group, split and kind. OUT is
-    a folder or s3://. The same command goes on with a run that was stopped, as it was but for --epochs, --cooldown,
-    --sides, --learning-rate and --patience, if they are given: so a long run is brought to its end.
+    a folder or s3://. The same command resumes a run that was stopped, with the options that the run began with except
+    --epochs, --cooldown, --sides, --learning-rate and --patience, where given: so a long run can be brought to an end.
 
     \b
     Examples:

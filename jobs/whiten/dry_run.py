@@ -22,11 +22,11 @@ LEAST = 20
 def show(plan: Plan, *, gone: str, price_per_hour: float | None) -> None:
     """Print the difference as a table on stdout, and the estimate. `gone`: what `--gone` asks for."""
     counts = {reason: count for reason, count in plan.reasons.items() if reason != UNCHANGED}
-    rows = [(reason, f"{count:,}", ", ".join(plan.examples.get(reason, ()))) for reason, count in counts.items()]
+    rows = [(reason, count, ", ".join(plan.examples.get(reason, ()))) for reason, count in counts.items()]
     if len(plan.gone):
-        rows.append((f"gone ({gone})", f"{len(plan.gone):,}", ", ".join(plan.gone["key"].slice(0, 3).to_pylist())))
-    rows.append((UNCHANGED, f"{plan.unchanged:,}", ""))
-    click.echo(columns(("reason", "photos", "for example"), rows))
+        rows.append((f"gone ({gone})", len(plan.gone), ", ".join(plan.gone["key"].slice(0, 3).to_pylist())))
+    rows.append((UNCHANGED, plan.unchanged, ""))
+    click.echo(columns({"reason": "", "photos": ",", "for example": ""}, rows))
     click.echo(_estimate(plan, price_per_hour))
     if plan.refusal:
         say(f"The run itself would be refused: {plan.refusal}")

@@ -15,7 +15,7 @@ from glasseg import formats
 from glasseg.catalog import gates, manifest
 from glasseg.catalog.row import Row, Status
 from glasseg.cutout import finished, picture, review
-from glasseg.cutout.finished import Delivery
+from glasseg.cutout.finished import Finished
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
 from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
@@ -134,7 +134,7 @@ class Whitener:
                 calibration=self._calibration,
                 agreement=seen.agreement,
             )
-            sent = finished.deliver(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
+            sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
             code = _review_code(made, sent, order.look, order.review_below)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None
             folder, before = manifest.held_folder(order.run_id) if held else "", bucket.repeated()
@@ -160,7 +160,7 @@ class Whitener:
         }
         return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
 
-    def _store(self, folder: str, output: str, made: Picture, sent: Delivery, *, guarded: bool) -> Row:
+    def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
         """Write the mask, if it was asked for, and then the picture, below `folder`; where they are now.
 
         A `guarded` picture replaces nothing: PhotoError foreign when its place is taken.
@@ -192,7 +192,7 @@ def _held_code(code: str | None, coverage: float, pending: Pending) -> str | Non
     return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
 
 
-def _review_code(made: Picture, sent: Delivery, look: Look, review_below: float | None) -> str | None:
+def _review_code(made: Picture, sent: Finished, look: Look, review_below: float | None) -> str | None:
     """Why a person should look at this picture; None when nobody needs to."""
     white = sent.whiteness
     # the nearest that a lossy format holds of a colour may come back a level off; white it holds
@@ -202,8 +202,8 @@ def _review_code(made: Picture, sent: Delivery, look: Look, review_below: float 
     return review.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below)
 
 
-def _measured(made: Picture, sent: Delivery) -> Row:
-    """The columns about how mask and picture came out."""
+def _measured(made: Picture, sent: Finished) -> Row:
+    """The columns that say how mask and picture came out."""
     height, width = made.pixels.shape[:2]
     x0, y0, x1, y1 = made.mask.bbox or (None,) * 4
     verdicts = cast(Row, {f"check_{name}": verdict for name, verdict in sent.verdicts.items()})

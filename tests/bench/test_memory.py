@@ -31,7 +31,6 @@ def test_a_run_too_short_to_settle_has_no_early_memory() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found by /proc")
 def test_a_short_run_is_watched_and_plotted(tmp_path: Path) -> None:
     command = [
         sys.executable,

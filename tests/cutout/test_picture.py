@@ -10,14 +10,16 @@ import pytest
 from PIL import Image
 
 from glasseg.cutout import picture
-from glasseg.cutout.finished import deliver
+from glasseg.cutout.finished import finish
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look
 from glasseg.cutout.picture import Picture
 from glasseg.errors import PhotoError
 from glasseg.images.decoder import Photo, decode
 from glasseg.images.tags import Tags
+from glasseg.model.folder import ModelSpec
 from glasseg.model.quality import Calibration, features
+from glasseg.model.segmenter import Segmentation
 
 SIZE = (360, 480)
 GROUND = (205, 203, 200)
@@ -159,11 +161,11 @@ def test_rounded_corners_are_no_cut_out_but_stay_background() -> None:
 
 
 @pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
-def test_what_is_delivered_was_read_again_and_judged(format: str) -> None:
+def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
     look = Look(framing=Framing((1, 1), 0.87, 1000, max_upscale=5), checks=("amazon", "zalando"))
     one = made(look)
     tags = Tags(dpi=(300, 300), copyright="© a shop", artist="someone")
-    sent = deliver(one, look, format, 95, tags)
+    sent = finish(one, look, format, 95, tags)
     read = decode(sent.data, max_pixels=10**7)
     again = read.image
     assert read.tags == tags and read.warnings == ()
@@ -179,16 +181,16 @@ def test_what_is_delivered_was_read_again_and_judged(format: str) -> None:
 @pytest.mark.parametrize("background", ["#f5f5f5", "#dfe8ec", "#0a7bd1"])
 def test_a_colour_that_the_format_rounds_is_clean_all_the_same(background: str, format: str, quality: int) -> None:
     look = Look(background)
-    sent = deliver(made(look), look, format, quality, Tags())
+    sent = finish(made(look), look, format, quality, Tags())
     assert sent.whiteness.ring_near >= 0.995 and sent.whiteness.near_share is not None
     assert sent.whiteness.near_share > 0.95
 
 
-def test_a_close_up_that_leaves_no_background_is_delivered_transparent() -> None:
+def test_a_close_up_that_leaves_no_background_is_finished_transparent() -> None:
     of, look = photo(), Look("transparent")
     one = picture.make(of, np.ones(SIZE, np.float32), threshold=0.5, ramp=0.4, look=look)
     for format in ("png", "webp"):
-        assert deliver(one, look, format, 95, Tags()).whiteness.ring_share == 0
+        assert finish(one, look, format, 95, Tags()).whiteness.ring_share == 0
 
 
 def test_a_strip_is_refused_before_it_is_resampled() -> None:
@@ -204,11 +206,11 @@ def test_photos_of_a_few_pixels_are_no_trouble(size: tuple[int, int], look: Look
     rng = np.random.default_rng(0)
     of = Photo(rng.integers(0, 256, (*size, 3), dtype=np.uint8), None, Tags(), ())
     one = picture.make(of, rng.random(size, dtype=np.float32), threshold=0.5, ramp=0.4, look=look)
-    assert deliver(one, look, "png", 95, Tags()).data
+    assert finish(one, look, "png", 95, Tags()).data
 
 
 def test_lossy_white_is_held_against_white_and_not_against_what_the_format_makes_of_it() -> None:
-    sent = deliver(made(), Look(), "webp", 46, Tags())
+    sent = finish(made(), Look(), "webp", 46, Tags())
     shown = np.array(Image.open(io.BytesIO(sent.data)).convert("RGB"))[made().background > 0]
     assert sent.whiteness.deviation == 255 - shown.min()
     assert sent.whiteness.exact_share == pytest.approx((shown == 255).all(axis=1).mean(), abs=1e-4)
@@ -241,3 +243,21 @@ def test_where_there_are_no_glasses_and_in_cut_outs_there_is_no_quality() -> Non
     own = Photo(photo().image, glasses(), Tags(), ())
     one = judged(own, glasses().astype(np.float32) / 255)
     assert one.own_mask and one.mask.quality is None and one.mask.confidence is None
+
+
+def test_a_picture_is_composed_with_all_that_the_model_knows() -> None:
+    probability = cv2.GaussianBlur(glasses(), (0, 0), 1).astype(np.float32) / 255
+    model = ModelSpec("compact", 512, "letterbox", 2, 0.3, 0.9, "", quality=CALIBRATION.to_dict())
+    look = Look("#f5f5f5", shadow="soft")
+    one = picture.compose(photo(shadow=True), Segmentation(probability, 0.3), model, look)
+    same = picture.make(
+        photo(shadow=True),
+        probability,
+        threshold=0.3,
+        ramp=0.9,
+        look=look,
+        calibration=CALIBRATION,
+        agreement=0.3,
+    )
+    assert np.array_equal(one.pixels, same.pixels) and one.mask == same.mask and one.mask.quality is not None
+    assert not np.array_equal(one.alpha, made(look, photo(shadow=True)).alpha), "another threshold, another alpha"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -29,10 +30,18 @@ XMP = """<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <dc:subject><rdf:Bag><rdf:li>not this</rdf:li></rdf:Bag></dc:subject>
 </rdf:Description></rdf:RDF></x:xmpmeta><?xpacket end="w"?>""".encode()
 
-BOMB = (
-    b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
-    + XMP[XMP.index(b"<x:") :].replace("© Müller".encode(), b"&b;")
-)  # fmt: skip
+
+def declaring(declarations: str, entity: str) -> bytes:
+    """XMP with a document type, whose copyright is an entity that it declares."""
+    return f"<!DOCTYPE x {declarations}>".encode() + XMP[XMP.index(b"<x:") :].replace(
+        "© Müller".encode(), entity.encode()
+    )
+
+
+SMALL_BOMB = declaring('[<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]', "&b;")
+BILLION_LAUGHS = declaring(
+    '[<!ENTITY a0 "ha">' + "".join(f'<!ENTITY a{n} "{10 * f"&a{n - 1};"}">' for n in range(1, 10)) + "]", "&a9;"
+)
 
 
 def picture(format: str, **options: object) -> Image.Image:
@@ -159,11 +168,31 @@ LONG = XMP.replace(b"<rdf:RDF", b" " * (1 << 20) + b"<rdf:RDF")
 
 
 @pytest.mark.parametrize(
-    "packet", [BOMB, BOMB.decode().encode("utf-16"), XMP[:-300], b"<a>" * 100_000, b"\xff\xfe", LONG]
+    "packet",
+    [
+        SMALL_BOMB,
+        SMALL_BOMB.decode().encode("utf-16"),
+        BILLION_LAUGHS,
+        declaring('SYSTEM "http://localhost:1/x.dtd"', "&a;"),
+        XMP[:-300],
+        b"<a>" * 100_000,
+        b"<a>" * 100_000 + b"</a>" * 100_000,
+        b"\xff\xfe",
+        LONG,
+    ],
 )
 def test_xmp_that_is_a_bomb_or_broken_says_nothing(packet: bytes) -> None:
     photo = picture("WEBP", exif=exif(ARTIST="Ana"))
     photo.info["xmp"] = packet
+    assert tags.read(photo) == Tags(artist="Ana")
+
+
+@pytest.mark.parametrize("declaration", ['<!ENTITY a SYSTEM "{}">', '<!ENTITY % p SYSTEM "{}"> %p;'])
+def test_xmp_reads_no_file_of_this_machine(declaration: str, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret" if "%" not in declaration else "<!ENTITY a 'secret'>")
+    photo = picture("WEBP", exif=exif(ARTIST="Ana"))
+    photo.info["xmp"] = declaring(f"[{declaration.format(secret.as_uri())}]", "&a;")
     assert tags.read(photo) == Tags(artist="Ana")
 
 

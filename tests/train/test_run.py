@@ -18,6 +18,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from raycluster import below, command_of
@@ -335,7 +336,7 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     first = history(out)
     assert len(first) < 3
     deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid, line in family.items() if "RayTrainWorker" in line):
+    while any(psutil.pid_exists(pid) for pid, line in family.items() if "RayTrainWorker" in line):
         assert time.monotonic() < deadline, "its workers live on"
         time.sleep(0.5)
     again = train(data, out, *options)
@@ -363,7 +364,7 @@ def test_a_run_killed_within_a_long_epoch_goes_on_within_it_and_can_be_cooled_do
         run.wait()
     assert "epoch 1/500" not in log.read_text(), "the epoch was over before it could be interrupted"
     deadline = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}/cmdline").exists() for pid, line in family.items() if "RayTrainWorker" in line):
+    while any(psutil.pid_exists(pid) for pid, line in family.items() if "RayTrainWorker" in line):
         assert time.monotonic() < deadline, "its workers live on"
         time.sleep(0.5)
     again = train(data, out, "--epochs", "2", "--cooldown", "1")  # the rest is as it was

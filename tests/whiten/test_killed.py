@@ -23,10 +23,7 @@ from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import TMP_PREFIX, Folder
 
-pytestmark = [
-    pytest.mark.usefixtures("tensorflow"),
-    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are found by /proc"),
-]
+pytestmark = pytest.mark.usefixtures("tensorflow")
 
 PHOTOS = 32
 LATEST = 24

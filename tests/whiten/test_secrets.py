@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 from drawnphotos import drawn
@@ -28,10 +29,7 @@ from glasseg.storage.roots import Bucket
 KEY, SECRET, TOKEN = "AKIAPLANTEDDONOTPRINT", "planted/secret+do/not=print", "planted-token-do-not-print=="
 PLANTED = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
 WORDS = (KEY, SECRET, quote(SECRET, safe=""), TOKEN, quote(TOKEN, safe=""))
-LISTENS = "0A"
-"""The state of a listening socket in /proc/net/tcp."""
-LOOPBACK = ("0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000")
-"""127.0.0.1, the same in IPv6, and ::1, as the kernel writes them."""
+LOOPBACK = ("127.0.0.1", "::ffff:127.0.0.1", "::1")
 
 
 def glasseg(*words: str, **environment: str) -> subprocess.Popen[str]:
@@ -50,25 +48,19 @@ class Watched:
     code: int = -1
     said: str = ""
     commands: set[str] = field(default_factory=set)
-    listening: dict[str, str] = field(default_factory=dict)
-    """By "ADDRESS:PORT" in hex, who listens there."""
+    listening: dict[tuple[str, int], str] = field(default_factory=dict)
+    """By the address and port, who listens there."""
     left: dict[str, str] = field(default_factory=dict)
     """By name, the content of every file."""
 
     def look(self, pid: int) -> None:
         """Note the command lines of a process and all below it, and where they listen."""
-        sockets = {}
-        for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-            for line in Path(table).read_text().splitlines()[1:]:
-                words = line.split()
-                if words[3] == LISTENS:
-                    sockets[f"socket:[{words[9]}]"] = words[1]
         for one in (pid, *below(pid)):
             self.commands.add(command_of(one))
-            with suppress(OSError):  # it has just ended
-                for opened in Path(f"/proc/{one}/fd").iterdir():
-                    if (link := str(opened.readlink())) in sockets:
-                        self.listening[sockets[link]] = command_of(one)[:100]
+            with suppress(psutil.Error):  # it has just ended
+                for socket in psutil.Process(one).net_connections("tcp"):
+                    if socket.status == psutil.CONN_LISTEN:
+                        self.listening[socket.laddr] = command_of(one)[:100]
 
 
 def text_of(data: bytes, name: str) -> str:
@@ -134,10 +126,9 @@ def test_a_run_leaves_no_credential(watched: Watched) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="sockets are found by /proc")
 def test_a_ray_of_our_own_listens_on_this_machine_only(watched: Watched) -> None:
     assert any("raylet" in who for who in watched.listening.values()), "no socket was seen"
-    assert not {at: who for at, who in watched.listening.items() if at.partition(":")[0] not in LOOPBACK}
+    assert not {at: who for at, who in watched.listening.items() if at[0] not in LOOPBACK}
 
 
 @pytest.mark.parametrize("how", ["option", "environment"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -18,7 +17,7 @@ from glasseg.images import decoder
 from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
 from glasseg.model.folder import ModelFolder
-from jobs.bench.bareloop import RAY_NICENESS
+from jobs.bench.process import lower
 from jobs.whiten.order import Order
 
 RECIPE_BATCH: Final = 16
@@ -74,8 +73,7 @@ _of_process: dict[str, Any] = {}
 
 
 def _start(model: ModelFolder) -> None:
-    os.nice(RAY_NICENESS)
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow greets there before it can be told to be quiet
+    lower(verbose=False)
     _of_process["segmenter"] = _segmenter(model)
 
 
@@ -98,16 +96,8 @@ def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[
     spec, rows = segmenter.spec, []
     found = segmenter.segment([photo.on_white() for photo in photos])
     for key, photo, seen in zip(keys, photos, found, strict=True):
-        made = picture.make(
-            photo,
-            seen.probability,
-            threshold=spec.threshold,
-            ramp=spec.ramp,
-            look=order.look,
-            calibration=spec.calibration,
-            agreement=seen.agreement,
-        )
-        sent = finished.deliver(made, order.look, formats.format_of(key), order.quality, photo.tags)
+        made = picture.compose(photo, seen, spec, order.look)
+        sent = finished.finish(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
         rows.append({"status": "ok", "finished_at": datetime.now(UTC)})
     return rows
