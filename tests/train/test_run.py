@@ -229,24 +229,6 @@ def test_copies_on_both_sides_are_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_model_that_enough_photos_validate_tells_quality(data: Path, tmp_path: Path) -> None:
-    for number in range(42):
-        photo = draw_photo(np.random.default_rng(100 + number), SIZE)
-        cv2.imwrite(str(tmp_path / f"{number}.jpg"), photo.image[..., ::-1])
-        cv2.imwrite(str(tmp_path / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
-    done = train(
-        data, tmp_path / "out", "--val", str(tmp_path), "--epochs", "1", "--drawn", "0", "--scene-repeats", "1"
-    )
-    assert done.returncode == 0, done.stderr
-    spec = model_folder.load(str(tmp_path / "out")).spec
-    told = spec.training["quality"]
-    assert spec.calibration is not None and spec.calibration.review_below == told["review_below"]
-    assert told["photos"]["n"] == 42 and told["data"] == spec.training["data"]["name"]
-    assert "## Quality" in (tmp_path / "out/MODEL_CARD.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_run_that_no_second_try_would_heal_ends_in_one_line(data: Path, tmp_path: Path) -> None:
     """A worker finds out: the name of its history is taken by a folder."""
     (tmp_path / "out/history.parquet").mkdir(parents=True)
@@ -394,7 +376,9 @@ def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_our_own_recipe_learns_and_starts_from_a_model(data: Path, tmp_path: Path) -> None:
+def test_our_own_recipe_learns_starts_from_a_model_and_tells_quality_by_enough_photos(
+    data: Path, tmp_path: Path
+) -> None:
     backgrounds = tmp_path / "backgrounds"
     backgrounds.mkdir()
     for number in range(20):
@@ -410,11 +394,22 @@ def test_our_own_recipe_learns_and_starts_from_a_model(data: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     rows = history(tmp_path / "one")
     assert rows[-1]["loss"] < rows[0]["loss"]
-    again = train(data, tmp_path / "two", *options, "--epochs", "1", "--start-from", str(tmp_path / "one"))
+    enough = tmp_path / "val"
+    enough.mkdir()
+    for number in range(42):
+        photo = draw_photo(np.random.default_rng(200 + number), SIZE)
+        cv2.imwrite(str(enough / f"{number}.jpg"), photo.image[..., ::-1])
+        cv2.imwrite(str(enough / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
+    options += ["--epochs", "1", "--start-from", str(tmp_path / "one"), "--val", str(enough)]
+    again = train(data, tmp_path / "two", *options)
     assert again.returncode == 0, again.stderr
-    spec = json.loads((tmp_path / "two/model.json").read_text())
-    assert spec["training"]["started_from"].startswith("compact-")
+    spec = model_folder.load(str(tmp_path / "two")).spec
+    assert spec.training["started_from"].startswith("compact-")
     assert history(tmp_path / "two")[0]["loss"] < rows[0]["loss"]
+    told = spec.training["quality"]
+    assert spec.calibration is not None and spec.calibration.review_below == told["review_below"]
+    assert told["photos"]["n"] == 42 and told["data"] == spec.training["data"]["name"]
+    assert "## Quality" in (tmp_path / "two/MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_preview_is_drawn_without_training(data: Path, tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def test_what_left_the_source_is_told_once_and_deleted_only_when_asked(
     assert "would be refused: 1 of 3 known photos" in looked.err and "--yes" in looked.err
     assert destination.exists("1.jpg")
     whiten(source.uri, destination.uri, gone="delete", yes=True, limit=1)
-    assert "nothing is deleted: only a run over the whole listing" in capsys.readouterr().err
+    assert "nothing is deleted: only a run over the whole source" in capsys.readouterr().err
     assert destination.exists("1.jpg"), "a part of the source says nothing of the rest"
     whiten(f"{source.uri}/2.jpg", destination.uri, gone="delete", yes=True)
     assert destination.exists("1.jpg")
