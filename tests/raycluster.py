@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 from s3server import free_ports
@@ -177,3 +178,22 @@ def wait_for(condition: Callable[[], bool], made: Cluster) -> None:
             logs = "\n".join(node.log.read_text(errors="replace")[-1500:] for node in made.nodes)
             raise RuntimeError(f"the cluster does not start: {logs}")
         time.sleep(0.3)
+
+
+def drive(on: Cluster, *arguments: str, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
+    """`glasseg whiten` outside of a Ray job, its words for people in stderr."""
+    words = [on.python.parent / "glasseg", "whiten", "--max-flagged=1", *arguments]
+    variables = on.environment | environment
+    return subprocess.run(
+        words, capture_output=True, text=True, cwd=on.folder, env=variables, timeout=timeout, check=False
+    )
+
+
+def metrics(on: Cluster) -> dict[str, str]:
+    """What a Prometheus would find at the worker node about glasseg: values by name and tags."""
+    try:
+        with urlopen(f"http://{on.host}:{on.metrics_port}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return {}
+    return dict(line.rsplit(" ", 1) for line in lines if "glasseg_" in line and not line.startswith("#"))

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
-import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from ray import __version__ as ray_version
-from raycluster import CHECKOUT, Cluster, cluster, make_environment, nodes_of, wait_for
+from raycluster import CHECKOUT, Cluster, cluster, drive, make_environment, nodes_of, wait_for
 from s3server import S3Server
 
-from glasseg.catalog import manifest, runs
+from glasseg.catalog import manifest
 from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root
+
+pytestmark = pytest.mark.slow
 
 PHOTOS = 20
 HANGS = 60
@@ -42,7 +40,7 @@ def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def two_nodes(python: Path, s3: S3Server) -> Iterator[Cluster]:
     """A head that only drives and a worker; the GPU stands in its books only."""
     with cluster(python, "--num-cpus=0") as made:
-        made.join("--num-cpus=2", "--num-gpus=1", f"--metrics-export-port={made.metrics_port}")
+        made.join("--num-cpus=2", "--num-gpus=1")
         wait_for(lambda: nodes_of(made) == 2, made)
         yield made
 
@@ -63,15 +61,6 @@ def submit(on: Cluster, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def drive(on: Cluster, *arguments: str, timeout: float = 240, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`glasseg whiten` outside of a Ray job, its words for people in stderr."""
-    words = [on.python.parent / "glasseg", "whiten", "--max-flagged=1", *arguments]
-    variables = on.environment | environment
-    return subprocess.run(
-        words, capture_output=True, text=True, cwd=on.folder, env=variables, timeout=timeout, check=False
-    )
-
-
 def test_a_submitted_job_whitens_bucket_to_bucket(two_nodes: Cluster, source: str, s3: S3Server) -> None:
     destination = f"s3://{s3.second_bucket}/submitted"
     done = submit(two_nodes, "glasseg", "whiten", source, destination, "--max-flagged=1")
@@ -86,47 +75,6 @@ def test_a_submitted_job_that_could_not_run_fails(two_nodes: Cluster, s3: S3Serv
     done = submit(two_nodes, "glasseg", "whiten", f"s3://{s3.bucket}/nothing-here", f"s3://{s3.second_bucket}/none")
     assert done.returncode == 1
     assert "no photos in s3://" in done.stdout
-
-
-def test_a_command_can_drive_a_cluster_from_outside(two_nodes: Cluster, source: str, s3: S3Server) -> None:
-    destination = f"s3://{s3.second_bucket}/driven"
-    done = drive(two_nodes, source, destination, "--no-report", "--log-json", RAY_ADDRESS=two_nodes.address)
-    assert done.returncode == 0, done.stderr
-    assert len(manifest.read(open_root(destination))) == PHOTOS
-    entries = [json.loads(line) for line in done.stderr.splitlines()]
-    assert {entry["run_id"] for entry in entries} == set(runs.names(open_root(destination)))
-    assert entries[-1]["summary"]["processed"] == PHOTOS
-
-
-def test_a_clusters_metrics_count_photos_and_seconds_of_the_run(two_nodes: Cluster, source: str, s3: S3Server) -> None:
-    destination = f"s3://{s3.second_bucket}/metered"
-    with ThreadPoolExecutor() as pool:
-        driven = pool.submit(
-            drive, two_nodes, source, destination, "--no-report", f"--address={two_nodes.address}", "--workers=1"
-        )
-        seen: dict[str, str] = {}
-        while not driven.done():
-            seen |= metrics(two_nodes)
-            time.sleep(0.2)
-        assert driven.result().returncode == 0, driven.result().stderr
-    [run_id] = runs.names(open_root(destination))
-    mine = [line for line in seen if f'run_id="{run_id}"' in line]
-    for name, tag in (
-        ("photos", 'status="ok"'),
-        ("bytes", 'direction="written"'),
-        ("stage_seconds", 'stage="segment"'),
-    ):
-        assert any(f"glasseg_{name}" in line and tag in line for line in mine), sorted(seen)
-
-
-def metrics(on: Cluster) -> dict[str, str]:
-    """What a Prometheus would find at the worker node about glasseg: values by name and tags."""
-    try:
-        with urlopen(f"http://{on.host}:{on.metrics_port}/metrics", timeout=5) as answer:
-            lines = answer.read().decode().splitlines()
-    except OSError:
-        return {}
-    return dict(line.rsplit(" ", 1) for line in lines if "glasseg_" in line and not line.startswith("#"))
 
 
 def refused(done: subprocess.CompletedProcess[str], *words: str) -> None:

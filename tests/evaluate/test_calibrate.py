@@ -1,60 +1,32 @@
-"""`glasseg calibrate` through real Ray actors: what it fits, writes, prints and refuses."""
+"""`glasseg calibrate`, its worker in this process: what it fits, writes, prints and refuses."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from judging import calibrate, draw, fill_for_calibration
 
-from glasseg.drawing.photo import draw_photo
 from glasseg.model import folder as model_folder
 from glasseg.model import quality
 from jobs.cli import cli
 
-pytestmark = pytest.mark.usefixtures("ray_session", "tensorflow")
-
-SIZE = (120, 160)
-
-
-def draw(path: Path, number: int, scene: str | None = None) -> None:
-    """A drawn photo with its mask beside it."""
-    photo = draw_photo(np.random.default_rng(number), SIZE, scene=scene)
-    cv2.imwrite(str(path), photo.image[..., ::-1])
-    cv2.imwrite(str(path.with_name(f"{path.stem}_mask.png")), (photo.coverage > 0.5).astype(np.uint8) * 255)
+pytestmark = pytest.mark.usefixtures("judged_here")
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty-six photos, of which one is to train on, and three products with a background, in a list."""
-    folder, rows = tmp_path_factory.mktemp("data"), ["image,kind,split,group"]
-    for number in range(26):
-        draw(folder / f"a{number}.png", number)
-        rows.append(f"a{number}.png,scene,{'validation' if number else 'train'},")
-    for number in range(3):
-        draw(folder / f"p{number}.png", 50 + number, scene="white")
-        rows.append(f"p{number}.png,product,validation,product {number % 2}")
-    cv2.imwrite(str(folder / "table.png"), np.full((90, 120, 3), 120, np.uint8))
-    rows.append("table.png,background,validation,")
-    (folder / "index.csv").write_text("\n".join(rows))
+    folder = tmp_path_factory.mktemp("data")
+    fill_for_calibration(folder)
     return folder
 
 
 @pytest.fixture
 def model(untrained_folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(untrained_folder, tmp_path / "model"))
-
-
-def calibrate(*arguments: object, code: int = 0) -> tuple[str, str]:
-    """What it printed and said; with another exit code nothing and why."""
-    result = CliRunner().invoke(cli, ["calibrate", *map(str, arguments)])
-    if code == 0:
-        assert result.exception is None, result.output
-        return result.stdout, result.stderr
-    return "", str(result.exception)
 
 
 def test_a_calibration_is_fitted_printed_and_noted_in_model_and_card(data: Path, model: Path) -> None:
@@ -73,7 +45,7 @@ def test_a_calibration_is_fitted_printed_and_noted_in_model_and_card(data: Path,
     assert "## Quality" in card and f"below {calibration.review_below:g} a person" in card
     assert card.count("\n| 0") >= len(told["reliability"]) and str(data.parent) not in card
     assert not (model / "_glasseg").exists()
-    calibrate(model, data, "--composites", 20, "--workers", 2)
+    calibrate(model, data, "--composites", 20)
     assert model_folder.load(str(model)).spec.quality == after.spec.quality, "the same photos fit the same calibration"
 
 

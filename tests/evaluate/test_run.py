@@ -1,4 +1,4 @@
-"""`glasseg evaluate` through real Ray actors: what it prints, writes, skips and refuses."""
+"""`glasseg evaluate`, its worker in this process: what it prints, writes, skips and refuses."""
 
 from __future__ import annotations
 
@@ -9,41 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from judging import evaluate, fill, png
 
-from glasseg.drawing.photo import draw_photo
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 from jobs.cli import cli
 from jobs.evaluate.judge import SCORES
 
-pytestmark = pytest.mark.usefixtures("ray_session", "tensorflow")
-
-
-def png(picture: np.ndarray) -> bytes:
-    return cv2.imencode(".png", picture)[1].tobytes()
-
-
-def fill(uri: str, photos: int = 5) -> None:
-    """Drawn photos with masks at a place, two more that can't be judged, and products with backgrounds in a list."""
-    root, rows = open_root(uri), ["image,kind,split,source"]
-    for number in range(photos):
-        photo = draw_photo(np.random.default_rng(number), (120, 160))
-        root.write(f"real/a {number}.png", png(photo.image[..., ::-1]))
-        root.write(f"real/a {number}_mask.png", png((photo.coverage > 0.5).astype(np.uint8) * 255))
-        rows.append(f"real/a {number}.png,scene,{'test' if number else 'train'},")
-        white = draw_photo(np.random.default_rng(50 + number), (120, 160), scene="white")
-        root.write(f"p{number}.png", png(white.image[..., ::-1]))
-        root.write(f"p{number}_mask.png", png((white.coverage > 0.5).astype(np.uint8) * 255))
-        rows.append(f"p{number}.png,product,validation,")
-    for name, source in (("table", "mine"), ("natural", "BIDS/BSDS500")):
-        root.write(f"{name}.png", png(np.full((90, 120, 3), 120, np.uint8)))
-        rows.append(f"{name}.png,background,validation,{source}")
-    root.write("index.csv", "\n".join(rows).encode())
+pytestmark = pytest.mark.usefixtures("judged_here")
 
 
 @pytest.fixture(scope="module")
@@ -51,14 +28,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
     fill(str(folder))
     return folder
-
-
-def evaluate(*arguments: object, code: int = 0) -> str:
-    result = CliRunner().invoke(cli, ["evaluate", *map(str, arguments)], catch_exceptions=True)
-    if code == 0:
-        assert result.exception is None, result.output
-        return result.stdout
-    return str(result.exception)
 
 
 def test_data_and_scores_may_lie_anywhere(new_uri: Callable[[], str], untrained_folder: Path) -> None:
@@ -92,17 +61,13 @@ def test_json_holds_everything_and_no_nan(data: Path, untrained_folder: Path) ->
     assert "rim_error" not in found["summary"], "what these look like on white is not known"
 
 
-def test_the_number_of_workers_changes_nothing(data: Path, untrained_folder: Path) -> None:
-    one, two = (
-        json.loads(evaluate(untrained_folder, data, "--composites", 20, "--json", "--workers", workers))
-        for workers in (1, 2)
-    )
-    assert one == two
-    assert (
-        {row["kind"] for row in one["photos_judged"]} == {"studio", "table", "natural"} == set(one["breakdown"]["kind"])
-    )
+def test_test_pictures_are_of_all_kinds_and_their_rims_are_judged(data: Path, untrained_folder: Path) -> None:
+    found = json.loads(evaluate(untrained_folder, data, "--composites", 20, "--json"))
+    kinds = {row["kind"] for row in found["photos_judged"]}
+    assert kinds == {"studio", "table", "natural"} == set(found["breakdown"]["kind"])
     rims = {"rim_error", "halo", "rim_error_plain", "halo_plain"}
-    assert rims <= set(one["summary"]) and all(row[name] is not None for row in one["photos_judged"] for name in rims)
+    assert rims <= set(found["summary"])
+    assert all(row[name] is not None for row in found["photos_judged"] for name in rims)
 
 
 def test_a_split_is_chosen_from_a_list(data: Path, untrained_folder: Path) -> None:

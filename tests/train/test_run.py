@@ -21,6 +21,7 @@ import numpy as np
 import psutil
 import pyarrow.parquet as pq
 import pytest
+from click.testing import CliRunner
 from raycluster import below, command_of
 
 from glasseg.config import TrainConfig, TrainJob
@@ -29,6 +30,7 @@ from glasseg.errors import GlassegError
 from glasseg.labels.pairs import Backdrop, Found, Pair
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
+from jobs.cli import cli
 from jobs.train import datacheck
 from jobs.train.course import Progress
 from jobs.train.history import Tally, row
@@ -69,6 +71,13 @@ def command(data: object, out: object, *options: str) -> list[str]:
 
 def train(data: object, out: object, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command(data, out, *options), capture_output=True, text=True, check=False, timeout=280)
+
+
+def refused(*arguments: object) -> str:
+    """The one line in which the command, here in this process, says why it does not train."""
+    error = CliRunner().invoke(cli, ["train", *map(str, arguments), *QUICK]).exception
+    assert isinstance(error, GlassegError) and error.exit_code == 1 and "\n" not in str(error)
+    return str(error)
 
 
 def history(uri: object) -> list[dict[str, Any]]:
@@ -119,11 +128,10 @@ def test_people_see_epochs_and_no_noise(trained: tuple[Path, Any]) -> None:
 
 
 def test_a_finished_model_is_refused_in_one_line(data: Path, trained: tuple[Path, Any]) -> None:
-    done = train(data, trained[0])
-    assert done.returncode == 1 and "already holds a finished model" in done.stderr
-    assert "Traceback" not in done.stderr
+    assert "already holds a finished model" in refused(data, trained[0])
 
 
+@pytest.mark.usefixtures("ray_session")
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -131,20 +139,18 @@ def test_a_finished_model_is_refused_in_one_line(data: Path, trained: tuple[Path
         (["--start-from", "packaged", "--preset", "baseline"], "can't start a baseline one"),
         (["--max-bad", "1"], "2 photos can't be used (first a 5.jpg: has no mask), more than --max-bad 1"),
         (["--cutouts", "{tmp}/nothing"], "does not exist"),
+        (["--gpus-per-worker", "1"], "one worker wants"),
     ],
 )
 def test_what_can_not_work_is_one_line(data: Path, tmp_path: Path, options: list[str], words: str) -> None:
-    done = train(data, tmp_path / "out", *(option.format(tmp=tmp_path) for option in options))
-    assert done.returncode == 1, done.stderr
-    assert words in done.stderr and "Traceback" not in done.stderr
+    assert words in refused(data, tmp_path / "out", *(option.format(tmp=tmp_path) for option in options))
     assert not (tmp_path / "out/model.json").exists()
 
 
 def test_data_without_pairs_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in/a.jpg").write_bytes(b"x")
-    done = train(tmp_path / "in", tmp_path / "out")
-    assert done.returncode == 1 and "no labelled photos in" in done.stderr and "Traceback" not in done.stderr
+    assert "no labelled photos in" in refused(tmp_path / "in", tmp_path / "out")
 
 
 def test_an_unfinished_run_on_other_data_or_with_another_recipe_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -223,36 +229,12 @@ def test_copies_on_both_sides_are_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_a_model_that_enough_photos_validate_tells_quality(data: Path, tmp_path: Path) -> None:
-    for number in range(42):
-        photo = draw_photo(np.random.default_rng(100 + number), SIZE)
-        cv2.imwrite(str(tmp_path / f"{number}.jpg"), photo.image[..., ::-1])
-        cv2.imwrite(str(tmp_path / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
-    done = train(
-        data, tmp_path / "out", "--val", str(tmp_path), "--epochs", "1", "--drawn", "0", "--scene-repeats", "1"
-    )
-    assert done.returncode == 0, done.stderr
-    spec = model_folder.load(str(tmp_path / "out")).spec
-    told = spec.training["quality"]
-    assert spec.calibration is not None and spec.calibration.review_below == told["review_below"]
-    assert told["photos"]["n"] == 42 and told["data"] == spec.training["data"]["name"]
-    assert "## Quality" in (tmp_path / "out/MODEL_CARD.md").read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_run_that_no_second_try_would_heal_ends_in_one_line(data: Path, tmp_path: Path) -> None:
-    """A worker finds out: the name of its history is taken by a folder."""
-    (tmp_path / "out/history.parquet").mkdir(parents=True)
-    done = train(data, tmp_path / "out", "--preset", "baseline", "--epochs", "2")
+    """A worker finds out: the loss is no number."""
+    done = train(data, tmp_path / "out", "--preset", "baseline", "--epochs", "2", "--learning-rate", "1e30")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "history.parquet" in done.stderr.splitlines()[-1]
+    assert "lower --learning-rate" in done.stderr.splitlines()[-1]
     assert done.stderr.count("epoch 1/2") == 0
-
-
-def test_gpus_that_are_not_there_are_refused_instead_of_waited_for(data: Path, tmp_path: Path) -> None:
-    done = train(data, tmp_path / "out", "--gpus-per-worker", "1")
-    assert done.returncode == 1 and "one worker wants" in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.parametrize("name", ["loss", "val_loss"])
@@ -393,7 +375,9 @@ def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_our_own_recipe_learns_and_starts_from_a_model(data: Path, tmp_path: Path) -> None:
+def test_our_own_recipe_learns_starts_from_a_model_and_tells_quality_by_enough_photos(
+    data: Path, tmp_path: Path
+) -> None:
     backgrounds = tmp_path / "backgrounds"
     backgrounds.mkdir()
     for number in range(20):
@@ -409,23 +393,30 @@ def test_our_own_recipe_learns_and_starts_from_a_model(data: Path, tmp_path: Pat
     assert done.returncode == 0, done.stderr
     rows = history(tmp_path / "one")
     assert rows[-1]["loss"] < rows[0]["loss"]
-    again = train(data, tmp_path / "two", *options, "--epochs", "1", "--start-from", str(tmp_path / "one"))
+    enough = tmp_path / "val"
+    enough.mkdir()
+    for number in range(42):
+        photo = draw_photo(np.random.default_rng(200 + number), SIZE)
+        cv2.imwrite(str(enough / f"{number}.jpg"), photo.image[..., ::-1])
+        cv2.imwrite(str(enough / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
+    options += ["--epochs", "1", "--start-from", str(tmp_path / "one"), "--val", str(enough)]
+    again = train(data, tmp_path / "two", *options)
     assert again.returncode == 0, again.stderr
-    spec = json.loads((tmp_path / "two/model.json").read_text())
-    assert spec["training"]["started_from"].startswith("compact-")
+    spec = model_folder.load(str(tmp_path / "two")).spec
+    assert spec.training["started_from"].startswith("compact-")
     assert history(tmp_path / "two")[0]["loss"] < rows[0]["loss"]
+    told = spec.training["quality"]
+    assert spec.calibration is not None and spec.calibration.review_below == told["review_below"]
+    assert told["photos"]["n"] == 42 and told["data"] == spec.training["data"]["name"]
+    assert "## Quality" in (tmp_path / "two/MODEL_CARD.md").read_text(encoding="utf-8")
 
 
 def test_a_preview_is_drawn_without_training(data: Path, tmp_path: Path) -> None:
-    done = train(
-        data, tmp_path / "out", "--preview", str(tmp_path / "pairs.png"), "--preset", "baseline", "--max-bad", "2"
-    )
-    assert done.returncode == 1 and "can't make a preview" in done.stderr  # the empty mask
-    (data / "a 3_mask.png").rename(tmp_path / "a 3_mask.png")
-    try:
-        done = train(data, tmp_path / "out", "--preview", str(tmp_path / "pairs.png"), "--preset", "baseline")
-        assert done.returncode == 0, done.stderr
-        assert cv2.imread(str(tmp_path / "pairs.png")).shape[1] > 1000
-        assert not (tmp_path / "out").exists()
-    finally:
-        (tmp_path / "a 3_mask.png").rename(data / "a 3_mask.png")
+    preview = ("--preview", tmp_path / "pairs.png", "--preset", "baseline")
+    assert "can't make a preview" in refused(data, tmp_path / "out", *preview, "--max-bad", "2")  # the empty mask
+    labelled = Path(shutil.copytree(data, tmp_path / "labelled"))
+    (labelled / "a 3_mask.png").unlink()
+    done = CliRunner().invoke(cli, ["train", *map(str, (labelled, tmp_path / "out", *preview)), *QUICK])
+    assert done.exception is None, done.output
+    assert cv2.imread(str(tmp_path / "pairs.png")).shape[1] > 1000
+    assert not (tmp_path / "out").exists()

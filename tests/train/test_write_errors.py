@@ -134,6 +134,15 @@ def test_a_history_and_a_checkpoint_that_can_not_be_written_at_first_are_written
     assert sum("trying again" in line for line in course.board.lines) == 5
 
 
+def test_a_history_that_can_never_be_written_ends_the_run_and_is_named(
+    learner: Any, course: Course, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (Path(course.out) / "history.parquet").mkdir()
+    with pytest.raises(PhotoError, match=r"history\.parquet"):
+        report(learner, course, better=False)
+    assert not storage.uploads and sum("trying again" in line for line in course.board.lines) == 3
+
+
 def test_a_checkpoint_that_can_never_be_written_ends_in_one_line(
     learner: Any, course: Course, storage: Storage
 ) -> None:

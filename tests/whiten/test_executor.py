@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
@@ -14,7 +15,7 @@ from glasseg.catalog.writer import Writer
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import Folder
 from jobs import sizing
-from jobs.whiten import executor
+from jobs.whiten import executor, stream
 from jobs.whiten.executor import Workforce, on_ray
 from jobs.whiten.order import PENDING, Order
 
@@ -45,12 +46,19 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return said
 
 
+THERE = Folder(Path("/nowhere"))
+ORDER = Order(THERE, THERE, "run", 1, "model", "options", mask=False, quality=95, max_pixels=10**6)
+MODEL = cast(ModelFolder, "the model")
+
+
+def photos(count: int) -> pa.Table:
+    return pa.Table.from_pylist([{"key": f"{n}.jpg"} for n in range(count)], schema=PENDING)
+
+
 def work_on(count: int, workforce: Workforce) -> None:
-    there = Folder(cast(Any, "/nowhere"))
-    order = Order(there, there, "run", 1, "model", "options", mask=False, quality=95, max_pixels=10**6)
-    work = pa.Table.from_pylist([{"key": f"{n}.jpg"} for n in range(count)], schema=PENDING)
-    with on_ray(order, cast(ModelFolder, None), work, Writer(there, "run", 30.0), workforce) as stream:
-        assert [row["key"] for rows in stream for row in rows] == work["key"].to_pylist()
+    work = photos(count)
+    with on_ray(ORDER, MODEL, work, Writer(THERE, "run", 30.0), workforce) as done:
+        assert [row["key"] for rows in done for row in rows] == work["key"].to_pylist()
 
 
 def test_a_ray_of_our_own_has_the_workers_that_have_room(asked: dict[str, Any]) -> None:
@@ -76,3 +84,32 @@ def test_a_given_cluster_is_asked_first_counted_and_used_as_it_grows(
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     work_on(8, replace(Workforce(), verbose=True))
     assert (asked["preflight"], asked["verbose"], asked["workers"]) == ("0.jpg", True, (1, 1))
+
+
+def test_ray_is_asked_for_workers_of_the_orders_size_whose_restarts_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without bounds a photo that kills its worker would do so for ever."""
+    import ray
+    import ray.data
+
+    said: dict[str, Any] = {}
+
+    class Blocks:
+        def __init__(self, tables: list[pa.Table]) -> None:
+            said["photos"] = [len(table) for table in tables]
+
+        def map_batches(self, _: object, **arguments: Any) -> Blocks:
+            said.update(arguments)
+            return self
+
+        def iter_batches(self, **_: Any) -> Iterator[Any]:
+            return iter(())
+
+    monkeypatch.setattr(ray, "put", lambda given: f"a reference to {given}")
+    monkeypatch.setattr(ray.data, "from_blocks", Blocks)
+    order = replace(ORDER, cpus=3, gpus=0.5)
+    assert list(stream.stream(order, MODEL, photos(100), (2, 5))) == []
+    assert said["photos"] == [16, 16, 16, 16, 16, 16, 4] and said["batch_size"] == 16
+    assert said["fn_constructor_args"] == (order, "a reference to the model"), "no copy for each worker"
+    assert (said["num_cpus"], said["num_gpus"]) == (3, 0.5)
+    assert (said["compute"].min_size, said["compute"].max_size) == (2, 5)
+    assert said["ray_remote_args_fn"]() == {"max_restarts": 100, "max_task_retries": 0}
