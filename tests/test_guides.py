@@ -10,7 +10,8 @@ from click.testing import CliRunner
 from guides import GUIDES, ROOT, blocks, commands, first_cells, parse, section
 
 from glasseg.catalog import manifest
-from glasseg.catalog.pending import REASONS, RETRIED_CODES, UNCHANGED
+from glasseg.catalog.pending import REASONS, RETRIED_CODES
+from glasseg.catalog.row import Reason, Status
 from glasseg.config import MARKETPLACES
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES
 from jobs.cli import cli
@@ -23,6 +24,11 @@ SOURCES = "\n".join(
 
 def test_the_readme_is_short() -> None:
     assert (ROOT / "README.md").stat().st_size <= MOST_BYTES
+
+
+def test_the_first_output_in_the_readme_is_of_a_good_run() -> None:
+    first = blocks("text", "README.md")[0]
+    assert "failed 0" in first and "Page: " in first and "exit code" not in first
 
 
 # Commands ------------------------------------------------------------------------------------------------------------
@@ -67,6 +73,12 @@ def test_the_manifests_columns_are_explained_each_once() -> None:
     assert sorted(first_cells(section("docs/manifest.md", "Columns"))) == sorted(manifest.SCHEMA.names)
 
 
+@pytest.mark.parametrize(("column", "words"), [("status", Status), ("reason", Reason)])
+def test_every_word_of_a_closed_column_is_explained(column: str, words: type[Status | Reason]) -> None:
+    [cell] = re.findall(rf"^\| `{column}` \| (.*) \|$", GUIDES["docs/manifest.md"], re.M)
+    assert set(re.findall(r"`(\w+)`", cell)) == set(words)
+
+
 def test_the_codes_are_explained_by_what_becomes_of_their_photos() -> None:
     review, waiting, tried_again = section("docs/manifest.md", "Codes").split("\n| code |")[1:]
     assert first_cells(review) == list(REVIEW_CODES)
@@ -76,7 +88,7 @@ def test_the_codes_are_explained_by_what_becomes_of_their_photos() -> None:
 
 def test_the_reasons_are_explained_in_the_order_in_which_they_count() -> None:
     reasons = first_cells(section("docs/nightly.md", "What is worked on"))
-    assert reasons == [reason for reason in REASONS if reason != UNCHANGED]
+    assert reasons == list(REASONS)
 
 
 def test_the_marketplaces_are_listed() -> None:
