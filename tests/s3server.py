@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import socket
 import subprocess
 import sys
@@ -15,13 +14,13 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from guides import blocks
 
 BUCKET = "photos"
 SECOND_BUCKET = "white"
 ADMIN = ("admin-key", "admin-secret-do-not-print")
 READER = ("reader-key", "reader-secret-do-not-print")
 NARROW = ("AKIANARROWDONOTPRINT", "narrow/secret+do-not-print")
-README = Path(__file__).parent.parent / "README.md"
 PORT_FLAGS = [f"{part}.{port}" for part in ("master", "volume", "filer", "s3") for port in ("port", "port.grpc")]
 START_SECONDS = 60
 
@@ -33,7 +32,7 @@ class S3Server:
     endpoint_url: str
     admin: tuple[str, str] = ADMIN
     reader: tuple[str, str] = READER  # may read and list, every write is AccessDenied
-    narrow: tuple[str, str] = NARROW  # may do what README's smallest policy allows, in `bucket`
+    narrow: tuple[str, str] = NARROW  # may do what the guide's smallest policy allows, in `bucket`
     bucket: str = BUCKET
     second_bucket: str = SECOND_BUCKET
 
@@ -60,9 +59,9 @@ def free_ports(count: int) -> list[int]:
 
 
 def smallest_policy() -> str:
-    """The policy that README shows, for `BUCKET`."""
-    [shown] = re.findall(r"```json\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    return str(shown).replace("arn:aws:s3:::shop", f"arn:aws:s3:::{BUCKET}")
+    """The policy that docs/security.md shows, for `BUCKET`."""
+    [shown] = blocks("json", "docs/security.md")
+    return shown.replace("arn:aws:s3:::shop", f"arn:aws:s3:::{BUCKET}")
 
 
 def identities() -> dict[str, Any]:

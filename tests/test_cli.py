@@ -1,24 +1,17 @@
-"""What people meet at the command line: quick help, mistakes in one line, and a README that tells the truth."""
+"""What people meet at the command line: quick help, and mistakes in one line."""
 
 from __future__ import annotations
 
 import json
-import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import click
 import pytest
-from click.testing import CliRunner
 
-from glasseg.catalog import manifest
-from glasseg.errors import ERROR_CODES
 from jobs.cli import cli
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
 HEAVY = {"boto3", "cv2", "keras", "matplotlib", "numpy", "pandas", "PIL", "pyarrow", "ray", "tensorflow"}
 
 
@@ -96,57 +89,6 @@ def test_every_option_has_a_help_text() -> None:
     for name, command in cli.commands.items():
         for param in command.params:
             assert not isinstance(param, click.Option) or param.help, f"{name} {param.name}"
-
-
-def test_readme_shows_the_help_as_it_is() -> None:
-    shown = re.search(r"```text\n(Usage: glasseg whiten .*?)```", README, re.DOTALL)
-    assert shown
-    result = CliRunner().invoke(cli, ["whiten", "--help"], prog_name="glasseg", terminal_width=100)
-    assert shown[1].strip() == result.output.strip()
-
-
-def readme_commands() -> list[str]:
-    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [part.strip() for line in lines for part in line.split("&&") if part.strip().startswith("glasseg ")]
-
-
-def test_readme_shows_commands() -> None:
-    assert len(readme_commands()) >= 8
-
-
-@pytest.mark.parametrize("line", readme_commands())
-def test_readme_commands_are_understood_by_the_program(line: str) -> None:
-    name, *arguments = shlex.split(line, comments=True)[1:]
-    command = cli.commands[name]
-    command.make_parser(click.Context(command)).parse_args(arguments)
-
-
-def test_readme_explains_every_column_and_code_of_the_manifest() -> None:
-    columns = re.findall(r"^\| (`[^|]+`) \|", README, re.MULTILINE)
-    explained = {name for cell in columns for name in re.findall(r"`(\w+)`", cell)}
-    assert set(manifest.SCHEMA.names) <= explained
-    assert set(ERROR_CODES) <= explained
-
-
-def test_ci_runs_the_readmes_test_command() -> None:
-    [command] = re.findall(r"^.*pip install -e .*pytest$", README, re.MULTILINE)
-    # `|| exit 1`: set -e does not see what fails inside a chain
-    assert f"{command} || exit 1" in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
-
-
-def test_readme_query_runs_in_duckdb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import duckdb
-    from manifestrows import row
-
-    from glasseg.storage.roots import Folder
-
-    root = Folder(tmp_path / "white")
-    manifest.write_part(root, "20260101T000000.000Z", 0, [row("a.jpg", run_seq=1, status="review")])
-    manifest.write_part(root, "20260102T000000.000Z", 0, [row("a.jpg", run_seq=2, status="ok")])
-    monkeypatch.chdir(tmp_path)
-    [query] = re.findall(r"```sql\n(.*?)```", README, re.DOTALL)
-    assert duckdb.sql(query).fetchall()[0][:2] == ("ok", 1)
 
 
 @pytest.mark.parametrize(

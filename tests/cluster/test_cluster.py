@@ -17,6 +17,7 @@ import click
 import kubernetes_validate
 import pytest
 import yaml
+from guides import GUIDES, commands, first_cells, parse
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -25,7 +26,6 @@ from glasseg import __version__
 ROOT = Path(__file__).parents[2]
 CLUSTER = ROOT / "cluster"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-DEPLOY = re.split(r"^## ", (ROOT / "README.md").read_text(encoding="utf-8").split("\n## Deploy\n")[1], flags=re.M)[0]
 KUBERNETES = "1.36"
 MANIFESTS = ("access.yaml", "raycluster.yaml", "whiten-job.yaml", "train-job.yaml", "nightly.yaml")
 LAUNCHER = "aws.yaml"
@@ -171,29 +171,13 @@ def commands_of(name: str) -> list[str]:
     return found
 
 
-def deploy_commands() -> list[str]:
-    lines = [line for block in re.findall(r"```sh\n(.*?)```", DEPLOY, re.S) for line in block.splitlines()]
-    return [line for line in lines if line.startswith(("glasseg ", "ray "))]
-
-
 COMMANDS = [
     *(pytest.param(command, id=f"{name}: {command[:40]}") for name in MANIFESTS for command in commands_of(name)),
-    *(pytest.param(command, id=f"README: {command[:40]}") for command in deploy_commands()),
+    *(
+        pytest.param(command, id=f"cluster/README.md: {command[:40]}")
+        for command in commands("cluster/README.md", programs=("ray",))
+    ),
 ]
-
-
-def parse(command: str) -> click.Context:
-    """The command as the real CLI understands it, without running it; click's exceptions for what it does not."""
-    from ray.scripts.scripts import cli as ray
-
-    from jobs.cli import cli as glasseg
-
-    program, *words = shlex.split(command, comments=True)
-    found: click.Command = {"glasseg": glasseg, "ray": ray}[program]
-    while isinstance(found, click.Group):
-        name, *words = words
-        found = found.commands[name]
-    return found.make_context(program, words)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -217,11 +201,9 @@ def test_unknown_options_are_found() -> None:
             parse(command)
 
 
-def test_files_that_the_readme_names_are_there() -> None:
-    names = re.findall(r"(?<!tests/)cluster/[\w.-]+\w", DEPLOY)
-    assert names
-    for name in names:
-        assert (ROOT / name).is_file(), name
+def test_the_readme_explains_every_file() -> None:
+    files = {path.name for path in CLUSTER.iterdir()} - {"README.md"}
+    assert files <= set(first_cells(GUIDES["cluster/README.md"]))
 
 
 # Versions ------------------------------------------------------------------------------------------------------------

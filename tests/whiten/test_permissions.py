@@ -1,4 +1,4 @@
-"""What a run needs to be allowed: no more than README's smallest policy, on a real server that enforces it."""
+"""A run needs no more than the smallest policy of docs/security.md, on a real server that enforces it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OTHERS = b"a picture of somebody else"
 
 @pytest.fixture
 def shop(s3: S3Server) -> Iterator[tuple[Bucket, Bucket]]:
-    """The source and the destination of README's policy, both empty, as the admin sees them whatever comes later."""
+    """The source and the destination of that policy, both empty, as the admin sees them whatever comes later."""
     roots = Bucket(s3.bucket, "raw"), Bucket(s3.bucket, "white")
 
     def clear() -> None:

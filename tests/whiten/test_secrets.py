@@ -70,7 +70,7 @@ def text_of(data: bytes, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def watched(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """A bucket to bucket run with --verbose, under README's policy, with a broken photo and a file of others."""
+    """A run between buckets, verbose, under docs/security.md's policy, with a broken photo and a file of others."""
     source, destination, seen = Bucket(s3.bucket, "raw"), Bucket(s3.bucket, "white"), Watched()
     for root in (source, destination):
         for entry in list(root.list()):
