@@ -14,7 +14,7 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.report import cards, page
 from glasseg.report.photo_card import Shown
-from glasseg.report.thumbnails import Studio
+from glasseg.report.thumbnails import Thumbnailer
 from glasseg.storage import roots
 from glasseg.storage.roots import Root
 
@@ -64,13 +64,14 @@ def write(
     many pictures are decoded at a time as there are `threads`. Raises GlassegError when the page can't be written.
     """
     folder = manifest.report_folder(run_id)
-    studio = Studio(destination, source, run_id, folder + "thumbs/", _max_pixels(record), _reframed(record))
+    thumbs = folder + "thumbs/"
+    thumbnailer = Thumbnailer(destination, source, run_id, thumbs, _max_pixels(record), _reframed(record))
     chosen = cards.choose(rows, seed=run_id)
     with ThreadPoolExecutor(threads) as pool:
-        shown = list(pool.map(studio.show, chosen, range(1, len(chosen) + 1)))
+        shown = list(pool.map(thumbnailer.show, chosen, range(1, len(chosen) + 1)))
     text = page.page({**record, "run_id": run_id}, cards.facts(rows), shown)
     records.store(destination, folder + "index.html", text.encode("utf-8", "backslashreplace"))
-    _sweep(destination, folder + "thumbs/", shown)
+    _sweep(destination, thumbs, shown)
     return destination.uri_of(folder + "index.html")
 
 
