@@ -1,7 +1,7 @@
 """The review page of a run: one HTML file that holds its style and script and asks for nothing but its thumbnails.
 
-The templates escape everything that comes from outside (names, messages, options, list columns). The script finds
-what it needs in data attributes, so there is no second way in.
+The templates escape everything that comes from outside (names, messages, options, list columns). The script reads
+what it needs from data attributes, so outside text has no other way in.
 """
 
 from __future__ import annotations
@@ -19,57 +19,63 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from glasseg.errors import ERROR_CODES
 from glasseg.report.cards import STATES
-from glasseg.report.photo_card import Shown, card_facts
+from glasseg.report.photo_card import PhotoCard, card_facts
 
 _FOLDER: Final = Path(__file__).parent
 
 _GROUPS: Final = {
     "failed": ("Failed", "No picture was made."),
     "held": ("Held back", "A picture was made but not published: the destination keeps what it had."),
-    "review": ("To review", "Published, but a person should look; the lowest quality first."),
-    "confidence": ("Least sure", "Published as ok; the masks of these are the least sure."),
-    "coverage": ("Most changed", "Published as ok; the mask covers far more or less than the run before found."),
-    "sample": ("Random sample", "Published as ok; drawn by chance from all the others."),
+    "review": ("To review", "Published, but a person should look at them; the lowest quality first."),
+    "confidence": ("Least certain", "Published as ok; of all masks, the model was least certain about these."),
+    "coverage": ("Most changed", "Published as ok; the mask covers more or less of the photo than in the run before."),
+    "sample": ("Random sample", "Published as ok; drawn at random from all the others."),
 }
-"""Heading and explanation of each group of cards."""
+"""The heading and the explanation of each group of cards."""
 
 _REASONS: Final = {
     "new": "not seen before",
-    "changed": "the photo has changed since",
-    "redo": "asked for again",
+    "changed": "the photo has changed",
+    "redo": "requested again",
     "unfinished": "an unfinished run had replaced its picture",
     "model": "the picture was made by another model",
     "options": "the picture was made with other options",
-    "missing": "the picture was not there any more",
+    "missing": "the picture was missing",
     "retry": "it failed last time",
 }
+"""What each reason of the manifest means."""
+
+_LABELS: Final = {"held": "held back"}
+"""What people read where it differs from the state's name."""
 
 
-def page(record: Mapping[str, Any], facts: Mapping[str, Any], cards: Sequence[Shown]) -> str:
-    """The whole page. `record` is the run's, as in `runs/RUN.json`, any key may be missing; `facts` as `cards.facts`
-    counts them."""
-    rows = [shown.card.row for shown in cards]
+def page(record: Mapping[str, Any], counts: Mapping[str, Any], cards: Sequence[PhotoCard]) -> str:
+    """The whole page as HTML.
+
+    `record` is the run's, as in `runs/RUN.json`; any key may be missing. `counts` come from `cards.count`.
+    """
+    rows = [one.card.row for one in cards]
     text = _template().render(
         style=_text("page.css"),
         script=_text("page.js"),
         run=record.get("run_id", ""),
         when=_when(record),
         ended=str(record.get("ended", "done")),
-        photos=_photos(int(record.get("processed") or facts["photos"])),
+        photos=_photos(int(record.get("processed") or counts["photos"])),
         source=record.get("source"),
         pace=_pace(record),
-        totals=_totals(record, facts),
-        histogram=_histogram(facts["coverage"]),
-        codes=facts["codes"],
+        totals=_totals(record, counts),
+        histogram=_histogram(counts["coverage"]),
+        codes=counts["codes"],
         code_meanings=ERROR_CODES,
-        reasons=facts["reasons"],
+        reasons=counts["reasons"],
         reason_meanings=_REASONS,
         about=_about(record),
         shown=len(cards),
         shown_states=_shown_states(cards),
         shown_reasons=_values(rows, "reason"),
         shown_codes=_values(rows, "error_code"),
-        groups=_groups(facts, cards),
+        groups=_groups(counts, cards),
     )
     return text.replace("\r", "&#13;")  # a browser would read a bare CR as a line feed
 
@@ -82,7 +88,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"sha256": _sha256, "thousands": "{:,}".format}
+    environment.filters |= {"label": _label, "sha256": _sha256, "thousands": "{:,}".format}
     return environment.get_template("page.html")
 
 
@@ -90,8 +96,12 @@ def _text(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
+def _label(state: str) -> str:
+    return _LABELS.get(state, state)
+
+
 def _sha256(text: str) -> str:
-    """What the page's security policy calls this very text."""
+    """The name by which a security policy allows exactly this text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
@@ -99,7 +109,7 @@ def _sha256(text: str) -> str:
 
 
 def _when(record: Mapping[str, Any]) -> str:
-    """When the run ended, or its name where it does not say."""
+    """When the run ended, or its name if the record does not say."""
     try:
         ended = datetime.fromisoformat(str(record["finished_at"])).astimezone(UTC)
     except (KeyError, ValueError):
@@ -108,6 +118,7 @@ def _when(record: Mapping[str, Any]) -> str:
 
 
 def _pace(record: Mapping[str, Any]) -> str:
+    """How long the run took and how fast it was, as far as its record says."""
     parts = []
     if record.get("seconds"):
         parts.append(f"in {_duration(float(record['seconds']))}")
@@ -116,13 +127,13 @@ def _pace(record: Mapping[str, Any]) -> str:
     return " ".join(parts)
 
 
-def _totals(record: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, int]:
-    counts = {**facts["states"], "unchanged": int(record.get("unchanged") or 0)}
+def _totals(record: Mapping[str, Any], counts: Mapping[str, Any]) -> dict[str, int]:
+    counts = {**counts["states"], "unchanged": int(record.get("unchanged") or 0)}
     return {**counts, "gone": max(counts["gone"], int(record.get("gone") or 0))}
 
 
 def _histogram(coverage: Mapping[str, Any]) -> dict[str, Any]:
-    """The bars of mask coverage, at most 96 high, with what they mean in words."""
+    """The bars of mask coverage, between 2 and 96 high unless they are empty, with a description of each and of all."""
     counts, upper = coverage["counts"], float(coverage["upper"])
     bars = []
     for i, count in enumerate(counts):
@@ -134,14 +145,14 @@ def _histogram(coverage: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _about(record: Mapping[str, Any]) -> dict[str, Any]:
-    """What made the pictures, and how they did at the marketplaces."""
+    """What made the pictures, and how many of them pass the marketplaces' checks."""
     options, checks = record.get("options") or {}, record.get("checks")
     lines = {"Run": record.get("run_id"), "Model": record.get("model_id"), "Ended": record.get("ended")}
     if isinstance(options, Mapping):
         lines["Options"] = ", ".join(f"{name} {_plain(value)}" for name, value in options.items()) or "defaults"
     for name, counts in checks.items() if isinstance(checks, Mapping) else ():
         if isinstance(counts, Mapping):
-            lines[str(name)] = f"{counts.get('pass', 0)} pass, {counts.get('fail', 0)} fail"
+            lines[str(name)] = f"{counts.get('pass', 0)} passed, {counts.get('fail', 0)} failed"
     if record.get("others"):
         lines["Other files"] = f"{record['others']} skipped"
     return lines
@@ -150,9 +161,9 @@ def _about(record: Mapping[str, Any]) -> dict[str, Any]:
 # --- its photos ---
 
 
-def _shown_states(cards: Sequence[Shown]) -> dict[str, int]:
-    """How many cards each state has, those that matter most first; states without cards are left out."""
-    counts = Counter(shown.card.state for shown in cards)
+def _shown_states(cards: Sequence[PhotoCard]) -> dict[str, int]:
+    """How many cards each state has, the most urgent state first; states without cards are left out."""
+    counts = Counter(one.card.state for one in cards)
     return {state: counts[state] for state in reversed(STATES) if counts[state]}
 
 
@@ -160,15 +171,15 @@ def _values(rows: Iterable[Mapping[str, Any]], column: str) -> list[str]:
     return sorted({str(row[column]) for row in rows if row.get(column)})
 
 
-def _groups(facts: Mapping[str, Any], cards: Sequence[Shown]) -> list[dict[str, Any]]:
+def _groups(counts: Mapping[str, Any], cards: Sequence[PhotoCard]) -> list[dict[str, Any]]:
+    """The cards by group, numbered from 1 across all of them."""
     groups = []
-    numbered = enumerate(cards, 1)
-    for group, members in itertools.groupby(numbered, key=lambda pair: pair[1].card.group):
+    for group, members in itertools.groupby(enumerate(cards, 1), key=lambda pair: pair[1].card.group):
         title, explanation = _GROUPS[group]
-        photos = [card_facts(shown, number) for number, shown in members]
-        total = facts["states"].get(group, 0)
-        count = f"{len(photos)} of {total:,}" if total > len(photos) else str(len(photos))
-        groups.append({"title": title, "explanation": explanation, "size": count, "photos": photos})
+        photos = [card_facts(card, number) for number, card in members]
+        total = counts["states"].get(group, 0)
+        size = f"{len(photos)} of {total:,}" if total > len(photos) else str(len(photos))
+        groups.append({"title": title, "explanation": explanation, "size": size, "photos": photos})
     return groups
 
 
@@ -176,7 +187,7 @@ def _groups(facts: Mapping[str, Any], cards: Sequence[Shown]) -> list[dict[str, 
 
 
 def _plain(value: Any) -> str:
-    """An option's value in a few words: (1, 1) is a ratio, other tuples are lists."""
+    """An option's value as people write it: 1:1 for (1, 1), other tuples with commas, yes for True."""
     if isinstance(value, (list, tuple)):
         return (":" if all(isinstance(one, int) for one in value) else ", ").join(str(one) for one in value)
     return "yes" if value is True else str(value)

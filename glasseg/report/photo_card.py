@@ -14,8 +14,8 @@ _NO_VALUE: Final = "–"
 
 
 @dataclass(frozen=True)
-class Thumb:
-    """A picture in `thumbs/`, in pixels."""
+class Thumbnail:
+    """A small picture in the page's folder `thumbs/`: its file and its size in pixels."""
 
     name: str
     width: int
@@ -24,52 +24,52 @@ class Thumb:
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A card and its pictures; what is missing is None, and `notes` says why in one line each."""
+class PhotoCard:
+    """A card with its thumbnails. One that is missing is None, and one of the `notes` says why."""
 
     card: Card
-    before: Thumb | None = None
-    after: Thumb | None = None
-    mask: Thumb | None = None
+    before: Thumbnail | None = None
+    after: Thumbnail | None = None
+    mask: Thumbnail | None = None
     """The mask as a tint with transparency, as large as the picture that it lies on."""
     aligned: bool = False
-    """Whether before and after, both there, show the same frame: then one slides over the other, the mask on before."""
+    """Whether before and after show the same frame. One then slides over the other, and the mask lies on before."""
     notes: tuple[str, ...] = ()
 
 
-def card_facts(shown: Shown, number: int) -> dict[str, Any]:
-    """What `photo_card.html` shows of card `number`, by the names it has there."""
-    row = shown.card.row
+def card_facts(photo: PhotoCard, number: int) -> dict[str, Any]:
+    """What `photo_card.html` shows of card `number`, by the names used there."""
+    row = photo.card.row
     code, error = str(row.get("error_code") or ""), str(row.get("error") or "")
     warnings = [str(warning) for warning in row.get("warnings") or ()]
     return {
-        "shown": shown,
         "number": number,
         "name": str(row.get("key", "")),
-        "state": shown.card.state,
+        "state": photo.card.state,
         "reason": row.get("reason") or "",
         "code": code,
         "meaning": ERROR_CODES.get(code, ""),
         "error": error,
         "note": "; ".join(text for text in (error, *warnings) if text),
-        "remarks": (*warnings, *shown.notes),
+        "remarks": (*warnings, *photo.notes),
         "measured": _measured(row),
         "listed": dict(row.get("list_columns") or {}),
-        "layout": _layout(shown),
-        "see_through": any(thumb.transparent for thumb in (shown.before, shown.after) if thumb),
+        "thumbnails": photo,
+        "layout": _layout(photo),
+        "see_through": any(thumbnail.transparent for thumbnail in (photo.before, photo.after) if thumbnail),
     }
 
 
-def _layout(shown: Shown) -> str:
-    """How the pictures stand: one over the other with a slider, side by side, a single one, or none."""
-    pictures = (shown.before is not None) + (shown.after is not None)
-    if pictures == 2 and shown.aligned:
+def _layout(photo: PhotoCard) -> str:
+    """How the pictures are shown: one over the other with a slider, side by side, a single one, or none."""
+    pictures = (photo.before is not None) + (photo.after is not None)
+    if pictures == 2 and photo.aligned:
         return "compare"
     return ("empty", "single", "pair")[pictures]
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, str]:
-    """Coverage, with that of the run before where it differs, how good it is, size, and what marketplaces would say."""
+    """Coverage (and that of the run before if it differs), quality, sizes, the marketplaces' checks, and the reason."""
     lines = {}
     coverage, previous = row.get("mask_coverage"), row.get("previous_coverage")
     if coverage is not None:

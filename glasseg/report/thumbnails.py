@@ -18,7 +18,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.report.cards import Card
-from glasseg.report.photo_card import Shown, Thumb
+from glasseg.report.photo_card import PhotoCard, Thumbnail
 from glasseg.storage.roots import Root
 
 SIDE: Final = 720
@@ -63,13 +63,13 @@ class Thumbnailer:
     source_lost: threading.Event = field(default_factory=threading.Event)
     """Set once the source as a whole can't be read: the other photos are then not asked for."""
 
-    def show(self, card: Card, number: int) -> Shown:
+    def show(self, card: Card, number: int) -> PhotoCard:
         """Card `number` with its thumbnails, stored, and notes on what can't be shown.
 
         Raises GlassegError when the destination can't be read or written.
         """
         (before, notes), (after, more_notes) = self._photo(card.row), self._picture(card)
-        return Shown(
+        return PhotoCard(
             card,
             before=self._store_picture(before, f"{number:04d}-before") if before else None,
             after=self._store_picture(after, f"{number:04d}-after") if after else None,
@@ -117,18 +117,18 @@ class Thumbnailer:
         folder = manifest.held_folder(self.run_id) if card.state == "held" else ""
         return _small(self.destination.read(folder + key)[0], self.max_pixels)
 
-    def _store_picture(self, small: Small, stem: str) -> Thumb:
+    def _store_picture(self, small: Small, stem: str) -> Thumbnail:
         """Store a picture as JPEG, or as WebP if it is transparent."""
         transparent = small.pixels.shape[2] == 4
         kind, suffix = ("webp", ".webp") if transparent else ("jpeg", ".jpg")
         return self._store(stem + suffix, encoder.encode(small.pixels, kind, QUALITY), small.pixels, transparent)
 
-    def _store_mask(self, mask: np.ndarray, name: str) -> Thumb:
+    def _store_mask(self, mask: np.ndarray, name: str) -> Thumbnail:
         return self._store(name, _tinted(mask), mask, transparent=True)
 
-    def _store(self, name: str, data: bytes, pixels: np.ndarray, transparent: bool) -> Thumb:
+    def _store(self, name: str, data: bytes, pixels: np.ndarray, transparent: bool) -> Thumbnail:
         records.store(self.destination, self.folder + name, data)
-        return Thumb(name, pixels.shape[1], pixels.shape[0], transparent)
+        return Thumbnail(name, pixels.shape[1], pixels.shape[0], transparent)
 
 
 def _small(data: bytes, max_pixels: int) -> Small:

@@ -154,7 +154,7 @@ def test_the_newest_run_that_did_something_is_reported(tmp_path: Path) -> None:
         ({"A": 0}, None, "nothing to do"),
     ],
 )
-def test_what_there_is_not_is_said_in_one_line(
+def test_a_missing_run_is_reported_in_one_line(
     tmp_path: Path, records: dict[str, int], asked: str | None, words: str
 ) -> None:
     for name, processed in records.items():
@@ -164,7 +164,7 @@ def test_what_there_is_not_is_said_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_held_picture_is_shown_from_where_it_is_held(tmp_path: Path) -> None:
+def test_a_picture_that_was_held_back_is_shown_from_its_own_folder(tmp_path: Path) -> None:
     image, white, mask = draw(2)
     held = f"_glasseg/held/{RUN}/"
     destination = Folder(tmp_path / "white")
@@ -178,7 +178,7 @@ def test_a_held_picture_is_shown_from_where_it_is_held(tmp_path: Path) -> None:
     assert np.abs(tint - mask * 0.6).max() <= 1
 
 
-def test_without_a_mask_file_the_picture_tells_where_the_glasses_are(tmp_path: Path) -> None:
+def test_without_a_mask_file_the_picture_shows_where_the_glasses_are(tmp_path: Path) -> None:
     image, white, mask = draw(3)
     Folder(tmp_path / "photos").write("p.jpg", encoder.encode(image, "jpeg", 90))
     Folder(tmp_path / "white").write("p.jpg", encoder.encode(white, "png", 90))
@@ -215,7 +215,7 @@ def test_only_pictures_that_show_the_same_frame_slide_over_each_other(
     assert ('class="slider"' in text) == together
 
 
-def test_what_can_not_be_read_has_a_card_that_says_why(tmp_path: Path) -> None:
+def test_a_card_says_why_its_pictures_can_not_be_shown(tmp_path: Path) -> None:
     Folder(tmp_path / "photos").write("p.jpg", b"no picture")
     Folder(tmp_path / "white").write("q.jpg", b"")
     text = write_one(tmp_path, row("p.jpg"))
