@@ -1,1 +1,1 @@
-"""What people look at: the page of a run, sheets and charts."""
+"""What people look at: the review page of a run, contact sheets and charts."""

@@ -1,4 +1,4 @@
-"""Which photos of a run a person should look at first, and the numbers that stand above them."""
+"""Which photos of a run a person should look at first, and the counts shown above them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 from glasseg.catalog.manifest import SCHEMA
 
 QUOTAS: Final = {"failed": 0.2, "held": 0.2, "review": 0.25, "confidence": 0.1, "coverage": 0.1, "sample": 0.15}
-"""The groups in the order of the page, each with its share of the cards."""
+"""The groups in the order in which the page shows them, each with its share of the cards."""
 
 STATES: Final = ("ok", "review", "held", "failed", "gone")
-"""What became of a photo: the manifest's statuses, but those reviews apart whose picture was held back."""
+"""What became of a photo: the manifest's statuses, and `held` for a review whose picture was held back."""
 
 CHANGED: Final = 0.005
-"""Smallest change of coverage that is worth a card; below it an edge moved by a pixel or two."""
+"""The smallest change of coverage worth a card; a smaller one means that an edge moved by a pixel or two."""
 
 _BINS: Final = 24
 
@@ -42,11 +42,11 @@ class Card:
 
 
 def choose(rows: pa.Table, most: int = 300, seed: str = "") -> list[Card]:
-    """At most `most` photos of one run, worst first, each once, in the order of `QUOTAS`.
+    """At most `most` photos of one run, each once, in the groups and the order of `QUOTAS`, worst first.
 
-    `rows` are the run's manifest rows; columns may be missing. What a group does not need, those after it share.
-    Photos that need a look stand by the quality to expect, the lowest first, those without one last. Photos that are
-    gone get no card.
+    `rows` are the run's manifest rows; columns may be missing. The groups after it share what a group does not need.
+    Photos to review are sorted by expected quality, the lowest first, those without one last. Photos that are gone get
+    no card. `seed` draws the random sample.
     """
     chosen: dict[str, list[int]] = {group: [] for group in QUOTAS}
     taken: set[int] = set()
@@ -60,15 +60,16 @@ def choose(rows: pa.Table, most: int = 300, seed: str = "") -> list[Card]:
     quality = _numbers(rows, "quality")
     for group in ("held", "review"):
         chosen[group].sort(key=lambda i: np.inf if np.isnan(quality[i]) else quality[i])
-    # row by row: a take() would first copy all names of a large run
+    # row by row: a take() would first copy every name of a large run
     return [Card(group, rows.slice(i, 1).to_pylist()[0]) for group, picked in chosen.items() for i in picked]
 
 
-def facts(rows: pa.Table) -> dict[str, Any]:
-    """The numbers of one run's rows.
+def count(rows: pa.Table) -> dict[str, Any]:
+    """How many photos of one run's rows there are in all and of each kind.
 
-    `photos`, how many; `states`, by `STATES`; `reasons` and `codes`, the most frequent first; `coverage`: the pictures
-    by mask coverage, `counts` of equal bins from 0 to `upper`. Without a measured picture there are no `counts`.
+    `photos`: in all; `states`: by `STATES`; `reasons` and `codes`: by reason and error code, the most frequent first;
+    `coverage`: the histogram of the pictures' mask coverage, as `counts` of equal bins from 0 to `upper`. `counts` is
+    empty if no picture was measured.
     """
     states = _states(rows)
     pictures = np.isin(states, [STATES.index(name) for name in ("ok", "review", "held")])
@@ -82,7 +83,7 @@ def facts(rows: pa.Table) -> dict[str, Any]:
 
 
 def _shares() -> Iterator[tuple[str, float]]:
-    """Each group with its share of the cards that those before it left."""
+    """Each group with its share of the cards that the groups before it leave."""
     left = sum(QUOTAS.values())
     for group, quota in QUOTAS.items():
         yield group, min(1.0, quota / left)
@@ -90,7 +91,7 @@ def _shares() -> Iterator[tuple[str, float]]:
 
 
 def _ranked(rows: pa.Table, seed: str) -> dict[str, np.ndarray]:
-    """For every group the row numbers that it may show, worst first. One that is ok may stand in several."""
+    """The row numbers that each group may show, worst first. A photo that is ok may be in several groups."""
     states, codes, doubt = _states(rows), _codes(rows), _surest_last(rows)
     ranked = {}
     for state in ("failed", "held", "review"):
@@ -100,7 +101,7 @@ def _ranked(rows: pa.Table, seed: str) -> dict[str, np.ndarray]:
     measured = good[np.isfinite(_numbers(rows, "confidence")[good])]
     ranked["confidence"] = measured[np.argsort(doubt[measured], kind="stable")]
     change = np.abs(_numbers(rows, "mask_coverage") - _numbers(rows, "previous_coverage"))
-    moved = good[change[good] >= CHANGED]  # a nan is not
+    moved = good[change[good] >= CHANGED]  # false for a nan
     ranked["coverage"] = moved[np.argsort(-change[moved], kind="stable")]
     rng = np.random.default_rng(list(hashlib.sha256(seed.encode()).digest()))
     ranked["sample"] = rng.permutation(good)
@@ -108,7 +109,7 @@ def _ranked(rows: pa.Table, seed: str) -> dict[str, np.ndarray]:
 
 
 def _surest_last(rows: pa.Table) -> np.ndarray:
-    """For every row its place in the order of quality, and of confidence where that says nothing; n int."""
+    """Each row's place in the order of quality, and of confidence where quality is unknown or equal; n int."""
     quality, confidence = (np.nan_to_num(_numbers(rows, name), nan=np.inf) for name in ("quality", "confidence"))
     places = np.empty(len(quality), np.int64)
     places[np.lexsort((confidence, quality))] = np.arange(len(quality))
@@ -116,9 +117,9 @@ def _surest_last(rows: pa.Table) -> np.ndarray:
 
 
 def _in_turn(codes: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """An order in which every code has its turn before one comes again, each code's photos by their places.
+    """An order in which every code has its turn before any comes again, with each code's photos by their places.
 
-    Thousands of one fault must not hide the only photo with another.
+    Thousands of photos with one fault must not hide the only photo with another.
     """
     order = np.lexsort((places, codes))
     ordered = codes[order]
@@ -127,7 +128,7 @@ def _in_turn(codes: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _states(rows: pa.Table) -> np.ndarray:
-    """For every row its place in `STATES`; n int8."""
+    """The place in `STATES` of each row's state; n int8."""
     status = _column(rows, "status")
     states = np.full(rows.num_rows, -1, np.int8)
     for i, name in enumerate(STATES):
@@ -143,31 +144,31 @@ def _true(mask: pa.ChunkedArray) -> np.ndarray:
 
 
 def _column(rows: pa.Table, name: str) -> pa.ChunkedArray:
-    """A column of the manifest, of nulls where the table lacks it."""
+    """A column of the manifest; all nulls if the table lacks it."""
     if name in rows.column_names:
         return rows[name]
     return pa.chunked_array([pa.nulls(rows.num_rows, SCHEMA.field(name).type)])
 
 
 def _numbers(rows: pa.Table, name: str) -> np.ndarray:
-    """A column as n float64, nan for null."""
+    """A column as n float64, with nan for null."""
     return pc.fill_null(_column(rows, name).cast(pa.float64()), math.nan).to_numpy()
 
 
 def _codes(rows: pa.Table) -> np.ndarray:
-    """For every row a number that stands for its error code; n int."""
+    """A number for the error code of each row, -1 for none; n int."""
     encoded = pc.dictionary_encode(_column(rows, "error_code")).combine_chunks()
     return pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
 
 
 def _frequencies(values: pa.ChunkedArray) -> dict[str, int]:
-    """How often each value comes, the most frequent first; nulls are not counted."""
+    """How often each value occurs, the most frequent first; nulls are not counted."""
     counts = {str(pair["values"]): int(pair["counts"]) for pair in pc.value_counts(values.drop_null()).to_pylist()}
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _histogram(coverage: np.ndarray) -> dict[str, Any]:
-    """`counts` of `_BINS` equal bins from 0 to `upper`, the next twentieth above all values; without nans."""
+    """`counts` of `_BINS` equal bins from 0 to `upper`, the next twentieth above all values; nans are not counted."""
     known = coverage[np.isfinite(coverage)]
     if not known.size:
         return {"upper": 1.0, "counts": []}

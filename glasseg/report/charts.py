@@ -21,10 +21,10 @@ _DPI: Final = 110
 
 
 def curves(history: Sequence[dict[str, Any]], monitor: str) -> bytes:
-    """Training and validation over the epochs, six panels of `PANELS`, with the best epoch marked.
+    """Training and validation over the epochs as a PNG: a panel for each of `PANELS`, the best epoch marked.
 
-    `history`: one row per epoch with `epoch`, `best`, each of `PANELS` and `val_` of each; `monitor` names what made an
-    epoch the best. Raises ValueError for an empty history.
+    `history`: one row per epoch with `epoch`, `best`, each of `PANELS` and the same with the prefix `val_`; `monitor`:
+    the name of the measure by which the best epoch was chosen. Raises ValueError for an empty history.
     """
     if not history:
         raise ValueError("a history without epochs has no curves")
@@ -56,7 +56,10 @@ def _panel(axes: Axes, history: Sequence[dict[str, Any]], name: str, best: dict[
 
 
 def _limits(values: np.ndarray, *, share: bool) -> tuple[float, float]:
-    """Limits that show most epochs well: the first ones, far off, may leave the panel."""
+    """Limits of the y axis that show most epochs well; the first ones, which are far off, may lie outside.
+
+    `share`: whether the values lie in [0, 1] and are the better the higher they are.
+    """
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [0.1, 1.0] if share else [0.0, 0.9]) if values.size else (0.0, 1.0)
     room = max(0.02 if share else 1e-3, 0.12 * float(high - low))
@@ -64,7 +67,7 @@ def _limits(values: np.ndarray, *, share: bool) -> tuple[float, float]:
 
 
 def precision_recall_chart(curve: Curve, threshold: float) -> bytes:
-    """Precision against recall, with the average precision and the model's `threshold` marked."""
+    """Precision against recall as a PNG, with the model's `threshold` marked and the average precision in the title."""
     figure = Figure(figsize=(7, 6.4), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
     axes.plot(curve.recall, curve.precision, color=_VALIDATION, linewidth=2.2)
@@ -90,17 +93,21 @@ def precision_recall_chart(curve: Curve, threshold: float) -> bytes:
     return _png(figure)
 
 
-def memory_chart(photos: Sequence[int], held: dict[str, list[int]]) -> bytes:
-    """Resident bytes of each kind of process over the photos that were done; `held`: a value for each look."""
+def memory_chart(photos: Sequence[int], resident: dict[str, list[int]]) -> bytes:
+    """Resident memory of each kind of process over the photos done, as a PNG.
+
+    `photos`: how many were done at each measurement; `resident`: by kind of process, the bytes at each of them, 0 if
+    there was no such process.
+    """
     figure = Figure(figsize=(8.5, 4.4), dpi=_DPI, layout="constrained")
     axes = figure.subplots()
-    for kind, values in held.items():
+    for kind, values in resident.items():
         there = [(x, y / 2**20) for x, y in zip(photos, values, strict=True) if y]
         axes.plot([x for x, _ in there], [y for _, y in there], linewidth=2, label=kind)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("photos done")
     axes.set_title("Resident memory, MB", loc="left", fontsize=13, color=_INK)
-    figure.legend(frameon=False, ncols=len(held), loc="outside lower center")
+    figure.legend(frameon=False, ncols=len(resident), loc="outside lower center")
     _plain(axes)
     return _png(figure)
 

@@ -1,4 +1,4 @@
-"""Pictures for people: photos before and after, side by side on one sheet."""
+"""Contact sheets: many photos on one picture, before and after, or next to what a model found in them."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from PIL import Image, ImageDraw, ImageFont
 from glasseg.labels.masks import Label
 
 Pair = tuple[np.ndarray | None, np.ndarray | None, str]
-"""Before, after (each H×W×3 uint8 RGB of any size, or None where there is no picture) and the caption's lines."""
+"""Before and after (each H×W×3 uint8 RGB of any size, or None if there is no picture), and the caption."""
 
 LIMIT: Final = 48
-"""Pairs on one sheet: in three columns it is then 5000 pixels high, which viewers still open with ease."""
+"""Pairs on one sheet at most: in three columns it is then 5000 pixels high, which viewers still open with ease."""
 
 THUMB: Final = (216, 288)
-"""(height, width) of the room for one picture; pictures of another aspect are centred in it."""
+"""(height, width) of the room for one picture; a picture with another aspect ratio is centred in it."""
 
 _GAP, _MARGIN = 8, 24
 _NAME_SIZE, _WORD_SIZE, _LEADING = 20, 17, 25
-# The page is a little darker than white, so that pure white shows as such; the frame does the rest.
-_PAGE, _FRAME, _NO_PICTURE = (246, 246, 245), (172, 172, 172), (232, 232, 230)
+# The sheet is a little darker than white, so that pure white shows as such; the frame does the rest.
+_PAPER, _FRAME, _NO_PICTURE = (246, 246, 245), (172, 172, 172), (232, 232, 230)
 _INK, _GREY = (34, 34, 34), (104, 104, 104)
 _PAIR_WIDTH = 2 * THUMB[1] + _GAP
 
@@ -39,10 +39,10 @@ def contact_sheet(
 ) -> np.ndarray:
     """Draw pairs of before | after with their captions in rows of `columns`: H×W×3 uint8 RGB.
 
-    Of a caption the first line is set as the name, further ones smaller; what is too long is cut in the middle. No more
-    than `limit` pairs are taken from `pairs`, which may make them one by one: pictures are shrunk as they come, so a
-    sheet of large photos needs little memory. With `total`, how many there are in all, the sheet says when some are
-    left out. `heads` stand over the two pictures of a pair. Raises ValueError when there is no pair or no column.
+    The first line of a caption is the name, further lines are set smaller; one that is too long is cut in the middle.
+    No more than `limit` pairs are taken from `pairs`, which may yield them one by one: pictures are shrunk as they
+    come, so a sheet of large photos needs little memory. With `total`, how many there are in all, the sheet says so if
+    some are left out. `heads` stand above the two pictures of a pair. Raises ValueError without a pair or a column.
     """
     cells = [(_shrink(before), _shrink(after), caption.split("\n")) for before, after, caption in islice(pairs, limit)]
     if not cells or columns < 1:
@@ -53,7 +53,7 @@ def contact_sheet(
     left_out = total is not None and total > len(cells)
     head, foot = _MARGIN + _LEADING, _LEADING if left_out else 0
     width = columns * (_PAIR_WIDTH + _MARGIN) + _MARGIN
-    sheet = Image.new("RGB", (width, head + len(rows) * step + foot), _PAGE)
+    sheet = Image.new("RGB", (width, head + len(rows) * step + foot), _PAPER)
     draw = ImageDraw.Draw(sheet)
     for column in range(columns):
         x = _MARGIN + column * (_PAIR_WIDTH + _MARGIN)
@@ -68,14 +68,14 @@ def contact_sheet(
 
 
 PANES: Final = ("photo", "truth", "prediction: missed red, surplus blue", "on white")
-"""What a panel shows, from left to right."""
+"""What the panel of an evaluated photo shows, from left to right."""
 _MISSED, _SURPLUS = (214, 39, 40), (31, 119, 255)
 
 
 def panel(image: np.ndarray, label: Label, alpha: np.ndarray, whitened: np.ndarray) -> np.ndarray:
-    """A judged photo in `PANES`, each as large as a thumb: h×w×3 uint8 RGB.
+    """An evaluated photo in `PANES`, each of the size `THUMB`, side by side: h×w×3 uint8 RGB.
 
-    `image` and `whitened` are H×W×3 uint8, `alpha` H×W uint8.
+    `image` and `whitened` are H×W×3 uint8 RGB, `alpha` is H×W uint8.
     """
     pale = cv2.addWeighted(image, 0.35, np.full_like(image, 255), 0.65, 0)
     found, ink = alpha >= 128, np.array(_INK, np.uint8)
@@ -83,17 +83,17 @@ def panel(image: np.ndarray, label: Label, alpha: np.ndarray, whitened: np.ndarr
     prediction = np.where(found[..., None], ink, pale)
     prediction[label.material & ~found] = _MISSED
     prediction[found & ~label.material & ~label.ignored] = _SURPLUS
-    page = Image.new("RGB", (len(PANES) * (THUMB[1] + _GAP) - _GAP, THUMB[0]), _PAGE)
-    draw = ImageDraw.Draw(page)
+    sheet = Image.new("RGB", (len(PANES) * (THUMB[1] + _GAP) - _GAP, THUMB[0]), _PAPER)
+    draw = ImageDraw.Draw(sheet)
     for i, pane in enumerate((image, truth, prediction, whitened)):
-        _draw_thumb(page, draw, (i * (THUMB[1] + _GAP), 0), _shrink(pane))
-    return np.array(page)
+        _draw_thumb(sheet, draw, (i * (THUMB[1] + _GAP), 0), _shrink(pane))
+    return np.array(sheet)
 
 
 def judged_sheet(panels: Sequence[tuple[np.ndarray, str]], title: str, columns: int = 2) -> np.ndarray:
-    """A sheet of panels with their captions, in rows of `columns`: H×W×3 uint8 RGB.
+    """A sheet of panels of evaluated photos with their captions, in rows of `columns`: H×W×3 uint8 RGB.
 
-    Raises ValueError when there is no panel.
+    Raises ValueError without a panel.
     """
     if not panels:
         raise ValueError("a sheet needs a panel to show")
@@ -101,7 +101,7 @@ def judged_sheet(panels: Sequence[tuple[np.ndarray, str]], title: str, columns: 
     height, width = panels[0][0].shape[:2]
     step, head = height + _LEADING + _MARGIN, 2 * _MARGIN + 2 * _LEADING
     rows = -(-len(panels) // columns)
-    sheet = Image.new("RGB", (columns * (width + 2 * _MARGIN), head + rows * step), _PAGE)
+    sheet = Image.new("RGB", (columns * (width + 2 * _MARGIN), head + rows * step), _PAPER)
     draw = ImageDraw.Draw(sheet)
     draw.text((_MARGIN, _MARGIN), title, _INK, _font(_NAME_SIZE + 4))
     for number, (picture, caption) in enumerate(panels):
@@ -116,7 +116,7 @@ def judged_sheet(panels: Sequence[tuple[np.ndarray, str]], title: str, columns: 
 
 
 def _shrink(picture: np.ndarray | None) -> np.ndarray | None:
-    """Fit a picture (H×W×3 uint8) into `THUMB`, its aspect kept; small ones are enlarged."""
+    """Fit a picture (H×W×3 uint8) into `THUMB`, keeping its aspect ratio; a smaller one is enlarged."""
     if picture is None:
         return None
     height, width = picture.shape[:2]
@@ -131,7 +131,7 @@ def _draw_pair(
     corner: tuple[int, int],
     cell: tuple[np.ndarray | None, np.ndarray | None, Sequence[str]],
 ) -> None:
-    """One cell of the sheet: two thumbs in thin frames, the caption under them; `corner` is its (x, y)."""
+    """Draw one cell: two thumbs in thin frames with the caption below them; `corner` is its top left (x, y)."""
     x, y = corner
     for i, thumb in enumerate(cell[:2]):
         _draw_thumb(sheet, draw, (x + i * (THUMB[1] + _GAP), y), thumb)
@@ -143,7 +143,7 @@ def _draw_pair(
 def _draw_thumb(
     sheet: Image.Image, draw: ImageDraw.ImageDraw, corner: tuple[int, int], thumb: np.ndarray | None
 ) -> None:
-    """A thumb in the middle of its room with the frame just around it, or an empty plate."""
+    """Draw a thumb in the middle of its room with a frame just around it; without a thumb, an empty plate."""
     x, y = corner
     if thumb is None:
         draw.rectangle((x, y, x + THUMB[1] - 1, y + THUMB[0] - 1), fill=_NO_PICTURE, outline=_FRAME)
@@ -156,13 +156,13 @@ def _draw_thumb(
 
 
 def _text(draw: ImageDraw.ImageDraw, corner: tuple[int, int], text: str, size: int, ink: tuple[int, int, int]) -> None:
-    """A line of text no wider than a pair."""
+    """Draw a line of text, no wider than a pair."""
     font = _font(size)
     draw.text(corner, _cut(text, font), ink, font)
 
 
 def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
-    """`text` when it fits under a pair; else with … for its middle, since the ends of names tell them apart."""
+    """`text` if it fits below a pair; else with … for its middle, since names differ mostly at their ends."""
     keep = len(text)
     shown = text
     while keep > 2 and font.getlength(shown) > _PAIR_WIDTH:
@@ -172,5 +172,5 @@ def _cut(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont) -> str:
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font: no font file to find, the same letters on every machine (Latin script only)."""
+    """Pillow's own font: no font file to look for, the same letters on every machine (Latin script only)."""
     return ImageFont.load_default(size)

@@ -10,17 +10,17 @@ const chips = all(".chip");
 const lists = all("[data-filter]");
 const visible = () => cards.filter((card) => !card.hidden);
 
-// --- marks: names of photos, kept for the next visit where the browser allows it ---
+// --- marks: names of photos, kept for the next visit if the browser allows it ---
 
-const shelf = "glasseg-marked-" + document.body.dataset.run;
+const storageKey = "glasseg-marked-" + document.body.dataset.run;
 const marks = new Set(stored());
 
 function stored() {
   try {
-    const names = JSON.parse(localStorage.getItem(shelf));
+    const names = JSON.parse(localStorage.getItem(storageKey));
     return Array.isArray(names) ? names : [];
   } catch {
-    return []; // no storage for pages from a disk, or something else wrote there
+    return []; // the browser gives pages from a disk no storage, or something else wrote there
   }
 }
 
@@ -28,9 +28,9 @@ function setMarked(some, on) {
   for (const { dataset } of some) on ? marks.add(dataset.photo) : marks.delete(dataset.photo);
   showMarks();
   try {
-    localStorage.setItem(shelf, JSON.stringify([...marks]));
+    localStorage.setItem(storageKey, JSON.stringify([...marks]));
   } catch {
-    // they last as long as the page then
+    // without storage the marks last as long as the page is open
   }
 }
 
@@ -50,7 +50,7 @@ function showMarks() {
 
 // --- export ---
 
-// A spreadsheet would run a cell that begins with one of these; glasseg takes the quote off again (see sheetcsv.py).
+// A spreadsheet would run a cell that begins with one of these; glasseg/lists/spreadsheet.py takes the quote off.
 const guarded = (text) => (/^'*[=+\-@\t\r\n＝＋－＠]/.test(text) ? "'" + text : text);
 const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const line = (cells) => cells.map((cell) => quoted(guarded(cell))).join(",") + "\r\n";
@@ -168,7 +168,7 @@ document.addEventListener("keydown", (event) => {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey || !Object.hasOwn(keys, key)) return;
   if (target.matches("select, input[type=search]")) return;
-  if (key === " " && (target.matches("button, summary, a") || !current?.contains(target))) return; // theirs: press, scroll
+  if (key === " " && (target.matches("button, summary, a") || !current?.contains(target))) return; // it presses or scrolls
   if (target.matches(".slider") && /^Arrow(Left|Right)$/.test(key)) return;
   event.preventDefault();
   keys[key]();
@@ -200,7 +200,7 @@ document.addEventListener("click", ({ target }) => {
   else if (button.id === "all") showAll();
 });
 
-for (const slider of all(".slider")) slide(slider); // a browser may bring values back on reload
+for (const slider of all(".slider")) slide(slider); // a browser may restore values on reload
 if (cards.length) cards[0].tabIndex = 0;
 showMarks();
 filter();

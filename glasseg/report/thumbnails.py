@@ -1,10 +1,11 @@
-"""The small pictures on the cards of a run's page."""
+"""The thumbnails of a run's page: each photo before and after, and its mask as a tint."""
 
 from __future__ import annotations
 
 import io
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.report.cards import Card
-from glasseg.report.photo_card import Shown, Thumb
+from glasseg.report.photo_card import PhotoCard, Thumbnail
 from glasseg.storage.roots import Root
 
 SIDE: Final = 720
@@ -27,130 +28,137 @@ TINT: Final = (214, 25, 111)
 """RGB of the mask on a photo: a pink that hardly any glasses have."""
 TINT_ALPHA: Final = 0.6
 _NOISE: Final = 8
-"""Levels by which JPEG may leave the background off its colour beside the glasses."""
+"""How far, in levels, JPEG may move the background off its colour next to the glasses."""
+
+
+_SOURCE_LOST: Final = "The source can't be read any more."
 
 
 @dataclass(frozen=True)
 class Small:
-    """A picture at most `SIDE` pixels wide and high, and the size of what it was made from."""
+    """A picture at most `SIDE` pixels wide and high, and the size of the one it was made from."""
 
     pixels: np.ndarray
-    """H×W×3 uint8 RGB, or H×W×4 with straight alpha."""
-    size: tuple[int, int]
-    """(height, width) of the whole picture."""
+    """h×w×3 uint8 RGB, or h×w×4 with straight alpha."""
+    full_size: tuple[int, int]
+    """(height, width) of the full picture."""
 
 
 @dataclass
-class Studio:
-    """Takes the pictures of cards. Called from several threads; each has one large picture in memory at a time."""
+class Thumbnailer:
+    """Makes and stores the thumbnails of one run's cards.
+
+    Its `show` may be called from several threads at a time; each holds one full picture in memory.
+    """
 
     destination: Root
     source: Root | None
     run_id: str
-    thumbs: str
+    folder: str
+    """The prefix in the destination below which the thumbnails are stored."""
     max_pixels: int
+    """Larger pictures are not decoded."""
     reframed: bool
-    lost: threading.Event = field(default_factory=threading.Event)
-    """Set once the source as a whole can't be read: then nobody asks it for the other photos."""
+    """Whether the run's options let a picture show another part of the scene than its photo."""
+    source_lost: threading.Event = field(default_factory=threading.Event)
+    """Set once the source as a whole can't be read: the other photos are then not asked for."""
 
-    def show(self, card: Card, number: int) -> Shown:
-        """Card `number` with its thumbnails, and notes on what could not be shown."""
-        notes: list[str] = []
-        before, after = self._before(card.row, notes), self._after(card, notes)
-        return Shown(
+    def show(self, card: Card, number: int) -> PhotoCard:
+        """Card `number` with its thumbnails, stored, and notes on what can't be shown.
+
+        Raises GlassegError when the destination can't be read or written.
+        """
+        (before, notes), (after, more_notes) = self._photo(card.row), self._picture(card)
+        return PhotoCard(
             card,
-            before=self._kept(before, f"{number:04d}-before"),
-            after=self._kept(after, f"{number:04d}-after"),
-            mask=self._kept_mask(self._mask(card, after), f"{number:04d}-mask.png") if after else None,
-            aligned=bool(before and after) and not self.reframed and _same_shape(before, after),
-            notes=tuple(notes),
+            before=self._store_picture(before, f"{number:04d}-before") if before else None,
+            after=self._store_picture(after, f"{number:04d}-after") if after else None,
+            mask=self._store_mask(self._mask(card, after), f"{number:04d}-mask.png") if after else None,
+            aligned=before is not None and after is not None and not self.reframed and _same_shape(before, after),
+            notes=(*notes, *more_notes),
         )
 
-    def _before(self, row: Mapping[str, Any], notes: list[str]) -> Small | None:
-        """The photo as it is in the source now."""
-        if self.source is None or self.lost.is_set():
-            notes.append("The source can't be read any more.")
-            return None
+    def _photo(self, row: Mapping[str, Any]) -> tuple[Small | None, list[str]]:
+        """The photo as it now is in the source, and notes on it."""
+        if self.source is None or self.source_lost.is_set():
+            return None, [_SOURCE_LOST]
+        notes = []
         try:
             data, etag = self.source.read(row["key"])
             if row.get("source_etag") not in {None, etag}:
                 notes.append("The photo has changed since this run.")
-            return self._small(data)
+            return _small(data, self.max_pixels), notes
         except GlassegError:
-            self.lost.set()
-            notes.append("The source can't be read any more.")
+            self.source_lost.set()
+            return None, [_SOURCE_LOST]
         except PhotoError as error:
-            if row.get("status") != "failed":  # of a failed one the card says why already
+            if row.get("status") != "failed":  # the card of a failed photo gives the reason anyway
                 notes.append(f"The photo can't be shown: {error}")
-        return None
+            return None, notes
 
-    def _after(self, card: Card, notes: list[str]) -> Small | None:
-        """The picture that the run made, wherever it was put; of a failed photo there is none."""
+    def _picture(self, card: Card) -> tuple[Small | None, list[str]]:
+        """The picture that the run made, wherever it was put, and notes on it. A failed photo has none."""
         if card.state not in {"ok", "review", "held"} or not card.row.get("output_key"):
-            return None
+            return None, []
         try:
-            return self._small(self.destination.read(self._place(card) + card.row["output_key"])[0])
+            return self._read(card, card.row["output_key"]), []
         except PhotoError as error:
-            notes.append(f"The picture can't be shown: {error}")
-            return None
+            return None, [f"The picture can't be shown: {error}"]
 
-    def _mask(self, card: Card, after: Small) -> np.ndarray:
-        """Where the glasses are in the picture, H×W uint8: the mask that the run wrote, else what isn't background."""
+    def _mask(self, card: Card, picture: Small) -> np.ndarray:
+        """Where the glasses are in the picture, h×w uint8: the mask that the run wrote, else what isn't background."""
         if card.row.get("mask_uri"):
-            key = self._place(card) + manifest.mask_key(card.row["output_key"])
-            try:
-                return np.ascontiguousarray(self._small(self.destination.read(key)[0]).pixels[..., 0])
-            except PhotoError:
-                pass  # a mask that was deleted is no loss: the picture tells nearly the same
-        return _not_background(after.pixels)
+            with suppress(PhotoError):  # a mask that was deleted is no loss: the picture shows nearly the same
+                return np.ascontiguousarray(self._read(card, manifest.mask_key(card.row["output_key"])).pixels[..., 0])
+        return _not_background(picture.pixels)
 
-    def _place(self, card: Card) -> str:
-        """The prefix below which a card's picture and mask lie."""
-        return manifest.held_folder(self.run_id) if card.state == "held" else ""
+    def _read(self, card: Card, key: str) -> Small:
+        """A file that the run wrote for a card. What was held back lies in a folder of the run's own."""
+        folder = manifest.held_folder(self.run_id) if card.state == "held" else ""
+        return _small(self.destination.read(folder + key)[0], self.max_pixels)
 
-    def _small(self, data: bytes) -> Small:
-        try:
-            photo = decoder.decode(data, max_pixels=self.max_pixels)
-        except MemoryError as error:
-            raise PhotoError("out_of_memory", "no memory to decode it") from error
-        return Small(_shrunk(photo), (photo.image.shape[0], photo.image.shape[1]))
-
-    def _kept(self, small: Small | None, stem: str) -> Thumb | None:
-        """Store a picture as JPEG, or as WebP where it is transparent."""
-        if small is None:
-            return None
+    def _store_picture(self, small: Small, stem: str) -> Thumbnail:
+        """Store a picture as JPEG, or as WebP if it is transparent."""
         transparent = small.pixels.shape[2] == 4
         kind, suffix = ("webp", ".webp") if transparent else ("jpeg", ".jpg")
-        records.store(self.destination, f"{self.thumbs}{stem}{suffix}", encoder.encode(small.pixels, kind, QUALITY))
-        height, width = small.pixels.shape[:2]
-        return Thumb(stem + suffix, width, height, transparent)
+        return self._store(stem + suffix, encoder.encode(small.pixels, kind, QUALITY), small.pixels, transparent)
 
-    def _kept_mask(self, mask: np.ndarray, name: str) -> Thumb:
-        records.store(self.destination, self.thumbs + name, _tinted(mask))
-        return Thumb(name, mask.shape[1], mask.shape[0], transparent=True)
+    def _store_mask(self, mask: np.ndarray, name: str) -> Thumbnail:
+        return self._store(name, _tinted(mask), mask, transparent=True)
+
+    def _store(self, name: str, data: bytes, pixels: np.ndarray, transparent: bool) -> Thumbnail:
+        records.store(self.destination, self.folder + name, data)
+        return Thumbnail(name, pixels.shape[1], pixels.shape[0], transparent)
 
 
-def _same_shape(before: Small | None, after: Small | None) -> bool:
-    """Whether two pictures have the same ratio of sides, but for the rounding to whole pixels."""
-    if before is None or after is None:
-        return False
-    (height, width), (made_height, made_width) = before.size, after.size
-    return abs(height * made_width - width * made_height) <= max(*before.size, *after.size)
+def _small(data: bytes, max_pixels: int) -> Small:
+    """Decode a file into a small picture. Raises PhotoError when that is not possible."""
+    try:
+        photo = decoder.decode(data, max_pixels=max_pixels)
+    except MemoryError as error:
+        raise PhotoError("out_of_memory", "no memory to decode it") from error
+    return Small(_shrunk(photo), (photo.image.shape[0], photo.image.shape[1]))
+
+
+def _same_shape(before: Small, after: Small) -> bool:
+    """Whether two pictures have the same aspect ratio, apart from the rounding to whole pixels."""
+    (height, width), (made_height, made_width) = before.full_size, after.full_size
+    return abs(height * made_width - width * made_height) <= max(*before.full_size, *after.full_size)
 
 
 def _shrunk(photo: Photo) -> np.ndarray:
-    """A photo with sides of at most `SIDE` pixels, h×w×3 uint8 RGB, or h×w×4 where it is transparent."""
+    """A photo with sides of at most `SIDE` pixels: h×w×3 uint8 RGB, or h×w×4 if it is transparent."""
     height, width = photo.image.shape[:2]
     scale = min(1.0, SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if photo.alpha is None:
         return cv2.resize(photo.image, size, interpolation=cv2.INTER_AREA)
     whole = Image.fromarray(np.dstack([photo.image, photo.alpha]))
-    return np.asarray(whole.resize(size, Image.Resampling.BOX))  # Pillow weighs colours by their alpha
+    return np.asarray(whole.resize(size, Image.Resampling.BOX))  # Pillow weights colours by their alpha
 
 
 def _not_background(pixels: np.ndarray) -> np.ndarray:
-    """What differs from the colour along the border, h×w uint8; of a transparent picture its alpha."""
+    """The alpha of a transparent picture; else 255 where it differs from the colour along its border. h×w uint8."""
     if pixels.shape[2] == 4:
         return np.ascontiguousarray(pixels[..., 3])
     border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
@@ -159,7 +167,7 @@ def _not_background(pixels: np.ndarray) -> np.ndarray:
 
 
 def _tinted(mask: np.ndarray) -> bytes:
-    """A mask, h×w uint8, as a PNG in one colour that is as opaque as the mask is white: a palette of 256 alphas."""
+    """A mask, h×w uint8, as a PNG in one colour, as opaque as the mask is white: a palette of 256 alphas."""
     picture = Image.fromarray(mask).convert("P")
     picture.putpalette(bytes(TINT) * 256)
     buffer = io.BytesIO()

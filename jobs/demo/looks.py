@@ -1,4 +1,4 @@
-"""What each picture option of `glasseg whiten` does, shown on one drawn photo whose true mask is known."""
+"""What each picture option of `glasseg whiten` does, shown on one drawn photo, whose exact mask is known."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from glasseg.images.tags import Tags
 from glasseg.report import contact_sheets
 
 LOOKS: Final = {
-    "glasseg whiten photos white": ("same size, on white", Look()),
-    "--shadow soft": ("its own shadow, as neutral grey", Look(shadow="soft")),
-    "--lenses keep": ("what is seen through them stays", Look(lenses="keep")),
+    "glasseg whiten photos white": ("the photo's size, on white", Look()),
+    "--shadow soft": ("with its own shadow, in neutral grey", Look(shadow="soft")),
+    "--lenses keep": ("keeps what is seen through the lenses", Look(lenses="keep")),
     "--background '#dfe8ec'": ("any colour", Look("#dfe8ec")),
     "--background transparent --shadow soft": ("a cut-out, PNG or WebP", Look("transparent", shadow="soft")),
-    "--frame 1:1 --fill 0.85": ("centred, as large in every picture", Look(framing=Framing((1, 1), 0.85))),
+    "--frame 1:1 --fill 0.85": ("centred, the same size in every picture", Look(framing=Framing((1, 1), 0.85))),
     "--frame 1:1 --fill 0.85 --straighten": ("and level", Look(framing=Framing((1, 1), 0.85, straighten=True))),
     "--for zalando --shadow soft": (
-        "its ratio, and full",
+        "the marketplace's aspect ratio and fill",
         Look(shadow="soft", framing=Framing((25, 36), 0.88)),
     ),
 }
 SUBJECT: Final = (9, "sweep")
-"""Seed and scene of the photo: it has clear lenses, a shadow and a slight tilt."""
+"""The seed and the scene of the photo, which has clear lenses, a shadow and a slight tilt."""
 SIZE: Final = (900, 1200)
 _CHECKS: Final = (16, 204, 255)
-"""Side of a square and the two greys by which transparency is shown."""
+"""The side of a square and the two greys of the checkerboard that shows transparency."""
 
 
 def sheet() -> np.ndarray:
-    """A contact sheet, H×W×3 uint8: the photo, and its picture under each of `LOOKS`."""
+    """A contact sheet, H×W×3 uint8 RGB: the photo next to its picture with each of `LOOKS`."""
     return contact_sheets.contact_sheet(_pairs(), columns=2, heads=("photo", "picture"))
 
 
@@ -51,7 +51,7 @@ def _pairs() -> Iterator[contact_sheets.Pair]:
 
 
 def _shown(pixels: np.ndarray) -> np.ndarray:
-    """A picture as H×W×3 uint8, transparency as a checkerboard."""
+    """A picture, H×W×3 or H×W×4 uint8, as H×W×3 uint8 with transparency as a checkerboard."""
     if pixels.shape[2] == 3:
         return pixels
     side, dark, light = _CHECKS

@@ -1,4 +1,4 @@
-"""`glasseg demo`: a small catalog is drawn, whitened by the real job, and shown. Needs no data and no network."""
+"""`glasseg demo`: draws a small catalog, whitens it with the real job and shows the result, without data or network."""
 
 from __future__ import annotations
 
@@ -33,35 +33,35 @@ QUALITY: Final = 92
 
 TABLE: Final = {"key": "", "status": "", "mask_coverage": ".4f", "confidence": ".3f", "ms": ",.0f"}
 KEY_WIDTH: Final = 56
-"""Characters of a key at most, so that the table fits 100 columns."""
+"""Longer keys are cut to this many characters, so that the table fits into 100 columns."""
 
 MARK: Final = "glasseg-demo.txt"
 ABOUT: Final = """\
 This folder was made by `glasseg demo`.
 
-photos/             drawn photos of glasses that were never made; photos of your own may join them
-white/              the same on pure white
+photos/             drawn photos of glasses that do not exist; you can add photos of your own
+white/              the same photos on pure white
 white/_glasseg/     the manifest (parquet, one row per photo) and a summary of every run
-before-after.png    all of it at a glance
+before-after.png    all photos before and after on one sheet
 looks.png           what the picture options of `glasseg whiten` do
 
-`glasseg demo` does here what is new or has changed. The folder can be deleted at any time.
+Another `glasseg demo` whitens the photos that are new or have changed. You can delete this folder at any time.
 """
-"""Says what the folder is, and tells a later demo that it may work there."""
+"""Explains the folder to people; the file also shows a later demo that it may work there."""
 
 
 def demo(config: DemoConfig) -> int:
-    """Draw a catalog into OUT/photos, whiten it into OUT/white, show it; the exit code of whiten.
+    """Draw a catalog into OUT/photos, whiten it into OUT/white and show it; return the exit code of whiten.
 
-    What is there already stays: a second run draws and whitens only what is missing. Raises GlassegError as whiten
-    does, and when OUT holds something else.
+    Existing files stay: a second run draws and whitens only what is missing. Raises GlassegError as whiten does, and
+    when OUT holds something else.
     """
     out = Path(config.out).absolute()
-    model_folder.load(config.model)  # a missing model is better known before anything is drawn
+    model_folder.load(config.model)  # a missing model is reported before anything is drawn
     _take(out, config.overwrite)
     _draw_catalog(out / "photos", config)
-    with redirect_stdout(sys.stderr):  # whiten's closing line is one of the words here; the data is the table
-        # local: the workers of a cluster elsewhere could not see OUT
+    with redirect_stdout(sys.stderr):  # whiten's closing line is for people here; the data is the table
+        # local: the workers of a cluster elsewhere could not read OUT
         options = WhitenConfig(model=config.model, address="local", overwrite=config.overwrite, verbose=config.verbose)
         code = whiten(str(out / "photos"), str(out / "white"), options)
     rows = last_rows(out)
@@ -74,10 +74,10 @@ def demo(config: DemoConfig) -> int:
 
 
 def _take(out: Path, overwrite: bool) -> None:
-    """Make OUT ours. Raises GlassegError when it holds something that no demo put there."""
+    """Create OUT with its `MARK`. Raises GlassegError when it holds something that no demo put there."""
     try:
-        strange = out.is_dir() and not (out / MARK).exists() and any(out.iterdir())
-        if strange and not overwrite:
+        foreign = out.is_dir() and not (out / MARK).exists() and any(out.iterdir())
+        if foreign and not overwrite:
             raise GlassegError(
                 f"{_shown(out)} is not empty and not from a demo: choose another --out, or add --overwrite"
             )
@@ -91,7 +91,7 @@ def _take(out: Path, overwrite: bool) -> None:
 
 
 def _draw_catalog(folder: Path, config: DemoConfig) -> None:
-    """Draw the catalog of a seed into `folder`. A photo that is there stays as it is, unless `overwrite`."""
+    """Draw the catalog of a seed into `folder`. An existing photo stays as it is, unless `overwrite`."""
     from tqdm import tqdm
 
     say(f"Drawing {config.photos} photos of glasses into {_shown(folder)}")
@@ -120,7 +120,7 @@ def _draw(seed: list[int], scene: str) -> DrawnPhoto:
 
 
 def _file_name(i: int, name: str, taken: set[str]) -> str:
-    """The file of photo `i`: JPEGs as a catalog has them, one with a space in its name, one PNG and one WebP."""
+    """A unique file name for photo `i`: JPEGs as in a catalog, one of them with a space, one PNG and one WebP."""
     unique, n = name, 1
     while unique in taken:
         n += 1
@@ -132,7 +132,7 @@ def _file_name(i: int, name: str, taken: set[str]) -> str:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: half a photo left by Ctrl-C would stay for ever."""
+    """Write a file completely or not at all: half a photo left by Ctrl-C would stay forever."""
     temporary = path.with_name(f".{path.name}.part")
     try:
         temporary.write_bytes(data)
@@ -147,7 +147,7 @@ def _replace(path: Path, data: bytes) -> None:
 
 
 def last_rows(out: Path) -> list[dict[str, Any]]:
-    """The manifest's last row of every photo that is in OUT/photos, by key."""
+    """The manifest's last row of every photo in OUT/photos, sorted by key."""
     columns = ["key", "status", "mask_coverage", "confidence", "read_ms", "segment_ms", "write_ms", "run_seq"]
     rows = manifest.read(Folder(out / "white"), columns).sort_by("run_seq").to_pylist()
     there = {entry.key for entry in Folder(out / "photos").list() if is_photo(entry.key)}
@@ -155,7 +155,7 @@ def last_rows(out: Path) -> list[dict[str, Any]]:
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Manifest rows as a text table; ms is reading to writing."""
+    """Manifest rows as a text table; `ms` covers reading, segmenting and writing."""
     return columns(TABLE, map(_cells, rows))
 
 
@@ -166,7 +166,7 @@ def _cells(row: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _cut(text: str, width: int) -> str:
-    """A name too long for its column with … for its middle: what tells names apart is mostly at the end."""
+    """`text`, with … for its middle if it is too long: names differ mostly at their ends."""
     if len(text) <= width:
         return text
     head = (width - 1) // 2
@@ -174,7 +174,7 @@ def _cut(text: str, width: int) -> str:
 
 
 def _sheet(out: Path, rows: Sequence[dict[str, Any]]) -> np.ndarray:
-    """The contact sheet of OUT, H×W×3 uint8 RGB; when not all fit, those to look at come first."""
+    """The contact sheet of OUT, H×W×3 uint8 RGB; if not all photos fit, those that are not ok come first."""
     first = sorted(rows, key=lambda row: row["status"] == "ok") if len(rows) > contact_sheets.LIMIT else rows
     return contact_sheets.contact_sheet(_pairs(out, first), total=len(rows))
 
@@ -184,12 +184,12 @@ def _pairs(out: Path, rows: Sequence[dict[str, Any]]) -> Iterator[contact_sheets
         before = _picture(out / "photos" / row["key"])
         after = None if row["status"] == "failed" else _picture(out / "white" / output_name(row["key"], "keep"))
         coverage = row["mask_coverage"]
-        found = "" if coverage is None else f"  ·  {coverage:.1%} of the frame is glasses"
+        found = "" if coverage is None else f"  ·  {coverage:.1%} of the frame covered by glasses"
         yield before, after, f"{row['key']}\n{row['status']}{found}"
 
 
 def _picture(path: Path) -> np.ndarray | None:
-    """A picture, H×W×3 uint8 RGB, or None when there is none that can be read."""
+    """A picture, H×W×3 uint8 RGB, or None if it is missing or can't be read."""
     try:
         return decoder.decode_on_white(path.read_bytes(), max_pixels=WhitenConfig.max_pixels)
     except (OSError, PhotoError):
@@ -197,14 +197,14 @@ def _picture(path: Path) -> np.ndarray | None:
 
 
 def _say_where(out: Path, model: str) -> None:
-    """Where to look, and what to try next."""
+    """Print where to look, and what to try next."""
     with_model = "" if model == DemoConfig.model else f" --model {shlex.quote(model)}"
     places = {
         "before-after.png": "every photo before and after",
         "looks.png": "what the picture options do",
         "photos": "the photos as they were",
-        "white": "the same on white",
-        f"white/{manifest.MANIFEST}": "the manifest, parquet",
+        "white": "the same photos on white",
+        f"white/{manifest.MANIFEST}": "the manifest (parquet)",
     }
     width = max(len(_shown(out / place)) for place in places)
     say()
@@ -216,6 +216,6 @@ def _say_where(out: Path, model: str) -> None:
 
 
 def _shown(path: Path) -> str:
-    """A path as the user would type it: relative when it lies below where they are."""
+    """A path as the user would type it: relative if it lies below the current folder."""
     here = Path.cwd()
     return str(path.relative_to(here) if path.is_relative_to(here) else path)

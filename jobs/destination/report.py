@@ -1,4 +1,4 @@
-"""`glasseg report`: a run's page in `DST/_glasseg/report/RUN/`, with thumbnails of the photos to look at first."""
+"""`glasseg report`: the review page of a run, in `DST/_glasseg/report/RUN/`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from glasseg.catalog import manifest, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.report import cards, page
-from glasseg.report.photo_card import Shown
-from glasseg.report.thumbnails import Studio
+from glasseg.report.photo_card import PhotoCard
+from glasseg.report.thumbnails import Thumbnailer
 from glasseg.storage import roots
 from glasseg.storage.roots import Root
 
@@ -22,9 +22,9 @@ _NAMED_RUNS: Final = 5
 
 
 def report(destination_uri: str, run_id: str | None, endpoint_url: str | None) -> str:
-    """Write the page of a run, by default of the newest that worked on a photo; the uri of its index.html.
+    """Write the page of a run, by default the newest one that worked on a photo; return the URI of its index.html.
 
-    Raises GlassegError, one line that names what is there, when there is no such run, and when nothing can be written.
+    Raises GlassegError when there is no such run, naming those there are, or when the page can't be written.
     """
     destination = roots.open_root(destination_uri, endpoint_url=endpoint_url)
     record = _record(destination, run_id)
@@ -35,7 +35,7 @@ def report(destination_uri: str, run_id: str | None, endpoint_url: str | None) -
 
 
 def _record(destination: Root, run_id: str | None) -> dict[str, Any]:
-    """The record of the run that is asked for, or of the newest one that worked on something."""
+    """The record of the requested run, or of the newest one that worked on a photo."""
     names = runs.names(destination)
     if not names:
         raise GlassegError(f"no run of glasseg in {destination.uri}: is it the folder that `glasseg whiten` wrote to?")
@@ -58,19 +58,20 @@ def write(
     *,
     threads: int = 4,
 ) -> str:
-    """Write the page of a run from its manifest `rows` and its `record`; the uri of its index.html.
+    """Write the page of a run from its manifest `rows` and its `record`; return the URI of its index.html.
 
-    Photos and pictures that can't be read have cards that say so; without a source the cards show what was made. As
-    many pictures are decoded at a time as there are `threads`. Raises GlassegError when the page can't be written.
+    The card of a photo or picture that can't be read says so; without a source the cards show only what was made. At
+    most `threads` pictures are decoded at a time. Raises GlassegError when the page can't be written.
     """
     folder = manifest.report_folder(run_id)
-    studio = Studio(destination, source, run_id, folder + "thumbs/", _max_pixels(record), _reframed(record))
+    thumbs = folder + "thumbs/"
+    thumbnailer = Thumbnailer(destination, source, run_id, thumbs, _max_pixels(record), _reframed(record))
     chosen = cards.choose(rows, seed=run_id)
     with ThreadPoolExecutor(threads) as pool:
-        shown = list(pool.map(studio.show, chosen, range(1, len(chosen) + 1)))
-    text = page.page({**record, "run_id": run_id}, cards.facts(rows), shown)
+        photos = list(pool.map(thumbnailer.show, chosen, range(1, len(chosen) + 1)))
+    text = page.page({**record, "run_id": run_id}, cards.count(rows), photos)
     records.store(destination, folder + "index.html", text.encode("utf-8", "backslashreplace"))
-    _sweep(destination, folder + "thumbs/", shown)
+    _sweep(destination, thumbs, photos)
     return destination.uri_of(folder + "index.html")
 
 
@@ -80,7 +81,7 @@ def _max_pixels(record: Mapping[str, Any]) -> int:
 
 
 def _reframed(record: Mapping[str, Any]) -> bool:
-    """Whether pictures of their photo's shape may all the same show another part of it, or show it turned."""
+    """Whether a picture of its photo's shape may still show another part of the scene, or show it rotated."""
     options = _options(record)
     return any(options.get(name) for name in ("frame", "fill", "straighten"))
 
@@ -90,10 +91,10 @@ def _options(record: Mapping[str, Any]) -> Mapping[str, Any]:
     return options if isinstance(options, Mapping) else {}
 
 
-def _sweep(destination: Root, folder: str, shown: Iterable[Shown]) -> None:
-    """Delete the thumbnails that an earlier page of the run had and this one has not, where that is allowed."""
-    named = {folder + thumb.name for one in shown for thumb in (one.before, one.after, one.mask) if thumb}
-    with suppress(GlassegError):  # they harm nobody, and the page is written
+def _sweep(destination: Root, folder: str, photos: Iterable[PhotoCard]) -> None:
+    """Delete thumbnails that only an earlier page of this run used, if the storage allows it."""
+    named = {folder + thumbnail.name for one in photos for thumbnail in (one.before, one.after, one.mask) if thumbnail}
+    with suppress(GlassegError):  # leftovers do no harm, and the page is complete
         for entry in list(destination.list(folder)):
             if entry.key not in named:
                 records.discard(destination, entry.key)

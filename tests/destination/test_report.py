@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import json
 import shutil
@@ -136,7 +137,7 @@ def test_a_second_report_leaves_no_old_thumbnails(tmp_path: Path) -> None:
     shutil.rmtree(source.path)
     text = Path(report(destination.uri, RUN, None)).read_text()
     assert not [entry for entry in destination.list(f"_glasseg/report/{RUN}/thumbs/") if "before" in entry.key]
-    assert "The source can&#x27;t be read any more." in text
+    assert "The source can't be read any more." in html.unescape(text)
 
 
 def test_the_newest_run_that_did_something_is_reported(tmp_path: Path) -> None:
@@ -153,7 +154,7 @@ def test_the_newest_run_that_did_something_is_reported(tmp_path: Path) -> None:
         ({"A": 0}, None, "nothing to do"),
     ],
 )
-def test_what_there_is_not_is_said_in_one_line(
+def test_a_missing_run_is_reported_in_one_line(
     tmp_path: Path, records: dict[str, int], asked: str | None, words: str
 ) -> None:
     for name, processed in records.items():
@@ -163,7 +164,7 @@ def test_what_there_is_not_is_said_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_a_held_picture_is_shown_from_where_it_is_held(tmp_path: Path) -> None:
+def test_a_picture_that_was_held_back_is_shown_from_its_own_folder(tmp_path: Path) -> None:
     image, white, mask = draw(2)
     held = f"_glasseg/held/{RUN}/"
     destination = Folder(tmp_path / "white")
@@ -177,7 +178,7 @@ def test_a_held_picture_is_shown_from_where_it_is_held(tmp_path: Path) -> None:
     assert np.abs(tint - mask * 0.6).max() <= 1
 
 
-def test_without_a_mask_file_the_picture_tells_where_the_glasses_are(tmp_path: Path) -> None:
+def test_without_a_mask_file_the_picture_shows_where_the_glasses_are(tmp_path: Path) -> None:
     image, white, mask = draw(3)
     Folder(tmp_path / "photos").write("p.jpg", encoder.encode(image, "jpeg", 90))
     Folder(tmp_path / "white").write("p.jpg", encoder.encode(white, "png", 90))
@@ -214,12 +215,12 @@ def test_only_pictures_that_show_the_same_frame_slide_over_each_other(
     assert ('class="slider"' in text) == together
 
 
-def test_what_can_not_be_read_has_a_card_that_says_why(tmp_path: Path) -> None:
+def test_a_card_says_why_its_pictures_can_not_be_shown(tmp_path: Path) -> None:
     Folder(tmp_path / "photos").write("p.jpg", b"no picture")
     Folder(tmp_path / "white").write("q.jpg", b"")
     text = write_one(tmp_path, row("p.jpg"))
-    assert "The photo can&#x27;t be shown: no picture that can be decoded" in text
-    assert "The picture can&#x27;t be shown: " in text
+    assert "The photo can't be shown: no picture that can be decoded" in html.unescape(text)
+    assert "The picture can't be shown: " in html.unescape(text)
 
 
 def test_a_photo_that_changed_since_the_run_says_so(tmp_path: Path) -> None:
@@ -308,7 +309,7 @@ def test_the_worst_photos_come_first_and_every_picture_loads(page: Any) -> None:
     assert set(names(page)[:2]) == {"broken.jpg", SCRIPT}
     assert names(page)[2] == "held.jpg"
     page.evaluate("for (const image of document.images) image.loading = 'eager'")
-    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+    page.evaluate("Promise.all([...document.images].map((image) => image.decode()))")  # rejected if one can't be shown
     assert page.evaluate("document.images.length") == 12 * 3
 
 

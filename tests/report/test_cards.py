@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from glasseg.catalog.manifest import SCHEMA
-from glasseg.report.cards import QUOTAS, Card, choose, facts
+from glasseg.report.cards import QUOTAS, Card, choose, count
 
 COLUMNS = ("key", "status", "published", "output_uri", "error_code", "reason", "confidence", "quality", "mask_coverage")
 PART = pa.schema([SCHEMA.field(name).with_nullable(True) for name in (*COLUMNS, "previous_coverage")])
@@ -130,11 +130,11 @@ def test_the_sample_is_random_and_the_same_for_the_same_run() -> None:
 def test_a_photo_that_is_gone_is_counted_and_gets_no_card() -> None:
     rows = table(row("left.jpg", "gone"), row("here.jpg"))
     assert [card.row["key"] for card in choose(rows)] == ["here.jpg"]
-    assert facts(rows)["states"] == {"ok": 1, "review": 0, "held": 0, "failed": 0, "gone": 1}
+    assert count(rows)["states"] == {"ok": 1, "review": 0, "held": 0, "failed": 0, "gone": 1}
 
 
 def test_the_numbers_of_a_run() -> None:
-    found = facts(
+    found = count(
         table(
             row("a.jpg", mask_coverage=0.0),
             row("b.jpg", mask_coverage=0.2, reason="changed"),
@@ -155,32 +155,32 @@ def test_the_numbers_of_a_run() -> None:
 def test_older_manifests_with_fewer_columns_do() -> None:
     rows = pa.table({"key": ["a.jpg", "b.jpg"], "status": ["ok", "failed"]})
     assert [card.row["key"] for card in choose(rows)] == ["b.jpg", "a.jpg"]
-    assert facts(rows)["coverage"]["counts"] == []
+    assert count(rows)["coverage"]["counts"] == []
 
 
 def test_a_run_without_rows_has_no_cards() -> None:
     assert choose(table()) == []
-    assert facts(table())["photos"] == 0
+    assert count(table())["photos"] == 0
 
 
 def test_a_million_rows_take_seconds() -> None:
-    count = 1_000_000
+    number = 1_000_000
     rng = np.random.default_rng(1)
-    status = np.array(["ok", "review", "failed"])[rng.choice(3, count, p=[0.97, 0.02, 0.01])]
+    status = np.array(["ok", "review", "failed"])[rng.choice(3, number, p=[0.97, 0.02, 0.01])]
     code = pa.array(np.where(status == "ok", None, "no_glasses"), pa.string())
-    uris = pa.array([f"/white/{i}.jpg" for i in range(count)])
+    uris = pa.array([f"/white/{i}.jpg" for i in range(number)])
     rows = pa.table(
         {
-            "key": pa.array([f"{i}.jpg" for i in range(count)]),
+            "key": pa.array([f"{i}.jpg" for i in range(number)]),
             "status": status,
-            "published": rng.random(count) < 0.99,
+            "published": rng.random(number) < 0.99,
             "output_uri": uris,
             "error_code": code,
-            "reason": pa.array(["new"] * count),
-            **{name: rng.random(count) for name in ("confidence", "mask_coverage", "previous_coverage")},
+            "reason": pa.array(["new"] * number),
+            **{name: rng.random(number) for name in ("confidence", "mask_coverage", "previous_coverage")},
         }
     )
     started = time.monotonic()
     assert len(choose(rows, seed="run")) == 300
-    assert facts(rows)["photos"] == count
+    assert count(rows)["photos"] == number
     assert time.monotonic() - started < 20  # about a second on an idle core

@@ -1,9 +1,10 @@
-"""The text of the review page: everything escaped, nothing from outside, whatever the record lacks."""
+"""The HTML of the review page: everything is escaped, nothing comes from outside, and the record may be empty."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import re
 from html.parser import HTMLParser
 from typing import Any
@@ -13,9 +14,9 @@ import pytest
 from glasseg.errors import ERROR_CODES
 from glasseg.report.cards import STATES, Card
 from glasseg.report.page import page
-from glasseg.report.photo_card import Shown, Thumb
+from glasseg.report.photo_card import PhotoCard, Thumbnail
 
-FACTS = {
+COUNTS = {
     "photos": 3,
     "states": {**dict.fromkeys(STATES, 0), "ok": 2, "failed": 1},
     "reasons": {"new": 3},
@@ -60,13 +61,13 @@ class Page(HTMLParser):
         return [found for tag, found in self.tags if tag == name and kind in (found.get("class") or "")]
 
 
-def shown(key: str = "a.jpg", status: str = "ok", group: str = "sample", **more: Any) -> Shown:
+def shown(key: str = "a.jpg", status: str = "ok", group: str = "sample", **more: Any) -> PhotoCard:
     pictures = {name: more.pop(name) for name in ("before", "after", "mask", "aligned", "notes") if name in more}
-    return Shown(Card(group, {"key": key, "status": status, "reason": "new", **more}), **pictures)
+    return PhotoCard(Card(group, {"key": key, "status": status, "reason": "new", **more}), **pictures)
 
 
 def pictures(aligned: bool) -> dict[str, Any]:
-    names = {name: Thumb(f"0001-{name}.jpg", 720, 540) for name in ("before", "after", "mask")}
+    names = {name: Thumbnail(f"0001-{name}.jpg", 720, 540) for name in ("before", "after", "mask")}
     return {**names, "aligned": aligned}
 
 
@@ -84,8 +85,8 @@ def test_hostile_text_stays_text_wherever_it_comes_from(text: str) -> None:
         **pictures(aligned=True),
     )
     record = dict.fromkeys(("run_id", "source", "model_id", "ended", "finished_at"), text)
-    made = page({**record, "options": {text: text}, "checks": {text: {}}}, FACTS, [card])
-    harmless = page({}, FACTS, [shown("x", "failed", "failed", **pictures(aligned=True))])
+    made = page({**record, "options": {text: text}, "checks": {text: {}}}, COUNTS, [card])
+    harmless = page({}, COUNTS, [shown("x", "failed", "failed", **pictures(aligned=True))])
     found = Page(made)
     assert {tag for tag, _ in found.tags} <= {tag for tag, _ in Page(harmless).tags} | {
         "code",
@@ -96,11 +97,12 @@ def test_hostile_text_stays_text_wherever_it_comes_from(text: str) -> None:
     assert len(found.all("script")) == len(found.all("style")) == 1
     assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
     assert found.all("article")[0]["data-photo"] == text
+    assert "\r" not in made  # a browser would read it as a line feed: it travels as a character reference
     assert text.replace("\r\n", "\n") in [name.replace("\r\n", "\n") for name in found.texts["bdi"]]
 
 
 def test_the_page_names_nothing_outside_its_folder() -> None:
-    found = Page(page({"source": "s3://shop/raw"}, FACTS, [shown(**pictures(aligned=True))]))
+    found = Page(page({"source": "s3://shop/raw"}, COUNTS, [shown(**pictures(aligned=True))]))
     addresses = [value for _, attributes in found.tags for name, value in attributes.items() if name in {"src", "href"}]
     assert sorted(set(addresses)) == [
         "#photos",
@@ -113,7 +115,7 @@ def test_the_page_names_nothing_outside_its_folder() -> None:
 
 
 def test_only_the_packaged_style_and_script_may_run() -> None:
-    found = Page(page({}, FACTS, []))
+    found = Page(page({}, COUNTS, []))
     policy = next(meta["content"] for meta in found.all("meta") if meta.get("http-equiv") == "Content-Security-Policy")
     assert policy and policy.startswith("default-src 'none'; ")
     assert "unsafe" not in policy
@@ -124,7 +126,7 @@ def test_only_the_packaged_style_and_script_may_run() -> None:
 
 
 def test_pictures_have_size_and_description_and_wait_until_they_are_near() -> None:
-    found = Page(page({}, FACTS, [shown(**pictures(aligned=True))]))
+    found = Page(page({}, COUNTS, [shown(**pictures(aligned=True))]))
     for image in found.all("img"):
         assert (image["width"], image["height"], image["loading"]) == ("720", "540", "lazy")
         assert image["alt"] is not None
@@ -132,19 +134,19 @@ def test_pictures_have_size_and_description_and_wait_until_they_are_near() -> No
 
 
 def test_pictures_of_other_frames_stand_side_by_side() -> None:
-    over = Page(page({}, FACTS, [shown(**pictures(aligned=True))]))
-    beside = Page(page({}, FACTS, [shown(**pictures(aligned=False))]))
+    over = Page(page({}, COUNTS, [shown(**pictures(aligned=True))]))
+    side_by_side = Page(page({}, COUNTS, [shown(**pictures(aligned=False))]))
     assert over.all("input", "slider") and not over.all("div", "half")
-    assert len(beside.all("div", "half")) == 2 and not beside.all("input", "slider")
+    assert len(side_by_side.all("div", "half")) == 2 and not side_by_side.all("input", "slider")
 
 
 def test_a_card_without_pictures_says_so_and_why() -> None:
-    text = page({}, FACTS, [shown(notes=("The source can't be read any more.",))])
+    text = page({}, COUNTS, [shown(notes=("The source can't be read any more.",))])
     assert "No picture to show" in text
-    assert "The source can&#x27;t be read any more." in text
+    assert "The source can't be read any more." in html.unescape(text)
 
 
-def test_a_card_tells_what_is_known() -> None:
+def test_a_card_shows_everything_that_is_known() -> None:
     row = {
         "error_code": "cut_off",
         "error": ERROR_CODES["cut_off"],
@@ -161,7 +163,7 @@ def test_a_card_tells_what_is_known() -> None:
         "published": False,
         "output_uri": "/white/a.jpg",
     }
-    found = Page(page({}, FACTS, [shown(status="review", group="held", **row)]))
+    found = Page(page({}, COUNTS, [shown(status="review", group="held", **row)]))
     values = [text.strip() for text in found.texts["bdi"]]
     for value in (
         "12.3 % (was 30.0 %)",
@@ -174,6 +176,14 @@ def test_a_card_tells_what_is_known() -> None:
         assert value in values
     assert ERROR_CODES["cut_off"] in values
     assert found.all("article")[0]["data-status"] == "held"
+
+
+def test_a_picture_that_was_held_back_is_called_so_everywhere() -> None:
+    photo = shown(status="review", group="held", published=False, output_uri="/white/a.jpg")
+    found = Page(page({}, COUNTS, [photo]))
+    assert "held back" in found.texts["dt"] and "held back" in found.texts["span"]
+    assert "held back " in found.texts["button"]
+    assert "held" not in {text.strip() for texts in found.texts.values() for text in texts}
 
 
 def test_the_run_is_summed_up() -> None:
@@ -190,7 +200,7 @@ def test_the_run_is_summed_up() -> None:
         "ended": "interrupted",
         "run_id": "RUN",
     }
-    text = page(record, FACTS, [])
+    text = page(record, COUNTS, [])
     for part in (
         "24 November 2026, 01:51 UTC",
         "12,873",
@@ -200,18 +210,18 @@ def test_the_run_is_summed_up() -> None:
     for part in (
         "compact-1",
         "frame 1:1, mask yes, check amazon",
-        "1 pass, 2 fail",
+        "1 passed, 2 failed",
         ">interrupted<",
         "No photo of this",
     ):
         assert part in text
 
 
-def test_a_record_that_says_nothing_is_fine() -> None:
-    assert "3 photos" in page({}, FACTS, [])
-    assert "No picture was made." in page({}, {**FACTS, "coverage": {"upper": 1.0, "counts": []}}, [])
+def test_an_empty_record_is_enough() -> None:
+    assert "3 photos" in page({}, COUNTS, [])
+    assert "No picture was made." in page({}, {**COUNTS, "coverage": {"upper": 1.0, "counts": []}}, [])
 
 
 def test_groups_that_are_larger_than_the_page_say_how_large() -> None:
-    facts = {**FACTS, "states": {**FACTS["states"], "failed": 1234}}
-    assert "1 of 1,234" in page({}, facts, [shown(status="failed", group="failed")])
+    counts = {**COUNTS, "states": {**COUNTS["states"], "failed": 1234}}
+    assert "1 of 1,234" in page({}, counts, [shown(status="failed", group="failed")])
