@@ -17,7 +17,7 @@ from glasseg.cutout.foreground import decontaminate
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import conditions, metrics
 from glasseg.evaluation.metrics import PhotoScore, RimScore
-from glasseg.evaluation.testset import Trials
+from glasseg.evaluation.testset import Setting, Trials
 from glasseg.images import compositing, decoder, encoder
 from glasseg.labels.layers import MAX_PIXELS
 from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
@@ -72,10 +72,10 @@ _ROWS: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Task:
-    """What every judging worker must know; `kinds`: of the test pictures, when there are any."""
+    """What every judging worker must know; `settings`: of the test pictures, when there are any."""
 
     found: Found
-    kinds: tuple[str, ...]
+    settings: tuple[Setting, ...]
     endpoint_url: str | None
     cpus: int
     gpus: float
@@ -122,7 +122,7 @@ class Judge:
         self._task = task
         self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * task.cpus)
-        self._trials = Trials(task.found, task.endpoint_url, task.kinds) if task.kinds else None
+        self._trials = Trials(task.found, task.endpoint_url, task.settings) if task.settings else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         try:
@@ -144,7 +144,7 @@ class Judge:
                 return Subject(name, pair.kind, pair.group, *_labelled(pair, self._task.endpoint_url))
             assert self._trials is not None
             trial = self._trials.make(row["number"])
-            return Subject(trial.name, trial.kind, trial.group, trial.image, trial.label, trial.original)
+            return Subject(trial.name, trial.setting, trial.group, trial.image, trial.label, trial.original)
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 

@@ -8,9 +8,9 @@ from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import calibration, metrics
 from glasseg.evaluation.calibration import Evidence
-from glasseg.evaluation.testset import kinds_of
+from glasseg.evaluation.testset import settings_of
 from glasseg.images import encoder
-from glasseg.labels.pairs import Found
+from glasseg.labels.pairs import Found, Kind, Split
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.report import charts, contact_sheets
@@ -63,12 +63,12 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
 
 def _judged(model: model_folder.ModelFolder, found: Found, job: TrainJob, cpus: int) -> Judged:
     """The validation split judged: photos with their own background as they are, products as test pictures."""
-    validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == "validation"]
-    scenes = [i for i, pair in validation if pair.kind == "scene"]
+    validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == Split.VALIDATION]
+    scenes = [i for i, pair in validation if pair.kind == Kind.SCENE]
     products = len(validation) - len(scenes)
-    kinds = kinds_of(found) if products else ()
-    task = Task(Found(found.pairs, found.backdrops), kinds, job.endpoint_url, cpus, job.gpus_per_worker)
-    trials = min(TRIALS, len(kinds) * products)
+    settings = settings_of(found) if products else ()
+    task = Task(Found(found.pairs, found.backdrops), settings, job.endpoint_url, cpus, job.gpus_per_worker)
+    trials = min(TRIALS, len(settings) * products)
     return judge(model, task, pairs=scenes, trials=trials, workers=job.workers)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.labels.pairs import Kind, Split
 from glasseg.training.epochs import Epochs
 from jobs.train import checkpoints
 from jobs.train.course import Course, Progress
@@ -59,7 +60,8 @@ def _fit(course: Course) -> None:
         course.board.say.remote(f"resuming after epoch {progress.epoch}{_inside(progress, epochs)}")
     if progress.ended(config):
         return
-    with_background = np.array([pair.kind == "scene" for pair in course.found.pairs if pair.split == "validation"])
+    validation = [pair for pair in course.found.pairs if pair.split == Split.VALIDATION]
+    with_background = np.array([pair.kind == Kind.SCENE for pair in validation])
     load = Load(course.found, config, epochs, worker, course.loader_cpus, course.endpoint_url)
     tally, kept = Tally(progress), time.monotonic()
     for step, (image, coverage, opening, weight, real) in stream(

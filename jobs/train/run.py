@@ -12,7 +12,7 @@ from typing import Any, Final
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError
 from glasseg.labels import pairs, splits
-from glasseg.labels.pairs import Found
+from glasseg.labels.pairs import Found, Split
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import Bucket, Root, check_writable, name_of, open_root
@@ -80,10 +80,10 @@ def find(data: str, job: TrainJob) -> Found:
     training = [p for p in found.pairs if f"{p.root}/{p.photo}" not in validating]
     return Found(
         [
-            *(replace(p, split="train") if p.split in {"", *splits.SPLITS} else p for p in training),
-            *(replace(p, split="validation") for p in other.pairs),
+            *(replace(p, split=Split.TRAIN) if p.split in {"", *Split} else p for p in training),
+            *(replace(p, split=Split.VALIDATION) for p in other.pairs),
         ],
-        [*found.backdrops, *(replace(b, split="validation") for b in other.backdrops)],
+        [*found.backdrops, *(replace(b, split=Split.VALIDATION) for b in other.backdrops)],
         [*found.problems, *other.problems],
         dict(Counter(found.left_out) + Counter(other.left_out)),
     )
@@ -108,7 +108,7 @@ def _checked(found: Found, config: TrainConfig, job: TrainJob) -> Data:
     usable = splits.assign(usable, share=config.validation_share, seed=config.seed)
     for split, kinds in _photos(usable).items():
         say(f"  {split}: " + ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in kinds.items()))
-    others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in splits.SPLITS)
+    others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in [*Split])
     if left_out := {**usable.left_out, **others}:
         say("  left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
     if twice := datacheck.on_both_sides(usable, digests):
@@ -120,8 +120,8 @@ def _checked(found: Found, config: TrainConfig, job: TrainJob) -> Data:
 
 def _photos(found: Found) -> dict[str, dict[str, int]]:
     """Photos by split and kind."""
-    counts = Counter((p.split, p.kind) for p in found.pairs if p.split in splits.SPLITS)
-    return {s: {kind: n for (split, kind), n in sorted(counts.items()) if split == s} for s in splits.SPLITS}
+    counts = Counter((p.split, p.kind) for p in found.pairs if p.split in [*Split])
+    return {s: {kind: n for (split, kind), n in sorted(counts.items()) if split == s} for s in Split}
 
 
 def _start(config: TrainConfig, job: TrainJob) -> ModelFolder | None:

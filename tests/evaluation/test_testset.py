@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glasseg.errors import GlassegError
-from glasseg.evaluation.testset import KINDS, Trials
+from glasseg.evaluation.testset import Setting, Trials
 from glasseg.labels.pairs import Found, find
 
 RED = (220, 10, 15)
@@ -42,7 +42,7 @@ def test_the_same_number_is_the_same_picture_anywhere(found: Found) -> None:
         assert np.array_equal(picture.image, again.image) and np.array_equal(
             picture.label.material, again.label.material
         )
-    assert [picture.kind for picture in pictures] == [*KINDS] * 3
+    assert [picture.setting for picture in pictures] == [*Setting] * 3
     assert len({picture.name for picture in pictures}) == 9
 
 
@@ -82,5 +82,5 @@ def test_the_original_is_the_same_glasses_on_white_without_noise(found: Found) -
 def test_what_is_missing_is_said(found: Found, change: dict[str, list[object]], words: str) -> None:
     with pytest.raises(GlassegError, match=words):
         Trials(replace(found, **change))  # type: ignore[arg-type]
-    studio = Trials(replace(found, backdrops=[]), kinds=("studio",))
-    assert studio.make(5).kind == "studio"
+    studio = Trials(replace(found, backdrops=[]), settings=(Setting.STUDIO,))
+    assert studio.make(5).setting == "studio"
