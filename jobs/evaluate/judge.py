@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg.cutout import matte, review
-from glasseg.cutout.foreground import decontaminate
+from glasseg.cutout import matte, picture, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import conditions, metrics
 from glasseg.evaluation.metrics import PhotoScore, RimScore
@@ -151,16 +150,16 @@ class Judge:
     def _row(self, one: Subject, seen: Segmentation) -> dict[str, Any]:
         image, label, probability = one.image, one.label, seen.probability
         spec = self._segmenter.spec
-        alpha = matte.alpha(image, probability, spec.threshold, spec.ramp)
-        picture = compositing.compose(decontaminate(image, alpha), alpha)
+        colours, alpha = picture.cut(image, probability, spec.threshold, spec.ramp)
+        on_white = compositing.compose(colours, alpha)
         measured = conditions.conditions(image, label)
         scores = {**asdict(metrics.score(alpha, label)), **asdict(measured)}
         if one.original is not None:
             plain = compositing.compose(image, matte.to_alpha(probability, spec.threshold, spec.ramp))
-            for way, cut in (("", picture), (PLAIN, plain)):
-                found = asdict(metrics.rim_score(cut, one.original, label.material))
+            for way, cut_out in (("", on_white), (PLAIN, plain)):
+                found = asdict(metrics.rim_score(cut_out, one.original, label.material))
                 scores |= {name + way: value for name, value in found.items()}
-        panel = contact_sheets.panel(image, label, alpha, picture)
+        panel = contact_sheets.panel(image, label, alpha, on_white)
         levels = np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
         return {
             "name": one.name,
