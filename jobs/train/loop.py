@@ -11,6 +11,7 @@ from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels.pairs import Kind, Split
 from glasseg.training.epochs import Epochs
+from glasseg.training.samples import Samples
 from jobs.train import checkpoints
 from jobs.train.course import Course, Progress
 from jobs.train.history import Tally
@@ -45,9 +46,10 @@ def _fit(course: Course) -> None:
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
+    samples = Samples(course.found, config)
     epochs = Epochs(
-        samples=course.samples,
-        validation=course.validation,
+        samples=samples.training,
+        validation=samples.validation,
         batch=config.batch,
         workers=workers,
         seed=config.seed,
