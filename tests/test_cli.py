@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import click
@@ -14,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from glasseg.catalog import manifest
+from glasseg.config import TrainConfig
 from glasseg.errors import ERROR_CODES
 from jobs.cli import cli
 
@@ -96,6 +98,14 @@ def test_every_option_has_a_help_text() -> None:
     for name, command in cli.commands.items():
         for param in command.params:
             assert not isinstance(param, click.Option) or param.help, f"{name} {param.name}"
+
+
+def test_help_of_train_shows_what_the_default_preset_has() -> None:
+    shown = " ".join(CliRunner().invoke(cli, ["train", "--help"], terminal_width=200).output.split())
+    assert "over all workers. [default: 16, preset compact]" in shown
+    assert "[default: 256,384,512, preset compact]" in shown
+    recipe = {field.name for field in fields(TrainConfig)} - {"preset"}
+    assert shown.count("preset compact]") == sum(param.name in recipe for param in cli.commands["train"].params)
 
 
 def test_readme_shows_the_help_as_it_is() -> None:
