@@ -15,9 +15,9 @@ import cv2
 import numpy as np
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import layers
-from glasseg.labels.layers import Layer
+from glasseg.labels import reading
 from glasseg.labels.pairs import Backdrop, Found, Kind, Label, Pair, Split
+from glasseg.labels.reading import Layer
 from glasseg.storage.roots import open_root
 from glasseg.training import backdrops
 
@@ -37,7 +37,7 @@ class Setting(StrEnum):
 
 
 @dataclass(frozen=True)
-class Trial:
+class Composite:
     """One test picture: `image` H×W×3 uint8 RGB, its label of the same size, and the same glasses shot on white.
 
     `group`: of the product, as its pairs have it.
@@ -59,7 +59,7 @@ def settings_of(found: Found) -> tuple[Setting, ...]:
     return tuple(setting for setting in Setting if there[setting])
 
 
-class Trials:
+class Composites:
     """Makes test pictures by number from the validation split of `found`.
 
     Raises GlassegError when it has no product or cutout, or no backdrop for one of the `settings`.
@@ -85,7 +85,7 @@ class Trials:
             if not self._backdrops[setting]:
                 raise GlassegError(f"no background of the split validation for {setting} test pictures")
 
-    def make(self, number: int) -> Trial:
+    def make(self, number: int) -> Composite:
         """Test picture `number`; raises PhotoError or ValueError when one of its files can't be used."""
         rng = np.random.default_rng([SEED, number])
         setting = self._settings[number % len(self._settings)]
@@ -101,15 +101,17 @@ class Trials:
         original = np.clip((photo - 255 * through) * light + 255 * through, 0, 255)
         material = coverage >= 128
         label = Label(material, (opening >= 128) & ~material, np.zeros(size, bool))
-        return Trial(f"{setting}-{number:04}", setting, pair.group, image, label, np.rint(original).astype(np.uint8))
+        return Composite(
+            f"{setting}-{number:04}", setting, pair.group, image, label, np.rint(original).astype(np.uint8)
+        )
 
     def _layer(self, pair: Pair) -> Layer:
         root = open_root(pair.root, endpoint_url=self._endpoint_url)
         photo = root.read(pair.photo)[0]
         try:
             if pair.mask:
-                return layers.read_product(photo, root.read(pair.mask)[0], MAX_SIDE)
-            return layers.read_cutout(photo, MAX_SIDE)
+                return reading.read_product(photo, root.read(pair.mask)[0], MAX_SIDE)
+            return reading.read_cutout(photo, MAX_SIDE)
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
@@ -120,7 +122,7 @@ class Trials:
         scenes = self._backdrops[setting]
         scene: Backdrop = scenes[rng.integers(len(scenes))]
         data = open_root(scene.root, endpoint_url=self._endpoint_url).read(scene.photo)[0]
-        return _cropped(layers.read_backdrop(data), size, rng)
+        return _cropped(reading.read_backdrop(data), size, rng)
 
 
 def _placed(layer: Layer, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

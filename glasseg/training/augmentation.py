@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from glasseg.config import Resize
-from glasseg.labels.layers import Scene
+from glasseg.labels.reading import Scene
 
 _ENLARGED = 1.5
 """The most that a close-up enlarges the pixels of a photo."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from glasseg.labels.layers import Layer
+from glasseg.labels.reading import Layer
 from glasseg.training import backdrops, props
 from glasseg.training.augmentation import relight
 from glasseg.training.backdrops import Style

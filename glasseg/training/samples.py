@@ -12,9 +12,9 @@ import numpy as np
 from glasseg.config import TrainConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.errors import PhotoError
-from glasseg.labels import layers
-from glasseg.labels.layers import Layer, Scene
+from glasseg.labels import reading
 from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Split
+from glasseg.labels.reading import Layer, Scene
 from glasseg.storage.roots import Root, open_root
 from glasseg.training import augmentation
 from glasseg.training.backdrops import Style
@@ -48,15 +48,15 @@ class Photos:
 
     def _labelled(self, pair: Pair) -> Layer | Scene:
         root: Root = self._root(pair.root)
-        read = layers.read_product if pair.kind == Kind.PRODUCT else layers.read_scene
+        read = reading.read_product if pair.kind == Kind.PRODUCT else reading.read_scene
         try:
             photo = root.read(pair.photo)[0]
-            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else layers.read_cutout(photo, SIDE)
+            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else reading.read_cutout(photo, SIDE)
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
-        return layers.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
+        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
 
 
 class _Backdrops(Sequence[np.ndarray]):

@@ -16,10 +16,10 @@ from glasseg.cutout import matte, picture, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import conditions, metrics
 from glasseg.evaluation.metrics import PhotoScore, RimScore
-from glasseg.evaluation.testset import Setting, Trials
+from glasseg.evaluation.testset import Composites, Setting
 from glasseg.images import compositing, decoder, encoder
-from glasseg.labels.layers import MAX_PIXELS
 from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
+from glasseg.labels.reading import MAX_PIXELS
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
@@ -105,7 +105,7 @@ class Judged:
 
 
 class Judge:
-    """Holds the model. Called by Ray Data with a table of `number` and `trial`, returns one of `_ROWS`.
+    """Holds the model. Called by Ray Data with a table of `number` and `composite`, returns one of `_ROWS`.
 
     Takes references to a `Task` and a `ModelFolder`: a node fetches both once, for all of its workers.
     """
@@ -121,7 +121,7 @@ class Judge:
         self._task = task
         self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * task.cpus)
-        self._trials = Trials(task.found, task.endpoint_url, task.settings) if task.settings else None
+        self._composites = Composites(task.found, task.endpoint_url, task.settings) if task.settings else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         try:
@@ -136,14 +136,14 @@ class Judge:
 
     def _open(self, row: dict[str, Any]) -> Subject | Problem:
         """The subject of one row, or why there is none."""
-        pair = None if row["trial"] else self._task.found.pairs[row["number"]]
+        pair = None if row["composite"] else self._task.found.pairs[row["number"]]
         name = pair.photo if pair else f"test picture {row['number']}"
         try:
             if pair:
                 return Subject(name, pair.kind, pair.group, *_labelled(pair, self._task.endpoint_url))
-            assert self._trials is not None
-            trial = self._trials.make(row["number"])
-            return Subject(trial.name, trial.setting, trial.group, trial.image, trial.label, trial.original)
+            assert self._composites is not None
+            made = self._composites.make(row["number"])
+            return Subject(made.name, made.setting, made.group, made.image, made.label, made.original)
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 
@@ -208,18 +208,18 @@ def judge(
     task: Task,
     *,
     pairs: Sequence[int] = (),
-    trials: int = 0,
+    composites: int = 0,
     workers: int,
     shown: int = 24,
     max_bad: float = math.inf,
     progress: Any = None,
 ) -> Judged:
-    """Judge `model` on the pairs of `task.found` with these numbers and on `trials` test pictures; Ray is connected.
+    """Judge `model` on the pairs of `task.found` with these numbers and on so many composites; Ray is connected.
 
     `shown` panels are kept of the worst photos by strict IoU, and as many of others, evenly over the names. Ends early
     with more than `max_bad` problems. Raises GlassegError when a worker says that the run has to stop.
     """
-    todo = [(number, False) for number in pairs] + [(number, True) for number in range(trials)]
+    todo = [(number, False) for number in pairs] + [(number, True) for number in range(composites)]
     judged, worst, some = Judged(problems=list(task.found.problems)), _Shown(shown), _Shown(shown)
     counts: dict[str, list[float]] = {}
     for row in _stream(model, task, todo, min(workers, math.ceil(len(todo) / BATCH_ROWS))):
@@ -276,7 +276,7 @@ def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], wo
     if not todo:
         return
     DataContext.get_current().enable_progress_bars = False
-    table = pa.table({"number": [number for number, _ in todo], "trial": [trial for _, trial in todo]})
+    table = pa.table({"number": [number for number, _ in todo], "composite": [composite for _, composite in todo]})
     tables = [table.slice(i, BATCH_ROWS) for i in range(0, len(table), BATCH_ROWS)]
     with bounded_retries():
         rows = ray.data.from_blocks(tables).map_batches(

@@ -20,7 +20,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import metrics
 from glasseg.evaluation.conditions import BINS
 from glasseg.evaluation.metrics import PhotoScore
-from glasseg.evaluation.testset import Setting, Trials, settings_of
+from glasseg.evaluation.testset import Composites, Setting, settings_of
 from glasseg.images import encoder
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Kind, Problem, Split
@@ -58,7 +58,7 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
     out = _out(data, config)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     if config.composites:
-        Trials(found, config.endpoint_url, settings_of(found))  # says here what is missing, not in a worker
+        Composites(found, config.endpoint_url, settings_of(found))  # says here what is missing, not in a worker
     problems = [] if config.composites else [one for one in found.problems if config.split in {None, one.split}]
     if len(problems) > config.max_bad:  # else they are said at the end, with those found on the way
         refuse_bad(problems, config.max_bad)
@@ -104,7 +104,7 @@ def judge_all(
                 model,
                 task,
                 pairs=numbers,
-                trials=composites,
+                composites=composites,
                 workers=workers,
                 shown=shown,
                 max_bad=config.max_bad,

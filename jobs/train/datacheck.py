@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import layers
+from glasseg.labels import reading
 from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Problem, Split
 from glasseg.storage.roots import open_root
 from glasseg.training.samples import SIDE
@@ -115,9 +115,9 @@ def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any
 
 def _read(kind: str, files: list[bytes]) -> None:
     readers: dict[str, Any] = {
-        "backdrop": layers.read_backdrop,
-        Kind.CUTOUT: layers.read_cutout,
-        Kind.PRODUCT: layers.read_product,
-        Kind.SCENE: layers.read_scene,
+        "backdrop": reading.read_backdrop,
+        Kind.CUTOUT: reading.read_cutout,
+        Kind.PRODUCT: reading.read_product,
+        Kind.SCENE: reading.read_scene,
     }
     readers[kind](*files, SIDE)

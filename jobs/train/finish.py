@@ -22,7 +22,7 @@ from jobs.train.course import Course
 from jobs.train.history import HISTORY
 
 SPLIT: Final = "split.csv"
-TRIALS: Final = 120
+COMPOSITES: Final = 120
 """The most test pictures that products of the validation split are judged on."""
 WEAK: Final = 4
 """Classes of photos that a card names as weak, at least so many photos each."""
@@ -35,8 +35,8 @@ def finish(root: Root, course: Course) -> None:
     """
     say("  judging the best epoch on the validation photos, at full resolution")
     model = model_folder.load(root.uri, endpoint_url=course.endpoint_url)
-    task, scenes, trials = _task(course)
-    judged = judge(model, task, pairs=scenes, trials=trials, workers=course.workers)
+    task, scenes, composites = _task(course)
+    judged = judge(model, task, pairs=scenes, composites=composites, workers=course.workers)
     for problem in judged.problems:
         say(f"  not judged: {problem.name}: {problem.reason}")
     if not judged.rows:
@@ -71,7 +71,7 @@ def _task(course: Course) -> tuple[Task, list[int], int]:
     products = len(validation) - len(scenes)
     settings = settings_of(found) if products else ()
     task = Task(Found(found.pairs, found.backdrops), settings, course.endpoint_url, course.cpus, course.gpus)
-    return task, scenes, min(TRIALS, len(settings) * products)
+    return task, scenes, min(COMPOSITES, len(settings) * products)
 
 
 def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, threshold: float) -> dict[str, bytes]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glasseg.labels.layers import Scene
+from glasseg.labels.reading import Scene
 from glasseg.model import letterbox
 from glasseg.training import augmentation
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glasseg.drawing.photo import draw_photo
-from glasseg.labels.layers import Layer
+from glasseg.labels.reading import Layer
 from glasseg.training import backdrops, composites
 from glasseg.training.composites import Sample, composite
 
