@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from typing import Literal, get_args, get_origin, get_type_hints
 
 PIPELINE_VERSION = 3
 """Raised by hand when the same options give other pixels."""
@@ -21,7 +22,14 @@ _CHANGES_OUTPUT = (
 )
 """Options of `glasseg whiten` that a picture depends on; a check only judges it."""
 
-INPUT_SIDE = {"baseline": 256, "compact": 512}
+Preset = Literal["compact", "baseline"]
+Monitor = Literal["photo_iou", "loss"]
+Loss = Literal["bce", "bce_dice"]
+Optimizer = Literal["adamw", "adam"]
+Precision = Literal["mixed", "float32"]
+Resize = Literal["letterbox", "stretch"]
+
+INPUT_SIDE: dict[str, int] = {"baseline": 256, "compact": 512}
 """The presets of the network, with the side of their square input in pixels."""
 
 
@@ -106,20 +114,20 @@ def _without_user(address: str) -> str:
 class TrainConfig:
     """One recipe of `glasseg train`, whole: what the weights depend on, besides the data and where they start from.
 
-    The defaults are the preset `compact`.
+    The defaults are the preset `compact`. Raises ValueError for a word that is not one of its field's.
     """
 
-    preset: str = "compact"
+    preset: Preset = "compact"
     epochs: int = 60
     batch: int = 16
     """Pictures per step, over all workers."""
     patience: int = 0
     """Epochs without a better validation after which training stops; 0 goes on to the end."""
-    monitor: str = "photo_iou"
+    monitor: Monitor = "photo_iou"
     """What makes an epoch better on validation: `photo_iou` (higher; labelled photos weigh as much as composites) or
     `loss` (lower)."""
-    loss: str = "bce_dice"
-    optimizer: str = "adamw"
+    loss: Loss = "bce_dice"
+    optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-3
     """At its highest."""
     warmup_steps: int = 200
@@ -135,9 +143,9 @@ class TrainConfig:
     """Whether heads at 1/4 and 1/8 of the size, used in training only, learn material and openings too."""
     averaging: float = 0.998
     """Momentum a step of the weight average that is validated and kept; 0 keeps the weights themselves."""
-    precision: str = "mixed"
+    precision: Precision = "mixed"
     """`mixed` computes in bfloat16 where the hardware does; `float32` never."""
-    resize: str = "letterbox"
+    resize: Resize = "letterbox"
     rotation: float = 20.0
     """Degrees to either side, evenly; like the five below, of labelled photos and their masks."""
     shift: float = 0.1
@@ -165,8 +173,13 @@ class TrainConfig:
     """Of the groups, where the data does not say."""
     seed: int = 42
 
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            if get_origin(hint) is Literal and getattr(self, name) not in get_args(hint):
+                raise ValueError(f"{name} {getattr(self, name)!r} is not one of {', '.join(get_args(hint))}")
 
-PRESETS = {
+
+PRESETS: dict[Preset, TrainConfig] = {
     "compact": TrainConfig(),
     "baseline": TrainConfig(
         preset="baseline",

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from glasseg.config import TrainConfig
 from jobs.cli import cli
 
 HEAVY = {"boto3", "cv2", "keras", "matplotlib", "numpy", "pandas", "PIL", "pyarrow", "ray", "tensorflow"}
@@ -89,6 +92,14 @@ def test_every_option_has_a_help_text() -> None:
     for name, command in cli.commands.items():
         for param in command.params:
             assert not isinstance(param, click.Option) or param.help, f"{name} {param.name}"
+
+
+def test_help_of_train_shows_what_the_default_preset_has() -> None:
+    shown = " ".join(CliRunner().invoke(cli, ["train", "--help"], terminal_width=200).output.split())
+    assert "over all workers. [default: 16, preset compact]" in shown
+    assert "[default: 256,384,512, preset compact]" in shown
+    recipe = {field.name for field in fields(TrainConfig)} - {"preset"}
+    assert shown.count("preset compact]") == sum(param.name in recipe for param in cli.commands["train"].params)
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from glasseg import config
-from glasseg.config import WhitenConfig
+from glasseg.config import INPUT_SIDE, PRESETS, Preset, WhitenConfig
 
 DEFAULT = WhitenConfig().options_id
 OUTPUT_OPTIONS: dict[str, list[Any]] = {
@@ -70,3 +70,14 @@ def test_a_new_pipeline_version_makes_photos_stale(monkeypatch: pytest.MonkeyPat
 def test_the_record_of_a_run_names_only_what_was_chosen() -> None:
     assert WhitenConfig().chosen() == {}
     assert WhitenConfig(format="png", limit=3, quality=95).chosen() == {"format": "png", "limit": 3}
+
+
+@pytest.mark.parametrize("name", ["preset", "monitor", "loss", "optimizer", "precision", "resize"])
+def test_a_recipe_with_an_unknown_word_is_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name} 'sgd' is not one of"):
+        replace(PRESETS["compact"], **{name: "sgd"})
+
+
+def test_every_preset_is_a_network() -> None:
+    assert {name: recipe.preset for name, recipe in PRESETS.items()} == {name: name for name in INPUT_SIDE}
+    assert set(PRESETS) == set(get_args(Preset))

@@ -114,6 +114,15 @@ def make(
     return Picture(pixels, alpha, background, mask, placement, own, shadow)
 
 
+def cut(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray]:
+    """The glasses' own colours (H×W×3 uint8) and their alpha (H×W uint8) in an opaque photo, H×W×3 uint8 RGB.
+
+    By its probability (H×W float32 in [0, 1]) and the model's `threshold` and `ramp`.
+    """
+    alpha = matte.alpha(image, probability, threshold, ramp)
+    return decontaminate(image, alpha), alpha
+
+
 def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray, bool]:
     """The glasses' own colours (H×W×3 uint8, ours to change), their alpha (H×W uint8), whether it is the photo's own.
 
@@ -121,9 +130,7 @@ def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -
     """
     if photo.alpha is not None and _is_cut_out(photo.alpha, probability):
         return photo.image.copy(), photo.alpha, True
-    seen = photo.on_white()
-    alpha = matte.alpha(seen, probability, threshold, ramp)
-    image = decontaminate(seen, alpha)
+    image, alpha = cut(photo.on_white(), probability, threshold, ramp)
     if photo.alpha is not None:
         cv2.copyTo(photo.image, cv2.threshold(photo.alpha, 254, 255, cv2.THRESH_BINARY_INV)[1], image)
         alpha = cv2.min(alpha, photo.alpha)

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from glasseg.labels.pairs import Kind
 from glasseg.model.quality import FEATURES, Calibration, expected, standardised
 
 LEAST: Final = 40
@@ -49,7 +50,7 @@ class Evidence:
             np.array([row["features"] for row in found], np.float64).reshape(len(found), len(FEATURES)),
             np.array([row["strict_iou"] for row in found], np.float64),
             np.array([row["confidence"] for row in found], np.float64),
-            np.array([row["kind"] == "scene" for row in found], bool),
+            np.array([row["kind"] == Kind.SCENE for row in found], bool),
             np.array([row["group"] for row in found], np.str_),
         )
 

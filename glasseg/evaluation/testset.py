@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Final
 
 import cv2
 import numpy as np
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import layers
-from glasseg.labels.layers import Layer
-from glasseg.labels.pairs import Backdrop, Found, Label, Pair
+from glasseg.labels import reading
+from glasseg.labels.pairs import Backdrop, Found, Kind, Label, Pair, Split
+from glasseg.labels.reading import Layer
 from glasseg.storage.roots import open_root
 from glasseg.training import backdrops
 
-KINDS: Final = ("studio", "table", "natural")
 NATURAL: Final = "BIDS/BSDS500"
 """The source of natural scenes in a list of backgrounds; those of other sources are textures."""
 SEED: Final = 7
@@ -28,8 +28,16 @@ MAX_SIDE: Final = 2000
 """Larger glasses are shrunk to it: their canvas is up to 2.5 times as wide, and takes 84 bytes a pixel to fill."""
 
 
+class Setting(StrEnum):
+    """What the glasses of a test picture lie on."""
+
+    STUDIO = "studio"
+    TABLE = "table"
+    NATURAL = "natural"
+
+
 @dataclass(frozen=True)
-class Trial:
+class Composite:
     """One test picture: `image` H×W×3 uint8 RGB, its label of the same size, and the same glasses shot on white.
 
     `group`: of the product, as its pairs have it.
@@ -37,80 +45,84 @@ class Trial:
     """
 
     name: str
-    kind: str
+    setting: Setting
     group: str
     image: np.ndarray
     label: Label
     original: np.ndarray
 
 
-def kinds_of(found: Found) -> tuple[str, ...]:
-    """The kinds of test pictures that the validation backdrops of `found` are good for; a studio sweep needs none."""
-    natural = [one.source == NATURAL for one in found.backdrops if one.split == "validation"]
-    there = {"studio": True, "table": not all(natural), "natural": any(natural)}
-    return tuple(kind for kind in KINDS if there[kind])
+def settings_of(found: Found) -> tuple[Setting, ...]:
+    """The settings for which `found` has validation backdrops; a studio sweep needs none."""
+    natural = [one.source == NATURAL for one in found.backdrops if one.split == Split.VALIDATION]
+    there = {Setting.STUDIO: True, Setting.TABLE: not all(natural), Setting.NATURAL: any(natural)}
+    return tuple(setting for setting in Setting if there[setting])
 
 
-class Trials:
+class Composites:
     """Makes test pictures by number from the validation split of `found`.
 
-    Raises GlassegError when it has no product or cutout, or no backdrop of a kind.
+    Raises GlassegError when it has no product or cutout, or no backdrop for one of the `settings`.
     """
 
-    def __init__(self, found: Found, endpoint_url: str | None = None, kinds: tuple[str, ...] = KINDS) -> None:
+    def __init__(
+        self, found: Found, endpoint_url: str | None = None, settings: tuple[Setting, ...] = tuple(Setting)
+    ) -> None:
         groups: dict[str, list[Pair]] = defaultdict(list)
         for pair in found.pairs:
-            if pair.split == "validation" and pair.kind in {"product", "cutout"}:
+            if pair.split == Split.VALIDATION and pair.kind != Kind.SCENE:
                 groups[pair.group].append(pair)
         self._groups = [groups[name] for name in sorted(groups)]
-        scenes = [b for b in found.backdrops if b.split == "validation"]
+        scenes = [b for b in found.backdrops if b.split == Split.VALIDATION]
         self._backdrops = {
-            "table": [b for b in scenes if b.source != NATURAL],
-            "natural": [b for b in scenes if b.source == NATURAL],
+            Setting.TABLE: [b for b in scenes if b.source != NATURAL],
+            Setting.NATURAL: [b for b in scenes if b.source == NATURAL],
         }
-        self._kinds, self._endpoint_url = kinds, endpoint_url
+        self._settings, self._endpoint_url = settings, endpoint_url
         if not self._groups:
             raise GlassegError("no product or cutout of the split validation to make test pictures of")
-        for kind in set(kinds) & set(self._backdrops):
-            if not self._backdrops[kind]:
-                raise GlassegError(f"no background of the split validation for {kind} test pictures")
+        for setting in set(settings) & set(self._backdrops):
+            if not self._backdrops[setting]:
+                raise GlassegError(f"no background of the split validation for {setting} test pictures")
 
-    def make(self, number: int) -> Trial:
+    def make(self, number: int) -> Composite:
         """Test picture `number`; raises PhotoError or ValueError when one of its files can't be used."""
         rng = np.random.default_rng([SEED, number])
-        kind = self._kinds[number % len(self._kinds)]
+        setting = self._settings[number % len(self._settings)]
         group = self._groups[rng.integers(len(self._groups))]
         pair = group[rng.integers(len(group))]
         layer = self._layer(pair)
         photo, coverage, opening = _placed(layer, rng)
         size = coverage.shape
-        backdrop = self._backdrop(kind, size, rng).astype(np.float32) * (1 - _shadow(coverage, rng))
+        backdrop = self._backdrop(setting, size, rng).astype(np.float32) * (1 - _shadow(coverage, rng))
         through = 1 - coverage[..., None].astype(np.float32) / 255
         light = rng.uniform(0.75, 1.1) * rng.uniform(0.96, 1.04, 3)
         image = _taken((photo - through * (255 - backdrop)) * light, rng)
         original = np.clip((photo - 255 * through) * light + 255 * through, 0, 255)
         material = coverage >= 128
         label = Label(material, (opening >= 128) & ~material, np.zeros(size, bool))
-        return Trial(f"{kind}-{number:04}", kind, pair.group, image, label, np.rint(original).astype(np.uint8))
+        return Composite(
+            f"{setting}-{number:04}", setting, pair.group, image, label, np.rint(original).astype(np.uint8)
+        )
 
     def _layer(self, pair: Pair) -> Layer:
         root = open_root(pair.root, endpoint_url=self._endpoint_url)
         photo = root.read(pair.photo)[0]
         try:
             if pair.mask:
-                return layers.read_product(photo, root.read(pair.mask)[0], MAX_SIDE)
-            return layers.read_cutout(photo, MAX_SIDE)
+                return reading.read_product(photo, root.read(pair.mask)[0], MAX_SIDE)
+            return reading.read_cutout(photo, MAX_SIDE)
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
-    def _backdrop(self, kind: str, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    def _backdrop(self, setting: Setting, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """A backdrop of that size, H×W×3 uint8."""
-        if kind == "studio":
+        if setting == Setting.STUDIO:
             return backdrops.studio(rng, max(size))[: size[0], : size[1]]
-        scenes = self._backdrops[kind]
+        scenes = self._backdrops[setting]
         scene: Backdrop = scenes[rng.integers(len(scenes))]
         data = open_root(scene.root, endpoint_url=self._endpoint_url).read(scene.photo)[0]
-        return _cropped(layers.read_backdrop(data), size, rng)
+        return _cropped(reading.read_backdrop(data), size, rng)
 
 
 def _placed(layer: Layer, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

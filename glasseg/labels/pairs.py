@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import Final
 
 from glasseg.errors import GlassegError, PhotoError
@@ -17,39 +18,62 @@ from glasseg.lists import reader
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reason
 
-__all__ = ["INDEX", "KINDS", "Backdrop", "Found", "Label", "Pair", "Problem", "find", "read_label"]
+__all__ = ["INDEX", "Backdrop", "Found", "Kind", "Label", "Pair", "Problem", "Split", "find", "read_label"]
 
 INDEX: Final = "index.csv"
 """A list of this name in a folder says what is in it."""
-KINDS: Final = {
-    "product": "product",
-    "cutout": "cutout",
-    "scene": "scene",
-    "catalog photo": "scene",
-    "real": "scene",
-    "": "scene",
-    "background": "background",
+
+
+class Kind(StrEnum):
+    """What a labelled photo is used for."""
+
+    PRODUCT = "product"
+    """Glasses on pure white, laid on backdrops."""
+    CUTOUT = "cutout"
+    """Glasses with an alpha channel instead of a mask, laid on backdrops."""
+    SCENE = "scene"
+    """A photo with a background of its own, used as it is."""
+
+
+class Split(StrEnum):
+    """The two splits that training looks at; a list may name others."""
+
+    TRAIN = "train"
+    VALIDATION = "validation"
+
+
+BACKGROUND: Final = "background"
+"""What a list calls a photo without glasses."""
+KIND_WORDS: Final = {
+    **{kind.value: kind for kind in Kind},
+    "catalog photo": Kind.SCENE,
+    "real": Kind.SCENE,
+    "": Kind.SCENE,
+    BACKGROUND: BACKGROUND,
 }
 """The words that a list may use for a kind, and what they mean; photos of other kinds are left out."""
-SPLIT_WORDS: Final = {"val": "validation", "valid": "validation", "training": "train"}
-"""Other words for the two splits that training looks at."""
+SPLIT_WORDS: Final = {"val": Split.VALIDATION, "valid": Split.VALIDATION, "training": Split.TRAIN}
+"""Other words that a list may use for the two splits."""
 
 
 @dataclass(frozen=True)
 class Pair:
     """One labelled photo; `photo` and `mask` are keys below the root `root`, a folder or s3://.
 
-    `kind`: product (on pure white, laid on backdrops), cutout (RGBA, no mask) or scene (used as it is). `group`: photos
-    of one product share it; the photo's own key when nobody named one. `split`: train, validation, "" when not decided,
-    or any other word, which no training looks at.
+    `mask` is None for a cutout. `group`: photos of one product share it; the photo's own key when nobody named one.
+    `split`: one of `Split`, "" when not decided, or any other word, which no training looks at. Raises ValueError for
+    an unknown kind.
     """
 
     root: str
     photo: str
     mask: str | None
-    kind: str
+    kind: Kind
     group: str
     split: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kind", Kind(self.kind))
 
 
 @dataclass(frozen=True)
@@ -102,7 +126,7 @@ def find(
         found = _from_list(root, names[0] if names else INDEX)
     else:
         found = _from_tree(root, {place.uri_of(key) for place, key in [*extra_cutouts, *extra_backgrounds]})
-    found.pairs.extend(Pair(place.uri, key, None, "cutout", key, "") for place, key in extra_cutouts)
+    found.pairs.extend(Pair(place.uri, key, None, Kind.CUTOUT, key, "") for place, key in extra_cutouts)
     found.backdrops.extend(Backdrop(place.uri, key, "") for place, key in extra_backgrounds)
     if not found.pairs:
         first = f" ({found.problems[0].name} {found.problems[0].reason})" if found.problems else ""
@@ -164,7 +188,7 @@ class _Listing:
         """The mask beside a photo."""
         return masks.beside(photo, self.masks, self._name)
 
-    def pair(self, photo: str, mask: str | None, *, kind: str = "scene", group: str = "", split: str = "") -> Pair:
+    def pair(self, photo: str, mask: str | None, *, kind: Kind = Kind.SCENE, group: str = "", split: str = "") -> Pair:
         """The pair of two keys; with a mask outside the root, its root is the one above."""
         root = self.root
         if mask and mask.startswith("../"):
@@ -211,10 +235,10 @@ def _from_list(root: Root, index: str) -> Found:
         raise GlassegError(f"can't read the list {where}: {error}") from error
     if rows and not {"image", "file"} & rows[0].keys():
         raise GlassegError(f"{where} has no column image: it must name the photos, and a column mask their masks")
-    wanted = [row for row in rows if row.get("kind", "").lower() in KINDS]
+    wanted = [row for row in rows if row.get("kind", "").lower() in KIND_WORDS]
     if rows and not wanted:
-        raise GlassegError(f"{where} has no photo of a known kind: use {', '.join(filter(None, KINDS))}")
-    unknown = Counter(f"of kind {kind}" for row in rows if (kind := row.get("kind", "").lower()) not in KINDS)
+        raise GlassegError(f"{where} has no photo of a known kind: use {', '.join(filter(None, KIND_WORDS))}")
+    unknown = Counter(f"of kind {kind}" for row in rows if (kind := row.get("kind", "").lower()) not in KIND_WORDS)
     root, way = _common_root(root, [name for row in wanted for name in (_image(row), row.get("mask", ""))])
     photos = [_key(way, _image(row)) for row in wanted]
     named = [_key(way, row.get("mask", "")) for row in wanted]
@@ -239,18 +263,18 @@ def _thing(files: _Listing, row: dict[str, str], photo: str, named: str) -> Pair
 
     `photo` and `named`: the keys of its photo and of the mask that it names, "" for none.
     """
-    kind, split = KINDS[row.get("kind", "").lower()], _split(row)
+    kind, split = KIND_WORDS[row.get("kind", "").lower()], _split(row)
     group = row.get("group") or row.get("product_group") or ""
     if photo not in files.keys:
         return "is not there" if photo else "has a row without an image"
-    if kind == "background":
+    if not isinstance(kind, Kind):
         return Backdrop(files.root.uri, photo, split, row.get("source", ""))
-    if kind != "cutout" and named and named not in files.keys:
+    if kind != Kind.CUTOUT and named and named not in files.keys:
         return f"has no mask: {row['mask']} is not there"
-    mask = None if kind == "cutout" else named or files.mask_of(photo)
-    if mask or kind == "cutout":
+    mask = None if kind == Kind.CUTOUT else named or files.mask_of(photo)
+    if mask or kind == Kind.CUTOUT:
         return files.pair(photo, mask, kind=kind, group=group, split=split)
-    left_out = "kind" in row and "mask" not in row and split not in {"", "train", "validation"}
+    left_out = "kind" in row and "mask" not in row and split not in {"", *Split}
     return None if left_out else "has no mask"
 
 

@@ -11,10 +11,9 @@ from dataclasses import replace
 from typing import Final
 
 from glasseg.errors import GlassegError
-from glasseg.labels.pairs import Found, Pair
+from glasseg.labels.pairs import BACKGROUND, Found, Pair, Split
 from glasseg.storage.keys import printable
 
-SPLITS: Final = ("train", "validation")
 COLUMNS: Final = ("image", "mask", "kind", "group", "source", "split")
 """Of the list that `as_csv` makes."""
 
@@ -30,13 +29,13 @@ def assign(found: Found, *, share: float, seed: int) -> Found:
     """
     decided = _decided(found.pairs)
     groups = {_product(p): p.group for p in found.pairs if not p.split and _product(p) not in decided}
-    sides = {product: _side(group, share, seed) for product, group in groups.items()}
-    if share and len(groups) > 1 and "validation" not in {*decided.values(), *sides.values()}:
-        sides[min(groups, key=lambda product: _place(groups[product], seed))] = "validation"
+    sides: dict[_Product, str] = {product: _side(group, share, seed) for product, group in groups.items()}
+    if share and len(groups) > 1 and Split.VALIDATION not in {*decided.values(), *sides.values()}:
+        sides[min(groups, key=lambda product: _place(groups[product], seed))] = Split.VALIDATION
     sides |= decided
     pairs = [replace(p, split=p.split or sides[_product(p)]) for p in found.pairs]
     backdrops = [replace(b, split=b.split or _side(b.photo, share, seed)) for b in found.backdrops]
-    empty = next((split for split in SPLITS if not any(p.split == split for p in pairs)), None)
+    empty = next((split for split in Split if not any(p.split == split for p in pairs)), None)
     if empty:
         raise GlassegError(
             f"no photo for the split {empty} among {_counted(pairs)}: label more, change --validation-share or --seed, "
@@ -50,8 +49,8 @@ def as_csv(found: Found) -> bytes:
 
     Laid into the root, the list says the same again to `pairs.find`.
     """
-    rows = [(p.photo, p.mask or "", p.kind, p.group, "", p.split) for p in found.pairs]
-    rows += [(b.photo, "", "background", "", b.source, b.split) for b in found.backdrops]
+    rows: list[tuple[str, ...]] = [(p.photo, p.mask or "", p.kind, p.group, "", p.split) for p in found.pairs]
+    rows += [(b.photo, "", BACKGROUND, "", b.source, b.split) for b in found.backdrops]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -64,8 +63,8 @@ def _product(pair: Pair) -> _Product:
     return (pair.root, pair.photo) if pair.group == pair.photo else (pair.group,)
 
 
-def _side(name: str, share: float, seed: int) -> str:
-    return "validation" if _place(name, seed) < share else "train"
+def _side(name: str, share: float, seed: int) -> Split:
+    return Split.VALIDATION if _place(name, seed) < share else Split.TRAIN
 
 
 def _place(name: str, seed: int) -> float:
@@ -84,13 +83,13 @@ def _decided(pairs: Iterable[Pair]) -> Mapping[_Product, str]:
         if pair.split:
             photos[_product(pair)].setdefault(pair.split, pair.photo)
     for product, by_split in photos.items():
-        if set(SPLITS) <= by_split.keys():
+        if set(Split) <= by_split.keys():
             raise GlassegError(
-                f"the group {product[-1]} is in train ({by_split['train']}) and in validation "
-                f"({by_split['validation']}): photos of one product must be on one side"
+                f"the group {product[-1]} is in train ({by_split[Split.TRAIN]}) and in validation "
+                f"({by_split[Split.VALIDATION]}): photos of one product must be on one side"
             )
     return {
-        product: min(by_split, key=lambda split: (split not in SPLITS, split)) for product, by_split in photos.items()
+        product: min(by_split, key=lambda split: (split not in [*Split], split)) for product, by_split in photos.items()
     }
 
 

@@ -12,9 +12,9 @@ import tempfile
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from glasseg.config import INPUT_SIDE
+from glasseg.config import INPUT_SIDE, Resize
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.model.quality import Calibration
 from glasseg.storage.roots import Folder, Root, open_root
@@ -45,7 +45,7 @@ class ModelSpec:
 
     preset: str
     input_side: int
-    resize: str
+    resize: Resize
     looks: int
     threshold: float
     ramp: float
@@ -56,7 +56,7 @@ class ModelSpec:
     quality: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.resize not in {"letterbox", "stretch"} or self.looks not in {1, 2} or not isinstance(self.mirror, bool):
+        if self.resize not in get_args(Resize) or self.looks not in {1, 2} or not isinstance(self.mirror, bool):
             raise ValueError(f"resize {self.resize!r} with looks {self.looks!r} and mirror {self.mirror!r}")
         if self.first_side is not None and (self.looks != 2 or self.first_side < 64 or self.first_side % 64):
             raise ValueError(f"first_side {self.first_side!r} with looks {self.looks}")  # networks halve six times
@@ -104,7 +104,7 @@ def save(
     folder: Path,
     network: keras.Model,
     *,
-    resize: str,
+    resize: Resize,
     looks: int,
     threshold: float,
     ramp: float,

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 import cv2
 import numpy as np
 
-from glasseg.labels.layers import Scene
+from glasseg.config import Resize
+from glasseg.labels.reading import Scene
 
 _ENLARGED = 1.5
 """The most that a close-up enlarges the pixels of a photo."""
 
 
-def to_square(scene: Scene, side: int, resize: str, matrix: np.ndarray | None = None) -> Scene:
+def to_square(scene: Scene, side: int, resize: Resize, matrix: np.ndarray | None = None) -> Scene:
     """The scene as the network sees it, side×side pixels, by one warp with nearest fill.
 
     `resize`: letterbox or stretch. `matrix`, 3×3, moves the square's pixels further, see `affine`.
     """
     height, width = scene.coverage.shape
     fit = np.array([side / width, side / height])
-    if resize == "letterbox":
-        fit[:] = fit.min()
+    match resize:
+        case "letterbox":
+            fit[:] = fit.min()
+        case "stretch":
+            pass
+        case _:
+            assert_never(resize)
     left, top = (side - fit * [width, height]) / 2
     # pixel centres: x' + 0.5 = fit (x + 0.5) + left
     into = np.array([[fit[0], 0, left + (fit[0] - 1) / 2], [0, fit[1], top + (fit[1] - 1) / 2], [0, 0, 1]])

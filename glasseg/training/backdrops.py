@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import StrEnum
 
 import cv2
 import numpy as np
 
-KINDS = ("studio", "photo")
+
+class Style(StrEnum):
+    """What a backdrop is made from."""
+
+    STUDIO = "studio"
+    PHOTO = "photo"
 
 
-def draw(rng: np.random.Generator, side: int, photos: Sequence[np.ndarray], kind: str | None = None) -> np.ndarray:
+def draw(rng: np.random.Generator, side: int, photos: Sequence[np.ndarray], style: Style | None = None) -> np.ndarray:
     """A side×side×3 uint8 RGB backdrop without glasses.
 
-    `photos`: h×w×3 uint8 scenes to crop from; `kind` is one of `KINDS`, or None for a mix; without photos
-    every backdrop is a studio's.
+    `photos`: h×w×3 uint8 scenes to crop from; without any, every backdrop is a studio's. `style`: None for a mix.
     """
-    if kind is None:
-        kind = "photo" if photos and rng.random() < 0.6 else "studio"
-    backdrop = _photo(rng, side, photos) if kind == "photo" and photos else studio(rng, side)
+    if style is None:
+        style = Style.PHOTO if photos and rng.random() < 0.6 else Style.STUDIO
+    backdrop = _photo(rng, side, photos) if Style(style) is Style.PHOTO and photos else studio(rng, side)
     if rng.random() < 0.4:
         backdrop = _with_boxes(rng, backdrop, photos)
     if rng.random() < 0.25:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from glasseg.labels.layers import Layer
+from glasseg.labels.reading import Layer
 from glasseg.training import backdrops, props
 from glasseg.training.augmentation import relight
+from glasseg.training.backdrops import Style
 
 
 @dataclass(frozen=True)
@@ -35,19 +36,19 @@ def composite(
     photos: Sequence[np.ndarray],
     rng: np.random.Generator,
     side: int,
-    kind: str | None = None,
+    style: Style | None = None,
 ) -> Sample:
     """Lay one or several pairs of glasses on a backdrop of side×side pixels, under one light, as a camera would.
 
-    `photos`: h×w×3 uint8 scenes to make backdrops of; `kind`: one of `backdrops.KINDS`, or None for any of them, now
-    and then plain white.
+    `photos`: h×w×3 uint8 scenes to make backdrops of; `style`: None for any of them, now and
+    then plain white.
     """
     poses = [_pose(rng, side)] if len(layers) == 1 else _arranged(len(layers), rng, side)
     parts = [_placed(layer, rng, side, pose) for layer, pose in zip(layers, poses, strict=True)]
-    if kind is None and rng.random() < 0.05:
+    if style is None and rng.random() < 0.05:
         image = np.full((side, side, 3), 255, np.uint8)
     else:
-        image = backdrops.draw(rng, side, photos, kind)
+        image = backdrops.draw(rng, side, photos, style)
         for part in parts:
             image = _shaded(image, part.photo, part.coverage, rng)
     coverage = opening = np.zeros((side, side), np.uint8)

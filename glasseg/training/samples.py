@@ -12,12 +12,12 @@ import numpy as np
 from glasseg.config import TrainConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.errors import PhotoError
-from glasseg.labels import layers
-from glasseg.labels.layers import Layer, Scene
-from glasseg.labels.pairs import Backdrop, Found, Pair
+from glasseg.labels import reading
+from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Split
+from glasseg.labels.reading import Layer, Scene
 from glasseg.storage.roots import Root, open_root
 from glasseg.training import augmentation
-from glasseg.training.backdrops import KINDS
+from glasseg.training.backdrops import Style
 from glasseg.training.cache import PictureCache
 from glasseg.training.composites import Sample, composite
 
@@ -48,15 +48,15 @@ class Photos:
 
     def _labelled(self, pair: Pair) -> Layer | Scene:
         root: Root = self._root(pair.root)
-        read = layers.read_product if pair.kind == "product" else layers.read_scene
+        read = reading.read_product if pair.kind == Kind.PRODUCT else reading.read_scene
         try:
             photo = root.read(pair.photo)[0]
-            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else layers.read_cutout(photo, SIDE)
+            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else reading.read_cutout(photo, SIDE)
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
-        return layers.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
+        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
 
 
 class _Backdrops(Sequence[np.ndarray]):
@@ -89,12 +89,13 @@ class Samples:
     ) -> None:
         self._config = config
         self._photos = Photos(endpoint_url, cache_bytes)
-        self._pairs = {split: [p for p in found.pairs if p.split == split] for split in ("train", "validation")}
+        self._pairs = {split: [p for p in found.pairs if p.split == split] for split in Split}
         self._backdrops = {
             split: _Backdrops(self._photos, [b for b in found.backdrops if b.split == split]) for split in self._pairs
         }
-        self._laid = {kind: [p for p in self._pairs["train"] if p.kind == kind] for kind in ("product", "cutout")}
-        self._shown = [p for p in self._pairs["train"] for _ in range(config.scene_repeats if p.kind == "scene" else 1)]
+        trained_on = self._pairs[Split.TRAIN]
+        self._laid = {kind: [p for p in trained_on if p.kind == kind] for kind in (Kind.PRODUCT, Kind.CUTOUT)}
+        self._shown = [p for p in trained_on for _ in range(config.scene_repeats if p.kind == Kind.SCENE else 1)]
 
     @property
     def training(self) -> int:
@@ -104,7 +105,7 @@ class Samples:
     @property
     def validation(self) -> int:
         """Validation pictures."""
-        return len(self._pairs["validation"])
+        return len(self._pairs[Split.VALIDATION])
 
     def train(self, epoch: int, index: int, side: int) -> Sample:
         """Training picture `index` of `epoch`, side×side pixels; the two numbers seed what is done to it."""
@@ -118,11 +119,11 @@ class Samples:
 
     def validate(self, index: int, side: int) -> Sample:
         """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that never changes."""
-        thing = self._photos.labelled(self._pairs["validation"][index])
+        thing = self._photos.labelled(self._pairs[Split.VALIDATION][index])
         if isinstance(thing, Scene):
             return _sample(augmentation.to_square(thing, side, self._config.resize))
         rng = np.random.default_rng([1, index])
-        return composite([thing], self._backdrops["validation"], rng, side, KINDS[index % len(KINDS)])
+        return composite([thing], self._backdrops[Split.VALIDATION], rng, side, [*Style][index % len(Style)])
 
     def _made(self, index: int, rng: np.random.Generator, side: int) -> Sample:
         """A drawn photo, a labelled one turned, or glasses on a backdrop, now and then with one or two more pairs.
@@ -138,7 +139,7 @@ class Samples:
         laid, others = self._laid[pair.kind], list[Any]()
         if rng.random() < self._config.several:
             others = [self._photos.labelled(laid[i]) for i in rng.integers(len(laid), size=rng.integers(1, 3))]
-        return composite([thing, *others], self._backdrops["train"], rng, side)
+        return composite([thing, *others], self._backdrops[Split.TRAIN], rng, side)
 
     def _turned(self, scene: Scene, rng: np.random.Generator, side: int) -> Sample:
         c = self._config

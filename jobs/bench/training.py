@@ -24,7 +24,7 @@ import numpy as np
 from glasseg.config import INPUT_SIDE, PRESETS, BenchConfig, TrainConfig
 from glasseg.images import encoder
 from glasseg.labels import pairs
-from glasseg.labels.pairs import Found, Pair
+from glasseg.labels.pairs import Found, Kind, Pair, Split
 from glasseg.training.epochs import Epochs, Step
 from jobs.bench import machine, spread
 from jobs.bench.pipeline import stay_here
@@ -77,7 +77,7 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
     load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
         found = pairs.find(str(data)) if data else drawn_glasses(Path(temporary) / "drawn", CUTOUTS)
-        found = Found([replace(one, split="train") for one in found.pairs], found.backdrops)
+        found = Found([replace(one, split=Split.TRAIN) for one in found.pairs], found.backdrops)
         steps = max(1, round(config.photos / RECIPE.batch))
         rates = _rounds(Training(found, RECIPE, steps, available_cpus(), config.verbose), config.rounds)
     return {
@@ -106,7 +106,7 @@ def drawn_glasses(folder: Path, count: int) -> Found:
         (folder / f"{number:02d}.png").write_bytes(encoder.encode(np.dstack([drawn.image, alpha]), "png", 100))
     root = str(folder.resolve())
     names = sorted(path.name for path in folder.iterdir())
-    return Found([Pair(root, name, None, "cutout", name, "train") for name in names])
+    return Found([Pair(root, name, None, Kind.CUTOUT, name, Split.TRAIN) for name in names])
 
 
 def _rounds(one: Training, rounds: int) -> dict[str, list[float]]:

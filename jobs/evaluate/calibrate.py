@@ -9,7 +9,7 @@ from glasseg.errors import GlassegError
 from glasseg.evaluation import calibration
 from glasseg.evaluation.calibration import Evidence
 from glasseg.labels import pairs
-from glasseg.labels.pairs import Found
+from glasseg.labels.pairs import Found, Kind, Split
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
@@ -51,19 +51,19 @@ def _too_few(count: int, data: str) -> GlassegError:
 
 def _photos(model: ModelFolder, data: str, found: Found) -> list[int]:
     """The numbers of the photos with a background of their own: of the split validation, where it has photos."""
-    named = any(pair.split == "validation" for pair in found.pairs)
+    named = any(pair.split == Split.VALIDATION for pair in found.pairs)
     if not named and model.spec.training.get("data", {}).get("name") == name_of(data):
         say(f"  {model.spec.model_id} was trained on data of this name: photos that it has learnt flatter it")
     return [
         number
         for number, pair in enumerate(found.pairs)
-        if pair.kind == "scene" and pair.split == ("validation" if named else "")
+        if pair.kind == Kind.SCENE and pair.split == (Split.VALIDATION if named else "")
     ]
 
 
 def _composites(found: Found, wanted: int) -> int:
     """How many composites can be made: all that are wanted, or none without products to make them of."""
-    products = any(pair.split == "validation" and pair.kind in {"product", "cutout"} for pair in found.pairs)
+    products = any(pair.split == Split.VALIDATION and pair.kind != Kind.SCENE for pair in found.pairs)
     if wanted and not products:
         say("  no composites: no product or cutout is of the split validation")
     return wanted if products else 0

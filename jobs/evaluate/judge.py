@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 import pyarrow as pa
 
-from glasseg.cutout import matte, review
-from glasseg.cutout.foreground import decontaminate
+from glasseg.cutout import matte, picture, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import conditions, metrics
 from glasseg.evaluation.metrics import PhotoScore, RimScore
-from glasseg.evaluation.testset import Trials
+from glasseg.evaluation.testset import Composites, Setting
 from glasseg.images import compositing, decoder, encoder
-from glasseg.labels.layers import MAX_PIXELS
 from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
+from glasseg.labels.reading import MAX_PIXELS
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
@@ -72,10 +71,10 @@ _ROWS: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Task:
-    """What every judging worker must know; `kinds`: of the test pictures, when there are any."""
+    """What every judging worker must know; `settings`: of the test pictures, when there are any."""
 
     found: Found
-    kinds: tuple[str, ...]
+    settings: tuple[Setting, ...]
     endpoint_url: str | None
     cpus: int
     gpus: float
@@ -106,7 +105,7 @@ class Judged:
 
 
 class Judge:
-    """Holds the model. Called by Ray Data with a table of `number` and `trial`, returns one of `_ROWS`.
+    """Holds the model. Called by Ray Data with a table of `number` and `composite`, returns one of `_ROWS`.
 
     Takes references to a `Task` and a `ModelFolder`: a node fetches both once, for all of its workers.
     """
@@ -122,7 +121,7 @@ class Judge:
         self._task = task
         self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * task.cpus)
-        self._trials = Trials(task.found, task.endpoint_url, task.kinds) if task.kinds else None
+        self._composites = Composites(task.found, task.endpoint_url, task.settings) if task.settings else None
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         try:
@@ -137,30 +136,30 @@ class Judge:
 
     def _open(self, row: dict[str, Any]) -> Subject | Problem:
         """The subject of one row, or why there is none."""
-        pair = None if row["trial"] else self._task.found.pairs[row["number"]]
+        pair = None if row["composite"] else self._task.found.pairs[row["number"]]
         name = pair.photo if pair else f"test picture {row['number']}"
         try:
             if pair:
                 return Subject(name, pair.kind, pair.group, *_labelled(pair, self._task.endpoint_url))
-            assert self._trials is not None
-            trial = self._trials.make(row["number"])
-            return Subject(trial.name, trial.kind, trial.group, trial.image, trial.label, trial.original)
+            assert self._composites is not None
+            made = self._composites.make(row["number"])
+            return Subject(made.name, made.setting, made.group, made.image, made.label, made.original)
         except (PhotoError, ValueError) as error:
             return Problem(name, str(error))
 
     def _row(self, one: Subject, seen: Segmentation) -> dict[str, Any]:
         image, label, probability = one.image, one.label, seen.probability
         spec = self._segmenter.spec
-        alpha = matte.alpha(image, probability, spec.threshold, spec.ramp)
-        picture = compositing.compose(decontaminate(image, alpha), alpha)
+        colours, alpha = picture.cut(image, probability, spec.threshold, spec.ramp)
+        on_white = compositing.compose(colours, alpha)
         measured = conditions.conditions(image, label)
         scores = {**asdict(metrics.score(alpha, label)), **asdict(measured)}
         if one.original is not None:
             plain = compositing.compose(image, matte.to_alpha(probability, spec.threshold, spec.ramp))
-            for way, cut in (("", picture), (PLAIN, plain)):
-                found = asdict(metrics.rim_score(cut, one.original, label.material))
+            for way, cut_out in (("", on_white), (PLAIN, plain)):
+                found = asdict(metrics.rim_score(cut_out, one.original, label.material))
                 scores |= {name + way: value for name, value in found.items()}
-        panel = contact_sheets.panel(image, label, alpha, picture)
+        panel = contact_sheets.panel(image, label, alpha, on_white)
         levels = np.clip(np.rint(probability * 255), 0, 255).astype(np.uint8)
         return {
             "name": one.name,
@@ -209,18 +208,18 @@ def judge(
     task: Task,
     *,
     pairs: Sequence[int] = (),
-    trials: int = 0,
+    composites: int = 0,
     workers: int,
     shown: int = 24,
     max_bad: float = math.inf,
     progress: Any = None,
 ) -> Judged:
-    """Judge `model` on the pairs of `task.found` with these numbers and on `trials` test pictures; Ray is connected.
+    """Judge `model` on the pairs of `task.found` with these numbers and on so many composites; Ray is connected.
 
     `shown` panels are kept of the worst photos by strict IoU, and as many of others, evenly over the names. Ends early
     with more than `max_bad` problems. Raises GlassegError when a worker says that the run has to stop.
     """
-    todo = [(number, False) for number in pairs] + [(number, True) for number in range(trials)]
+    todo = [(number, False) for number in pairs] + [(number, True) for number in range(composites)]
     judged, worst, some = Judged(problems=list(task.found.problems)), _Shown(shown), _Shown(shown)
     counts: dict[str, list[float]] = {}
     for row in _stream(model, task, todo, min(workers, math.ceil(len(todo) / BATCH_ROWS))):
@@ -277,7 +276,7 @@ def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], wo
     if not todo:
         return
     DataContext.get_current().enable_progress_bars = False
-    table = pa.table({"number": [number for number, _ in todo], "trial": [trial for _, trial in todo]})
+    table = pa.table({"number": [number for number, _ in todo], "composite": [composite for _, composite in todo]})
     tables = [table.slice(i, BATCH_ROWS) for i in range(0, len(table), BATCH_ROWS)]
     with bounded_retries():
         rows = ray.data.from_blocks(tables).map_batches(

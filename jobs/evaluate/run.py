@@ -20,10 +20,10 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import metrics
 from glasseg.evaluation.conditions import BINS
 from glasseg.evaluation.metrics import PhotoScore
-from glasseg.evaluation.testset import KINDS, Trials, kinds_of
+from glasseg.evaluation.testset import Composites, Setting, settings_of
 from glasseg.images import encoder
 from glasseg.labels import pairs
-from glasseg.labels.pairs import Problem
+from glasseg.labels.pairs import Kind, Problem, Split
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder, ModelSpec
@@ -58,7 +58,7 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
     out = _out(data, config)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     if config.composites:
-        Trials(found, config.endpoint_url, kinds_of(found))  # says here what is missing, not in a worker
+        Composites(found, config.endpoint_url, settings_of(found))  # says here what is missing, not in a worker
     problems = [] if config.composites else [one for one in found.problems if config.split in {None, one.split}]
     if len(problems) > config.max_bad:  # else they are said at the end, with those found on the way
         refuse_bad(problems, config.max_bad)
@@ -95,8 +95,8 @@ def judge_all(
     cpus = max(available_cpus(), (config.workers or 1) * (config.cpus_per_worker or 1))
     with engine(config.address, cpus=cpus, verbose=config.verbose):
         pool = sizing.connected(config.cpus_per_worker, config.gpus_per_worker)
-        kinds = kinds_of(found) if composites else ()
-        task = Task(found, kinds, config.endpoint_url, cpus=pool.cpus, gpus=pool.gpus)
+        settings = settings_of(found) if composites else ()
+        task = Task(found, settings, config.endpoint_url, cpus=pool.cpus, gpus=pool.gpus)
         total = len(numbers) + composites
         workers, _ = pool.bounds(config.workers, max(1, math.ceil(total / BATCH_ROWS)))
         with nullcontext() if total < BATCH_ROWS else progress(total, "judge") as bar:
@@ -104,7 +104,7 @@ def judge_all(
                 model,
                 task,
                 pairs=numbers,
-                trials=composites,
+                composites=composites,
                 workers=workers,
                 shown=shown,
                 max_bad=config.max_bad,
@@ -139,7 +139,7 @@ def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
     numbers = [
         number
         for number, pair in enumerate(found.pairs)
-        if pair.kind == "scene" and (split is None or pair.split == split)
+        if pair.kind == Kind.SCENE and (split is None or pair.split == split)
     ]
     if not numbers:
         where = f"of the split {split} " if split else ""
@@ -152,8 +152,8 @@ def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
 
 def _say_doubts(model: ModelFolder, data: str, found: pairs.Found, numbers: Sequence[int]) -> None:
     """What a reader of the scores should know of the photos `numbers`."""
-    others = sum(pair.kind != "scene" for pair in found.pairs)
-    learnt = sum(found.pairs[number].split == "train" for number in numbers)
+    others = sum(pair.kind != Kind.SCENE for pair in found.pairs)
+    learnt = sum(found.pairs[number].split == Split.TRAIN for number in numbers)
     if numbers and others:
         say(f"  {others} products and cutouts left out: --composites N judges them on backgrounds")
     if learnt:
@@ -216,7 +216,8 @@ def _spread(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 def breakdown(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     """By condition and class, in their order: how many photos, the means of `BROKEN_DOWN` and the share at .95."""
     kinds = {row["kind"] for row in rows}
-    classes: dict[str, list[str]] = {"kind": [kind for kind in KINDS if kind in kinds]} if kinds & set(KINDS) else {}
+    settings: list[str] = [setting for setting in Setting if setting in kinds]
+    classes: dict[str, list[str]] = {"kind": settings} if settings else {}
     classes |= {name: [word for _, word in bins] for name, bins in BINS.items()}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for condition, words in classes.items():

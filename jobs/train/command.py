@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cloup
 
-from glasseg.config import PRESETS, TrainConfig, TrainJob
+from glasseg.config import PRESETS, Loss, Precision, TrainConfig, TrainJob
 from jobs.options import Sides, address_option, endpoint_url_option, max_bad_option, verbose_option
 
 _JOB = TrainJob()
+
+
+def _recipe(help: str, name: str) -> str:
+    """`help` with the default preset's value; click's own default is None, so that options not given are known."""
+    value = getattr(PRESETS[TrainConfig.preset], name)
+    shown = ",".join(map(str, value)) if isinstance(value, tuple) else value
+    return f"{help}  [default: {shown}, preset {TrainConfig.preset}]"
 
 
 @cloup.command(short_help="Train the network on labelled photos.")
@@ -40,29 +47,49 @@ _JOB = TrainJob()
         type=click.Choice(list(PRESETS)),
         help=f"A whole recipe: ours, or the classic small U-Net.  [default: {TrainConfig.preset}]",
     ),
-    cloup.option("--epochs", type=click.IntRange(min=1), help="Largest number of epochs."),
-    cloup.option("--batch", type=click.IntRange(min=1), help="Pictures per step, over all workers."),
+    cloup.option("--epochs", type=click.IntRange(min=1), help=_recipe("Largest number of epochs.", "epochs")),
+    cloup.option("--batch", type=click.IntRange(min=1), help=_recipe("Pictures per step, over all workers.", "batch")),
     cloup.option(
-        "--patience", type=click.IntRange(min=0), help="Stop after this many epochs without a better one; 0: never."
-    ),
-    cloup.option("--learning-rate", type=click.FloatRange(min=0, min_open=True), help="The rate at its highest."),
-    cloup.option("--cooldown", type=click.IntRange(min=0), help="The last epochs, in which the rate falls to zero."),
-    cloup.option("--sides", type=Sides(), help="Sides of the training pictures, in turn, as in 256,384,512."),
-    cloup.option(
-        "--loss", type=click.Choice(["bce", "bce_dice"]), help="Cross-entropy of each pixel, or that and the overlap."
+        "--patience",
+        type=click.IntRange(min=0),
+        help=_recipe("Stop after this many epochs without a better one; 0: never.", "patience"),
     ),
     cloup.option(
-        "--precision", type=click.Choice(["mixed", "float32"]), help="mixed: bfloat16 where the hardware has it."
+        "--learning-rate",
+        type=click.FloatRange(min=0, min_open=True),
+        help=_recipe("The rate at its highest.", "learning_rate"),
+    ),
+    cloup.option(
+        "--cooldown",
+        type=click.IntRange(min=0),
+        help=_recipe("The last epochs, in which the rate falls to zero.", "cooldown"),
+    ),
+    cloup.option("--sides", type=Sides(), help=_recipe("Sides of the training pictures in pixels, in turn.", "sides")),
+    cloup.option(
+        "--loss",
+        type=click.Choice(get_args(Loss)),
+        help=_recipe("Cross-entropy of each pixel, or that and the overlap.", "loss"),
+    ),
+    cloup.option(
+        "--precision",
+        type=click.Choice(get_args(Precision)),
+        help=_recipe("mixed: bfloat16 where the hardware has it.", "precision"),
     ),
     cloup.option(
         "--validation-share",
         type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        help="Share of the groups to validate on, where DATA does not name splits.",
+        help=_recipe("Share of the groups to validate on, where DATA does not name splits.", "validation_share"),
     ),
-    cloup.option("--drawn", type=click.IntRange(min=0), help="Drawn photos in an epoch."),
-    cloup.option("--scene-repeats", type=click.IntRange(min=1), help="Times an epoch shows each labelled photo."),
+    cloup.option("--drawn", type=click.IntRange(min=0), help=_recipe("Drawn photos in an epoch.", "drawn")),
     cloup.option(
-        "--seed", type=click.IntRange(0, 2**32 - 1), help="Seed of the split, the order and the augmentation."
+        "--scene-repeats",
+        type=click.IntRange(min=1),
+        help=_recipe("Times an epoch shows each labelled photo.", "scene_repeats"),
+    ),
+    cloup.option(
+        "--seed",
+        type=click.IntRange(0, 2**32 - 1),
+        help=_recipe("Seed of the split, the order and the augmentation.", "seed"),
     ),
     cloup.option("--start-from", help="Model folder whose weights are the start."),
 )

@@ -14,7 +14,7 @@ from glasseg.model.folder import ModelFolder
 
 @dataclass(frozen=True)
 class Course:
-    """What every training worker must know."""
+    """What every training worker must know; `cpus`, `gpus` and `loader_cpus` are those of each of the `workers`."""
 
     found: Found
     config: TrainConfig
@@ -22,15 +22,14 @@ class Course:
     about: dict[str, Any]
     """What is recorded in `model.json` besides the results."""
     start: ModelFolder | None
-    samples: int
-    validation: int
+    workers: int
     cpus: int
     gpus: int
     loader_cpus: int
     checkpoint_minutes: float
     endpoint_url: str | None
-    board: Any
-    """Ray actor that shows lines to people."""
+    board: Any = None
+    """Ray actor that shows lines to people; set when the workers start."""
 
 
 @dataclass

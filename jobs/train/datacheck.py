@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import layers
-from glasseg.labels.pairs import Backdrop, Found, Pair, Problem
+from glasseg.labels import reading
+from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Problem, Split
 from glasseg.storage.roots import open_root
 from glasseg.training.samples import SIDE
 from jobs.terminal import say
@@ -60,12 +60,14 @@ def fingerprint(found: Found, digests: list[str]) -> str:
 
 def on_both_sides(found: Found, digests: list[str]) -> list[str]:
     """Validation photos whose very content, mask and all, is trained on too."""
-    sides: dict[str, set[str]] = {"train": set(), "validation": set()}
+    sides: dict[str, set[str]] = {split: set() for split in Split}
     for pair, digest in zip(found.pairs, digests, strict=False):  # the backdrops' come after
         sides.get(pair.split, set()).add(digest)
-    both = sides["train"] & sides["validation"]
+    both = sides[Split.TRAIN] & sides[Split.VALIDATION]
     return [
-        p.photo for p, digest in zip(found.pairs, digests, strict=False) if digest in both and p.split == "validation"
+        pair.photo
+        for pair, digest in zip(found.pairs, digests, strict=False)
+        if digest in both and pair.split == Split.VALIDATION
     ]
 
 
@@ -113,9 +115,9 @@ def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any
 
 def _read(kind: str, files: list[bytes]) -> None:
     readers: dict[str, Any] = {
-        "backdrop": layers.read_backdrop,
-        "cutout": layers.read_cutout,
-        "product": layers.read_product,
-        "scene": layers.read_scene,
+        "backdrop": reading.read_backdrop,
+        Kind.CUTOUT: reading.read_cutout,
+        Kind.PRODUCT: reading.read_product,
+        Kind.SCENE: reading.read_scene,
     }
     readers[kind](*files, SIDE)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import calibration, metrics
 from glasseg.evaluation.calibration import Evidence
-from glasseg.evaluation.testset import kinds_of
+from glasseg.evaluation.testset import settings_of
 from glasseg.images import encoder
-from glasseg.labels.pairs import Found
+from glasseg.labels.pairs import Found, Kind, Split
 from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.report import charts, contact_sheets
@@ -19,30 +18,32 @@ from glasseg.storage.roots import Root
 from jobs.evaluate.judge import Judged, Task, judge
 from jobs.evaluate.run import summary
 from jobs.terminal import say
+from jobs.train.course import Course
 from jobs.train.history import HISTORY
 
 SPLIT: Final = "split.csv"
-TRIALS: Final = 120
+COMPOSITES: Final = 120
 """The most test pictures that products of the validation split are judged on."""
 WEAK: Final = 4
 """Classes of photos that a card names as weak, at least so many photos each."""
 
 
-def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: int) -> None:
-    """Judge the model in `root` on the validation split, and write curves, sheets and the card beside it.
+def finish(root: Root, course: Course) -> None:
+    """Judge the model in `root` on the validation split, and write curves, sheets and the card next to it.
 
-    Ray must be connected. Raises GlassegError when the folder can't be written to.
+    Ray must be connected. Raises GlassegError when the folder can't be read or written to.
     """
     say("  judging the best epoch on the validation photos, at full resolution")
-    model = model_folder.load(root.uri, endpoint_url=job.endpoint_url)
-    judged = _judged(model, found, job, cpus)
+    model = model_folder.load(root.uri, endpoint_url=course.endpoint_url)
+    task, scenes, composites = _task(course)
+    judged = judge(model, task, pairs=scenes, composites=composites, workers=course.workers)
     for problem in judged.problems:
         say(f"  not judged: {problem.name}: {problem.reason}")
     if not judged.rows:
         raise GlassegError("no validation photo can be judged any more: are they still there?")
     try:
         history = parquet.read(root.read(HISTORY)[0]).to_pylist()
-        for name, data in _pictures(judged, history, config.monitor, model.spec.threshold).items():
+        for name, data in _pictures(judged, history, course.config.monitor, model.spec.threshold).items():
             root.write(name, data)
     except PhotoError as error:
         raise GlassegError(f"can't write to {root.uri}: {error}") from error
@@ -53,7 +54,7 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
         training["quality"] = {"data": training["data"]["name"], **worth}
     else:
         say(f"  not calibrated: fewer than {calibration.LEAST} validation pictures; see `glasseg calibrate`")
-    model_card.renew(root.uri, training, calibration=fitted, endpoint_url=job.endpoint_url)
+    model_card.renew(root.uri, training, calibration=fitted, endpoint_url=course.endpoint_url)
     scores = training["validation"]
     say(
         f"  best epoch {training['history']['best_epoch']}, {len(judged.rows)} validation pictures: strict IoU "
@@ -61,15 +62,16 @@ def finish(root: Root, found: Found, config: TrainConfig, job: TrainJob, cpus: i
     )
 
 
-def _judged(model: model_folder.ModelFolder, found: Found, job: TrainJob, cpus: int) -> Judged:
-    """The validation split judged: photos with their own background as they are, products as test pictures."""
-    validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == "validation"]
-    scenes = [i for i, pair in validation if pair.kind == "scene"]
+def _task(course: Course) -> tuple[Task, list[int], int]:
+    """What the judging workers must know, the numbers of the scenes to judge as they are, and of how many test pictures
+    the validation split's products and cutouts are good for."""
+    found = course.found
+    validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == Split.VALIDATION]
+    scenes = [i for i, pair in validation if pair.kind == Kind.SCENE]
     products = len(validation) - len(scenes)
-    kinds = kinds_of(found) if products else ()
-    task = Task(Found(found.pairs, found.backdrops), kinds, job.endpoint_url, cpus, job.gpus_per_worker)
-    trials = min(TRIALS, len(kinds) * products)
-    return judge(model, task, pairs=scenes, trials=trials, workers=job.workers)
+    settings = settings_of(found) if products else ()
+    task = Task(Found(found.pairs, found.backdrops), settings, course.endpoint_url, course.cpus, course.gpus)
+    return task, scenes, min(COMPOSITES, len(settings) * products)
 
 
 def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, threshold: float) -> dict[str, bytes]:

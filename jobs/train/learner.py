@@ -6,7 +6,7 @@ Data-parallel by tf.distribute: every worker holds the whole network and sees it
 from __future__ import annotations
 
 import functools
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 import keras
 import numpy as np
@@ -193,6 +193,10 @@ def _optimizer(config: TrainConfig, steps: int) -> keras.Optimizer:
     """The optimizer of a run with `steps` training steps an epoch."""
     cooldown = min(config.cooldown, config.epochs) * steps
     rate = Rate(config.learning_rate, steps=config.epochs * steps, warmup=config.warmup_steps, cooldown=cooldown)
-    if config.optimizer == "adamw":
-        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
-    return keras.optimizers.Adam(rate)
+    match config.optimizer:
+        case "adamw":
+            return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay)
+        case "adam":
+            return keras.optimizers.Adam(rate)
+        case _:
+            assert_never(config.optimizer)

@@ -9,7 +9,9 @@ import numpy as np
 
 from glasseg.config import INPUT_SIDE, TrainConfig
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.labels.pairs import Kind, Split
 from glasseg.training.epochs import Epochs
+from glasseg.training.samples import Samples
 from jobs.train import checkpoints
 from jobs.train.course import Course, Progress
 from jobs.train.history import Tally
@@ -44,9 +46,10 @@ def _fit(course: Course) -> None:
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
+    samples = Samples(course.found, config)
     epochs = Epochs(
-        samples=course.samples,
-        validation=course.validation,
+        samples=samples.training,
+        validation=samples.validation,
         batch=config.batch,
         workers=workers,
         seed=config.seed,
@@ -59,7 +62,8 @@ def _fit(course: Course) -> None:
         course.board.say.remote(f"resuming after epoch {progress.epoch}{_inside(progress, epochs)}")
     if progress.ended(config):
         return
-    with_background = np.array([pair.kind == "scene" for pair in course.found.pairs if pair.split == "validation"])
+    validation = [pair for pair in course.found.pairs if pair.split == Split.VALIDATION]
+    with_background = np.array([pair.kind == Kind.SCENE for pair in validation])
     load = Load(course.found, config, epochs, worker, course.loader_cpus, course.endpoint_url)
     tally, kept = Tally(progress), time.monotonic()
     for step, (image, coverage, opening, weight, real) in stream(

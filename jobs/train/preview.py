@@ -24,7 +24,8 @@ def preview(data: str, picture: Path, config: TrainConfig, job: TrainJob) -> Non
 
     Raises GlassegError for data that training would refuse, and when one of the pictures can't be used.
     """
-    found = splits.assign(find(data, job), share=config.validation_share, seed=config.seed)
+    found = find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, val=job.val, endpoint_url=job.endpoint_url)
+    found = splits.assign(found, share=config.validation_share, seed=config.seed)
     samples = Samples(found, config, job.endpoint_url)
     chosen = np.random.default_rng(config.seed).permutation(samples.training)[:PAIRS]
     try:

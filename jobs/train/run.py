@@ -12,11 +12,10 @@ from typing import Any, Final
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError
 from glasseg.labels import pairs, splits
-from glasseg.labels.pairs import Found
+from glasseg.labels.pairs import Found, Split
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import Bucket, Root, check_writable, name_of, open_root
-from glasseg.training.samples import Samples
 from jobs import sizing
 from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.terminal import say
@@ -42,73 +41,97 @@ class Data:
 def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Collection[str]) -> None:
     """Fit a network on the labelled photos of `data` and write a model folder to `out`, each a folder or s3://.
 
-    Goes on where an unfinished run of the same recipe and data stopped; `chosen` names the fields of `config` that
-    somebody asked for, all others are as they were in that run. Raises GlassegError for unusable data, an OUT that is
-    finished or another run's, or a recipe that does not fit.
+    Resumes an unfinished run of the same recipe and data; `chosen` names the fields of `config` that the user gave, all
+    others are as they were in that run. Raises GlassegError for unusable data, an OUT that holds a finished model or
+    another run, or a recipe that does not fit.
     """
     root = open_root(out, endpoint_url=job.endpoint_url)
     resume.refuse_finished(root, overwrite=job.overwrite)
     if not job.overwrite:
         config = resume.resumed(config, resume.unfinished(root) or {}, chosen)
-    start = _start(config, job)
+    start = _start(job.start_from, config.preset, job.endpoint_url) if job.start_from else None
     if config.batch % job.workers:
         raise GlassegError(f"a batch of {config.batch} can't be shared evenly by {job.workers} workers")
-    found = find(data, job)
+    found = find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, val=job.val, endpoint_url=job.endpoint_url)
     check_writable(root)
-    mine = 1 if given_cluster(job.address) else max(1, available_cpus() // job.workers)
-    cpus = job.cpus_per_worker or mine
+    share = 1 if given_cluster(job.address) else max(1, available_cpus() // job.workers)
+    cpus = job.cpus_per_worker or share
     say(f"Training {config.preset} on {data}, into {root.uri}")
     with engine(job.address, cpus=job.workers * (cpus + job.loader_cpus) + 1, verbose=job.verbose):
-        _refuse_crowd(cpus, job)
-        checked = _checked(found, config, job)
-        about = _about(data, checked, config, job, start)
+        _refuse_crowd(job.workers, cpus, job.gpus_per_worker, job.loader_cpus)
+        checked = _checked(found, config, job.max_bad, job.endpoint_url)
+        about = _about(name_of(data), checked, config, start, given_apart=job.val is not None)
         about["started_from"] = resume.begin_or_resume(root, about, overwrite=job.overwrite)
         resume.write(root, finish.SPLIT, splits.as_csv(checked.found))
-        _fit(root, checked.found, config, job, about=about, start=start, cpus=cpus)
-        finish.finish(root, checked.found, config, job, cpus)
+        course = Course(
+            found=checked.found,
+            config=config,
+            out=root.uri,
+            about=about,
+            start=start,
+            workers=job.workers,
+            cpus=cpus,
+            gpus=job.gpus_per_worker,
+            loader_cpus=job.loader_cpus,
+            checkpoint_minutes=job.checkpoint_minutes,
+            endpoint_url=job.endpoint_url,
+        )
+        _fit(root, course, verbose=job.verbose)
+        finish.finish(root, course)
     resume.clear_finished(root)
     say(f"Model: {root.uri}")
 
 
-def find(data: str, job: TrainJob) -> Found:
-    """The labelled photos, cutouts and backgrounds of a run, split as far as the data says; nothing is read yet."""
-    found = pairs.find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, endpoint_url=job.endpoint_url)
-    if not job.val:
+def find(
+    data: str,
+    *,
+    cutouts: str | None = None,
+    backgrounds: str | None = None,
+    val: str | None = None,
+    endpoint_url: str | None = None,
+) -> Found:
+    """The labelled photos, cutouts and backgrounds of a run, with the splits that the data names; nothing is read yet.
+
+    With `val` everything in `data` that names no other split is trained on. Raises GlassegError for a place that can't
+    be used.
+    """
+    found = pairs.find(data, cutouts=cutouts, backgrounds=backgrounds, endpoint_url=endpoint_url)
+    if not val:
         return found
-    other = pairs.find(job.val, endpoint_url=job.endpoint_url)
-    validating = {f"{p.root}/{p.photo}" for p in other.pairs}  # --val may lie inside of DATA
+    other = pairs.find(val, endpoint_url=endpoint_url)
+    validating = {f"{p.root}/{p.photo}" for p in other.pairs}  # --val may lie inside DATA
     training = [p for p in found.pairs if f"{p.root}/{p.photo}" not in validating]
     return Found(
         [
-            *(replace(p, split="train") if p.split in {"", *splits.SPLITS} else p for p in training),
-            *(replace(p, split="validation") for p in other.pairs),
+            *(replace(p, split=Split.TRAIN) if p.split in {"", *Split} else p for p in training),
+            *(replace(p, split=Split.VALIDATION) for p in other.pairs),
         ],
-        [*found.backdrops, *(replace(b, split="validation") for b in other.backdrops)],
+        [*found.backdrops, *(replace(b, split=Split.VALIDATION) for b in other.backdrops)],
         [*found.problems, *other.problems],
         dict(Counter(found.left_out) + Counter(other.left_out)),
     )
 
 
-def _refuse_crowd(cpus: int, job: TrainJob) -> None:
+def _refuse_crowd(workers: int, cpus: int, gpus: int, loader_cpus: int) -> None:
     """Raises GlassegError when the connected cluster is too small: Ray would wait for ever."""
     import ray
 
-    has, wanted = ray.cluster_resources().get("CPU", 0), job.workers * (cpus + job.loader_cpus)
-    pool = sizing.connected(cpus, job.gpus_per_worker)
-    if not pool.growing and (pool.now < job.workers or has < wanted):
+    has, wanted = ray.cluster_resources().get("CPU", 0), workers * (cpus + loader_cpus)
+    pool = sizing.connected(cpus, gpus)
+    if not pool.growing and (pool.now < workers or has < wanted):
         raise GlassegError(
-            f"the cluster's {has:g} CPUs have no room for {job.workers} workers with {cpus} CPUs, "
-            f"{job.gpus_per_worker} GPUs and {job.loader_cpus} CPUs to load photos: lower --workers or what each takes"
+            f"the cluster's {has:g} CPUs have no room for {workers} workers with {cpus} CPUs, "
+            f"{gpus} GPUs and {loader_cpus} CPUs to load photos: lower --workers or what each takes"
         )
 
 
-def _checked(found: Found, config: TrainConfig, job: TrainJob) -> Data:
-    """What can be used, split; says how much that is."""
-    usable, digests = datacheck.check(found, job.max_bad, endpoint_url=job.endpoint_url)
+def _checked(found: Found, config: TrainConfig, max_bad: int, endpoint_url: str | None) -> Data:
+    """What can be used, with a split for every photo; reports how much that is."""
+    usable, digests = datacheck.check(found, max_bad, endpoint_url=endpoint_url)
     usable = splits.assign(usable, share=config.validation_share, seed=config.seed)
     for split, kinds in _photos(usable).items():
         say(f"  {split}: " + ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in kinds.items()))
-    others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in splits.SPLITS)
+    others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in [*Split])
     if left_out := {**usable.left_out, **others}:
         say("  left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
     if twice := datacheck.on_both_sides(usable, digests):
@@ -120,24 +143,25 @@ def _checked(found: Found, config: TrainConfig, job: TrainJob) -> Data:
 
 def _photos(found: Found) -> dict[str, dict[str, int]]:
     """Photos by split and kind."""
-    counts = Counter((p.split, p.kind) for p in found.pairs if p.split in splits.SPLITS)
-    return {s: {kind: n for (split, kind), n in sorted(counts.items()) if split == s} for s in splits.SPLITS}
+    counts = Counter((p.split, p.kind) for p in found.pairs if p.split in [*Split])
+    return {s: {kind: n for (split, kind), n in sorted(counts.items()) if split == s} for s in Split}
 
 
-def _start(config: TrainConfig, job: TrainJob) -> ModelFolder | None:
-    """The model to start from, of the same preset."""
-    if not job.start_from:
-        return None
-    start = model_folder.load(job.start_from, endpoint_url=job.endpoint_url)
-    if start.spec.preset != config.preset:
-        raise GlassegError(
-            f"--start-from {job.start_from} is a {start.spec.preset} network, which can't start a {config.preset} one"
-        )
+def _start(uri: str, preset: str, endpoint_url: str | None) -> ModelFolder:
+    """The model to start from. Raises GlassegError when it has another preset."""
+    start = model_folder.load(uri, endpoint_url=endpoint_url)
+    if start.spec.preset != preset:
+        raise GlassegError(f"--start-from {uri} is a {start.spec.preset} network, which can't start a {preset} one")
     return start
 
 
-def _about(data: str, checked: Data, config: TrainConfig, job: TrainJob, start: ModelFolder | None) -> dict[str, Any]:
-    """What `model.json` records besides the results; no path of this machine."""
+def _about(
+    name: str, checked: Data, config: TrainConfig, start: ModelFolder | None, *, given_apart: bool
+) -> dict[str, Any]:
+    """What `model.json` records besides the results: no path of this machine.
+
+    `name`: of the data. `given_apart`: whether the validation photos came from a place of their own.
+    """
     found = checked.found
     hashed = {"seed": config.seed, "share": config.validation_share, "how": "stable hash of the group"}
     packages = ("glasseg", "tensorflow", "keras", "ray", "numpy", "opencv-python-headless")
@@ -145,52 +169,34 @@ def _about(data: str, checked: Data, config: TrainConfig, job: TrainJob, start: 
         "recipe": asdict(config),
         "started_from": start.spec.model_id if start else None,
         "data": {
-            "name": name_of(data),
+            "name": name,
             "fingerprint": checked.fingerprint,
             "photos": _photos(found),
             "backgrounds": dict(Counter(b.split for b in found.backdrops)),
             "skipped": len(found.problems),
         },
-        "split": {"how": "--val"} if job.val else hashed,
+        "split": {"how": "--val"} if given_apart else hashed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
     }
 
 
-def _fit(root: Root, found: Found, config: TrainConfig, job: TrainJob, **course: Any) -> None:
-    """One Ray Train run of `fit`; `course`: the rest of its `Course`. Raises GlassegError when a worker gave up."""
+def _fit(root: Root, course: Course, *, verbose: bool) -> None:
+    """Run `course` by Ray Train. Raises GlassegError when a worker gave up."""
     import ray
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.v2.api.exceptions import TrainingFailedError
 
-    with quiet_stderr(job.verbose):
+    with quiet_stderr(verbose):
         from ray.train.tensorflow import TensorflowTrainer
 
-    samples = Samples(found, config)
+    resources = {"CPU": course.cpus, **({"GPU": course.gpus} if course.gpus else {})}
     filesystem, place = _ray_storage(root)
     with board_of_lines() as board:
-        settings = Course(
-            found=found,
-            config=config,
-            out=root.uri,
-            samples=samples.training,
-            validation=samples.validation,
-            gpus=job.gpus_per_worker,
-            loader_cpus=job.loader_cpus,
-            checkpoint_minutes=job.checkpoint_minutes,
-            endpoint_url=job.endpoint_url,
-            board=board,
-            **course,
-        )
         trainer = TensorflowTrainer(
             fit,
-            train_loop_config={"course": settings},
+            train_loop_config={"course": replace(course, board=board)},
             scaling_config=ScalingConfig(
-                num_workers=job.workers,
-                use_gpu=job.gpus_per_worker > 0,
-                resources_per_worker={
-                    "CPU": settings.cpus,
-                    **({"GPU": job.gpus_per_worker} if job.gpus_per_worker else {}),
-                },
+                num_workers=course.workers, use_gpu=course.gpus > 0, resources_per_worker=resources
             ),
             run_config=RunConfig(
                 name="ray",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from glasseg.errors import GlassegError
-from glasseg.evaluation.testset import KINDS, Trials
+from glasseg.evaluation.testset import Composites, Setting
 from glasseg.labels.pairs import Found, find
 
 RED = (220, 10, 15)
@@ -35,41 +35,41 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
 
 
 def test_the_same_number_is_the_same_picture_anywhere(found: Found) -> None:
-    one, other = Trials(found), Trials(replace(found, pairs=found.pairs[::-1]))
+    one, other = Composites(found), Composites(replace(found, pairs=found.pairs[::-1]))
     pictures = [one.make(number) for number in range(9)]
     for number, picture in reversed(list(enumerate(pictures))):
         again = other.make(number)
         assert np.array_equal(picture.image, again.image) and np.array_equal(
             picture.label.material, again.label.material
         )
-    assert [picture.kind for picture in pictures] == [*KINDS] * 3
+    assert [picture.setting for picture in pictures] == [*Setting] * 3
     assert len({picture.name for picture in pictures}) == 9
 
 
 def test_glasses_are_of_the_validation_split_and_never_enlarged(found: Found) -> None:
     for number in range(12):
-        trial = Trials(found).make(number)
-        material = trial.image[cv2.erode(trial.label.material.astype(np.uint8), np.ones((9, 9))) > 0]
+        composite = Composites(found).make(number)
+        material = composite.image[cv2.erode(composite.label.material.astype(np.uint8), np.ones((9, 9))) > 0]
         assert len(material) > 500 and material[:, 0].mean() > 150 > material[:, 2].mean()
-        ys, xs = np.nonzero(trial.label.material)
+        ys, xs = np.nonzero(composite.label.material)
         points = np.stack([xs, ys], axis=1).astype(np.float32)
         assert max(cv2.minAreaRect(points)[1]) <= 380 + 4
 
 
 def test_openings_are_labelled_and_let_the_backdrop_through(found: Found) -> None:
-    trial = Trials(found).make(1)
-    assert trial.label.opening.any() and not (trial.label.opening & trial.label.material).any()
-    inside = trial.image[cv2.erode(trial.label.opening.astype(np.uint8), np.ones((9, 9))) > 0].mean(axis=0)
+    composite = Composites(found).make(1)
+    assert composite.label.opening.any() and not (composite.label.opening & composite.label.material).any()
+    inside = composite.image[cv2.erode(composite.label.opening.astype(np.uint8), np.ones((9, 9))) > 0].mean(axis=0)
     assert inside[1] > inside[0] + 30  # green, not white
 
 
 def test_the_original_is_the_same_glasses_on_white_without_noise(found: Found) -> None:
     for number in range(3):
-        trial = Trials(found).make(number)
-        inside = cv2.erode(trial.label.material.astype(np.uint8), np.ones((9, 9))) > 0
-        outside = cv2.dilate(trial.label.material.astype(np.uint8), np.ones((9, 9))) == 0
-        assert (trial.original[outside] == 255).all()
-        assert np.abs(trial.original[inside].mean(axis=0) - trial.image[inside].mean(axis=0)).max() < 3
+        composite = Composites(found).make(number)
+        inside = cv2.erode(composite.label.material.astype(np.uint8), np.ones((9, 9))) > 0
+        outside = cv2.dilate(composite.label.material.astype(np.uint8), np.ones((9, 9))) == 0
+        assert (composite.original[outside] == 255).all()
+        assert np.abs(composite.original[inside].mean(axis=0) - composite.image[inside].mean(axis=0)).max() < 3
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,6 @@ def test_the_original_is_the_same_glasses_on_white_without_noise(found: Found) -
 )
 def test_what_is_missing_is_said(found: Found, change: dict[str, list[object]], words: str) -> None:
     with pytest.raises(GlassegError, match=words):
-        Trials(replace(found, **change))  # type: ignore[arg-type]
-    studio = Trials(replace(found, backdrops=[]), kinds=("studio",))
-    assert studio.make(5).kind == "studio"
+        Composites(replace(found, **change))  # type: ignore[arg-type]
+    studio = Composites(replace(found, backdrops=[]), settings=(Setting.STUDIO,))
+    assert studio.make(5).setting == "studio"

@@ -386,3 +386,8 @@ def test_a_grey_mask_saved_as_a_poor_jpeg_is_no_colour_photo() -> None:
     mask = np.kron(np.random.default_rng(1).integers(0, 2, (25, 25)), np.ones((8, 8))).astype(np.uint8) * 255
     data = cv2.imencode(".jpg", cv2.merge([mask] * 3), [cv2.IMWRITE_JPEG_QUALITY, 30])[1].tobytes()
     assert (read_label(data).material == (mask > 0)).mean() > 0.99
+
+
+def test_a_pair_of_an_unknown_kind_is_refused() -> None:
+    with pytest.raises(ValueError, match="'poster' is not a valid Kind"):
+        Pair("/r", "a.jpg", None, "poster", "a.jpg", "")  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from glasseg.errors import GlassegError
 from glasseg.labels import splits
-from glasseg.labels.pairs import Backdrop, Found, Pair, Problem, find
+from glasseg.labels.pairs import Backdrop, Found, Pair, Problem, Split, find
 from glasseg.storage.roots import open_root
 
 GROUPS = [f"g{i}" for i in range(40)]
@@ -70,9 +70,7 @@ def test_backdrops_are_split_by_their_names_unless_the_data_says() -> None:
     backdrops = [Backdrop("/data", f"b{i}.jpg", "") for i in range(200)] + [Backdrop("/data", "said.jpg", "validation")]
     decided = splits.assign(replace(found(GROUPS), backdrops=backdrops), share=0.2, seed=1).backdrops
     assert decided[-1] == backdrops[-1]
-    assert 20 < sum(b.split == "validation" for b in decided[:-1]) < 60 and {b.split for b in decided} == set(
-        splits.SPLITS
-    )
+    assert 20 < sum(b.split == "validation" for b in decided[:-1]) < 60 and {b.split for b in decided} == set(Split)
     assert (
         splits.assign(replace(found(GROUPS), backdrops=backdrops[::-1]), share=0.2, seed=1).backdrops == decided[::-1]
     )

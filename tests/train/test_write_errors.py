@@ -58,7 +58,7 @@ class Storage:
 def course(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Course:
     monkeypatch.setattr(checkpoints, "PAUSES", (0.0, 0.01, 0.0))
     nothing: dict[str, Any] = {"found": Found(), "start": None, "about": {}, "endpoint_url": None}
-    numbers = {"samples": 1, "validation": 1, "cpus": 1, "gpus": 0, "loader_cpus": 1, "checkpoint_minutes": 1.0}
+    numbers = {"workers": 1, "cpus": 1, "gpus": 0, "loader_cpus": 1, "checkpoint_minutes": 1.0}
     return Course(config=TrainConfig(), out=str(tmp_path), board=Board(), **nothing, **numbers)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from glasseg.labels.layers import Scene
+from glasseg.labels.reading import Scene
 from glasseg.model import letterbox
 from glasseg.training import augmentation
 
@@ -104,3 +104,8 @@ def test_a_close_up_of_very_small_glasses_enlarges_no_more_than_photos_bear() ->
     assert np.ptp(np.nonzero(near.coverage > 127)[1]) == pytest.approx(30 * 1.5, abs=3)
     nothing = Scene(tiny.photo, 0 * coverage, full, coverage)
     assert np.array_equal(augmentation.close_up(nothing, 512, 0.9), np.eye(3))
+
+
+def test_an_unknown_way_to_resize_is_refused() -> None:
+    with pytest.raises(AssertionError, match="crop"):
+        augmentation.to_square(scene(60, 80), 64, "crop")  # type: ignore[arg-type]

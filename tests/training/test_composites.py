@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glasseg.drawing.photo import draw_photo
-from glasseg.labels.layers import Layer
+from glasseg.labels.reading import Layer
 from glasseg.training import backdrops, composites
 from glasseg.training.composites import Sample, composite
 
@@ -75,7 +75,7 @@ def test_almost_every_picture_shows_glasses(drawn: Layer, noise: list[np.ndarray
 
 @pytest.mark.parametrize("seed", range(12))
 def test_where_nothing_covers_the_backdrop_shows_and_where_all_does_the_product(red_ring: Layer, seed: int) -> None:
-    sample = composite([red_ring], [np.full((80, 80, 3), GREEN, np.uint8)], Plain(seed), SIDE, "photo")
+    sample = composite([red_ring], [np.full((80, 80, 3), GREEN, np.uint8)], Plain(seed), SIDE, backdrops.Style.PHOTO)
     check(sample, SIDE)
     inside, outside = sample.image[sample.coverage == 255], sample.image[sample.coverage == 0]
     assert len(inside) > 50 and len(outside) > 50
@@ -146,12 +146,12 @@ def test_letterbox_bands_repeat_the_edge_and_are_not_scored() -> None:
         assert np.array_equal(banded[5:-5], (image.transpose(1, 0, 2) if turned else image)[5:-5])
 
 
-@pytest.mark.parametrize("kind", [*backdrops.KINDS, None])
+@pytest.mark.parametrize("style", [*backdrops.Style, None])
 @pytest.mark.parametrize("photos", [0, 2])
-def test_a_backdrop_is_a_picture_of_its_own_with_or_without_photos(kind: str | None, photos: int) -> None:
+def test_a_backdrop_is_a_picture_of_its_own_with_or_without_photos(style: backdrops.Style | None, photos: int) -> None:
     scenes = [np.random.default_rng(i).integers(0, 256, (50, 70, 3), dtype=np.uint8) for i in range(photos)]
     for seed in range(8):
-        one, again = (backdrops.draw(np.random.default_rng(seed), 96, scenes, kind) for _ in range(2))
+        one, again = (backdrops.draw(np.random.default_rng(seed), 96, scenes, style) for _ in range(2))
         assert one.shape == (96, 96, 3) and one.dtype == np.uint8
         assert np.array_equal(one, again)
 
@@ -160,5 +160,10 @@ def test_backdrops_leave_their_photos_as_they_are() -> None:
     scene = np.random.default_rng(1).integers(0, 256, (96, 96, 3), dtype=np.uint8)
     before = scene.copy()
     for seed in range(20):
-        backdrops.draw(np.random.default_rng(seed), 96, [scene], "photo")
+        backdrops.draw(np.random.default_rng(seed), 96, [scene], backdrops.Style.PHOTO)
     assert np.array_equal(scene, before)
+
+
+def test_a_backdrop_of_an_unknown_style_is_refused() -> None:
+    with pytest.raises(ValueError, match="'marble' is not a valid Style"):
+        backdrops.draw(np.random.default_rng(0), 96, [], "marble")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What training pictures are made of, one file at a time: glasses cut out of photos on white, and labelled photos."""
+"""Labelled photos, products, cutouts and backgrounds read from their files, as what training pictures are made of."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training pictures are made of: cut out, softened and shrunk; what can't be used says why."""
+"""Labelled photos and glasses as they are read: cut out, softened and shrunk; what can't be used says why."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glasseg.errors import PhotoError
-from glasseg.labels import layers
+from glasseg.labels import reading
 
 RED = (200, 30, 40)
 
@@ -28,7 +28,7 @@ def product(size: tuple[int, int] = (60, 100)) -> tuple[bytes, bytes]:
 
 
 def test_a_product_is_cropped_to_its_glasses_with_a_margin() -> None:
-    layer = layers.read_product(*product())
+    layer = reading.read_product(*product())
     parts = (layer.coverage, layer.opening, layer.lens)
     assert layer.photo.shape == (20 + 8, 33 + 8, 3) and {part.shape for part in parts} == {(28, 41)}
     assert {part.dtype for part in (layer.photo, *parts)} == {np.dtype(np.uint8)}
@@ -38,15 +38,15 @@ def test_a_product_is_cropped_to_its_glasses_with_a_margin() -> None:
 
 def test_a_large_product_is_shrunk_only_when_asked() -> None:
     photo, mask = product((1200, 1800))
-    assert layers.read_product(photo, mask, 300).coverage.shape[1] == 300
-    assert layers.read_product(photo, mask).coverage.shape == (400 + 80, 600 + 80)
+    assert reading.read_product(photo, mask, 300).coverage.shape[1] == 300
+    assert reading.read_product(photo, mask).coverage.shape == (400 + 80, 600 + 80)
 
 
 def test_a_half_white_rim_pixel_counts_half() -> None:
     photo, mask = np.full((40, 60, 3), 255, np.uint8), np.zeros((40, 60), np.uint8)
     photo[10:30, 10:50], photo[10:30, 50] = 55, 155
     mask[10:30, 10:51] = 255
-    soft = layers._soften(photo, mask)
+    soft = reading._soften(photo, mask)
     assert (soft[12:28, 50] == 128).all() and (soft[12:28, 12:49] == 255).all() and (soft[:, 53:] == 0).all()
 
 
@@ -54,7 +54,7 @@ def test_a_cutouts_alpha_is_its_coverage_and_it_lies_on_white() -> None:
     rgba = np.zeros((40, 60, 4), np.uint8)
     rgba[10:30, 10:50] = (*RED, 255)
     rgba[10:30, 50] = (*RED, 128)
-    layer = layers.read_cutout(png(rgba))
+    layer = reading.read_cutout(png(rgba))
     assert set(np.unique(layer.coverage)) == {0, 128, 255}
     assert (layer.photo[layer.coverage == 255] == RED).all() and (layer.photo[layer.coverage == 0] == 255).all()
     assert np.abs(layer.photo[layer.coverage == 128] - (np.array(RED) + 255) / 2).max() < 1
@@ -63,14 +63,14 @@ def test_a_cutouts_alpha_is_its_coverage_and_it_lies_on_white() -> None:
 def test_a_scene_keeps_its_background_and_what_is_not_scored() -> None:
     photo, mask = np.random.default_rng(1).integers(0, 256, (30, 40, 3), dtype=np.uint8), np.zeros((30, 40), np.uint8)
     mask[5:10], mask[10:15], mask[15:20] = 255, 128, 64
-    scene = layers.read_scene(png(photo), png(mask))
+    scene = reading.read_scene(png(photo), png(mask))
     assert np.array_equal(scene.photo, photo)
     assert np.array_equal(scene.coverage, np.where(mask == 255, 255, 0))
     assert np.array_equal(scene.weight, np.where(mask == 64, 0, 255))
     assert np.array_equal(scene.opening, np.where(mask == 128, 255, 0))
 
 
-@pytest.mark.parametrize("read", [layers.read_scene, layers.read_product])
+@pytest.mark.parametrize("read", [reading.read_scene, reading.read_product])
 def test_a_mask_of_another_size_says_both(read: object) -> None:
     with pytest.raises(ValueError, match="mask is 9×5 pixels, the photo 100×60"):
         read(product()[0], png(np.full((5, 9), 255, np.uint8)))  # type: ignore[operator]
@@ -78,15 +78,15 @@ def test_a_mask_of_another_size_says_both(read: object) -> None:
 
 def test_an_empty_mask_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
-        layers.read_scene(product()[0], png(np.zeros((60, 100), np.uint8)))
+        reading.read_scene(product()[0], png(np.zeros((60, 100), np.uint8)))
 
 
 def test_a_broken_photo_is_a_photo_error_and_a_broken_mask_a_value_error() -> None:
     photo, mask = product()
     with pytest.raises(PhotoError):
-        layers.read_scene(b"no picture", mask)
+        reading.read_scene(b"no picture", mask)
     with pytest.raises(ValueError, match="not a picture"):
-        layers.read_scene(photo, b"no picture")
+        reading.read_scene(photo, b"no picture")
 
 
 @pytest.mark.parametrize(
@@ -99,18 +99,18 @@ def test_a_broken_photo_is_a_photo_error_and_a_broken_mask_a_value_error() -> No
 )
 def test_what_is_no_cutout_says_why(data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        layers.read_cutout(data)
+        reading.read_cutout(data)
 
 
 def test_what_a_product_mask_does_not_score_is_no_part_of_the_layer() -> None:
     photo, mask = np.full((60, 90, 3), 255, np.uint8), np.zeros((60, 90), np.uint8)
     photo[20:40, 20:50], mask[20:40, 20:50] = 30, 255
     photo[20:40, 50:60], mask[20:40, 50:60] = (200, 0, 0), 64  # a tag beside the glasses
-    layer = layers.read_product(png(photo), png(mask))
+    layer = reading.read_product(png(photo), png(mask))
     assert (layer.photo[..., 0] == layer.photo[..., 2]).all()
 
 
 @pytest.mark.parametrize("shape", [(2, 2, 3), (1, 700, 3), (4000, 3, 3)])
 def test_dividers_and_tracking_pixels_are_no_backdrops(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="pixels are too"):
-        layers.read_backdrop(png(np.zeros(shape, np.uint8)), 640)
+        reading.read_backdrop(png(np.zeros(shape, np.uint8)), 640)
