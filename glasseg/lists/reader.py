@@ -1,4 +1,4 @@
-"""Lists of photos as people keep them: csv, xlsx or parquet, read as rows of text; also a txt of one name a line."""
+"""Lists of photos as people keep them: csv, xlsx or parquet, read as rows of text; also txt with one name per line."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from glasseg.errors import GlassegError
 from glasseg.formats import PHOTO_EXTENSIONS
 
 LIST_SUFFIXES: Final = (".csv", ".xlsx", ".parquet")
-"""What the name of a list with columns ends with, lower case."""
+"""What the name of a list with columns ends in, in lower case."""
 
 NAME_SUFFIXES: Final = (*LIST_SUFFIXES, ".txt")
-"""What the name of a list of names ends with: a txt has one name a line and no columns, and to `read` it is none."""
+"""What the name of a list of photo names ends in. A txt has one name per line and no columns: `read` refuses it."""
 
-# Headers of columns of names, without spaces and signs, the surest first. The second kind often means something else:
-# it counts when its values look like photos, or when no other column does.
+# Headers of columns that hold names, without spaces and punctuation, the surest first. The likely ones often mean
+# something else: they count if their values look like photos, or if those of no other column do.
 _SURE: Final = (
     *("photo", "photos", "filename", "file", "image", "images", "picture", "photoname", "photofile", "photofilename"),
     *("imagename", "imagefile", "imagefilename", "picturename"),
@@ -36,8 +36,8 @@ _LIKELY: Final = (
     *("imageuri", "imageurl", "imagesrc", "src", "source", "name"),
 )
 
-# What openpyxl and the zip and XML readers below it raise for a workbook that is damaged, protected or none at all,
-# found by truncating and corrupting workbooks.
+# What openpyxl and the zip and XML readers it uses raise for a file that is a damaged or protected workbook, or not a
+# workbook at all; found by truncating and corrupting workbooks.
 _BAD_WORKBOOK: Final = (
     zipfile.BadZipFile,
     zlib.error,
@@ -53,9 +53,9 @@ _BAD_WORKBOOK: Final = (
 
 @dataclass(frozen=True)
 class NamedRow:
-    """A row that names a photo: its number as of `rows`, the name, and the other columns that have a value.
+    """A row that names a photo: its number as in `rows`, the name, and the other columns that have a value.
 
-    `may_be_header`: the only cell of the first row, which may be a name or the column's.
+    `may_be_header`: whether the name is the only cell of the first row, which may as well be the column's header.
     """
 
     number: int
@@ -65,19 +65,19 @@ class NamedRow:
 
 
 def is_list(name: str) -> bool:
-    """Whether a file of that name is read as a list."""
+    """Whether a file of this name is read as a list with columns."""
     return _suffix(name) in LIST_SUFFIXES
 
 
 def read(name: str, data: bytes) -> list[dict[str, str]]:
-    """The rows below the header of the list `name`, by column in lower case; every value as stripped text.
+    """The rows below the header of the list `name`, by column in lower case; every value is stripped text.
 
-    A value that is missing is "". Of a workbook the first sheet counts, with the values that its formulas had when it
-    was saved. Empty rows and columns without a name are left out. Raises GlassegError, naming the list, for a file that
-    is none, has no header, or has two columns of one name.
+    A missing value is "". Only the first sheet of a workbook is read, with the values that its formulas had when it was
+    saved. Empty rows and columns without a name are left out. Raises GlassegError, naming the list, for a file that is
+    not a list, has no header, or has two columns with the same name.
     """
     if not is_list(name):
-        raise GlassegError(f"{name} is no list of photos: a list is csv, xlsx or parquet")
+        raise GlassegError(f"{name} is not a list of photos: a list is csv, xlsx or parquet")
     filled = rows(name, data)
     columns = column_names(name, next(filled, (0, []))[1])
     named = [column for column in columns if column]
@@ -87,15 +87,16 @@ def read(name: str, data: bytes) -> list[dict[str, str]]:
 
 
 def rows(name: str, data: bytes) -> Iterator[tuple[int, list[str]]]:
-    """Every row of the list `name` that is not empty, as stripped text, with its number; a header is a row like others.
+    """Every row of the list `name` that is not empty, as stripped text, with its number; a header is a row like any.
 
-    Numbers count from 1 as a spreadsheet shows them, empty rows too; the column names of a parquet file are row 0.
-    Rows come as they are read, and may differ in length. Raises GlassegError, naming the list, when it can't be read.
+    Rows are numbered from 1 as in a spreadsheet, including empty ones; the column names of a parquet file are row 0.
+    Rows are yielded as they are read, and may differ in length. Raises GlassegError, naming the list, when it can't be
+    read.
     """
     readers = {".csv": _csv, ".xlsx": _xlsx, ".parquet": _parquet, ".txt": _txt}
     suffix = _suffix(name)
     if suffix not in readers:
-        raise GlassegError(f"{name} is no list of photos: a list is csv, xlsx, txt or parquet")
+        raise GlassegError(f"{name} is not a list of photos: a list is csv, xlsx, txt or parquet")
     for number, row in enumerate(readers[suffix](name, data), start=0 if suffix == ".parquet" else 1):
         texts = [_text(value) for value in row]
         if any(texts):
@@ -103,9 +104,9 @@ def rows(name: str, data: bytes) -> Iterator[tuple[int, list[str]]]:
 
 
 def column_names(name: str, header: list[str]) -> list[str]:
-    """The columns that the row `header` of the list `name` names, in lower case, "" for one without a name.
+    """The column names in the row `header` of the list `name`, in lower case, "" for a column without a name.
 
-    Raises GlassegError, naming the list, when it names none, or two alike.
+    Raises GlassegError, naming the list, when there are none, or two that are equal.
     """
     columns = [column.lower() for column in header]
     named = [column for column in columns if column]
@@ -118,27 +119,29 @@ def column_names(name: str, header: list[str]) -> list[str]:
 
 
 def named_rows(name: str, data: bytes, column: str | None = None) -> list[NamedRow]:
-    """The rows of the list `name`, also a txt, by the names of photos in them.
+    """The rows of the list `name`, which may be a txt, with the photo names in them.
 
-    The names stand in `column` (case-blind); None takes the only column, one of a known name, or the only one of which
-    most values name photos. A list of one column needs no header. Raises GlassegError, naming the list, when it can't
-    be read, is empty, or its column isn't there or can't be told.
+    The names are in `column` (case-insensitive); None takes the only column, one with a known name, or the only one
+    in which most values name photos. A list with one column needs no header. Raises GlassegError, naming the list,
+    when it can't be read, is empty, or when its column is missing or ambiguous.
     """
     table = list(rows(name, data))
     if not table:
         raise GlassegError(f"{name} is empty: it must name the photos")
     if _suffix(name) == ".txt":
         if column is not None:
-            raise GlassegError(f"{name} has no columns, one name a line: leave out --column, or save the list as csv")
+            raise GlassegError(f"{name} has no columns, only names: leave out --column, or save the list as csv")
         return [NamedRow(number, row[0]) for number, row in table]
     number, header = table[0]
     columns = column_names(name, header)
     named = [one for one in columns if one]
     above = next((cell for cell in header if _is_photo_name(cell)), None)
     if above and len(named) > 1:
-        raise GlassegError(f"{name} has no header, its first row names {above}: add a row above it that names columns")
+        raise GlassegError(
+            f"{name} has no header, its first row names {above}: add a row above it that names the columns"
+        )
     place = columns.index(_column(name, columns, table[1:], column))
-    # Whoever lists names without extensions leaves out the header as well.
+    # People who leave out the extensions leave out the header as well.
     as_name = len(named) == 1 and column is None and number > 0 and _plain(named[0]) not in (*_SURE, *_LIKELY)
     found = [NamedRow(number, header[place], may_be_header=not above)] if as_name else []
     for number, row in table[1:]:
@@ -151,14 +154,14 @@ def named_rows(name: str, data: bytes, column: str | None = None) -> list[NamedR
 
 
 def from_web(name: str) -> str:
-    """`name` without what only a web address has: its query, and signs written as %20."""
+    """`name`; if it is a web address, without its query and with escapes such as %20 decoded."""
     return unquote(re.split(r"[?#]", name)[0]) if re.match(r"(?i)https?://", name) else name
 
 
 def _column(name: str, columns: list[str], rows: list[tuple[int, list[str]]], wanted: str | None) -> str:
-    """The column of the names: `wanted`, the only one, one of a known name, or the only one of which most are photos.
+    """The column with the names: `wanted`, the only one, one with a known name, or the only one that lists photos.
 
-    A column that is wanted must be there, also in a list that has only one.
+    A `wanted` column must exist, even in a list that has only one.
     """
     named = [one for one in columns if one]
     if wanted is not None:
@@ -177,7 +180,7 @@ def _column(name: str, columns: list[str], rows: list[tuple[int, list[str]]], wa
     if found:
         return found[0]
     which = f"{' or '.join(photos)} may be it" if photos else f"its columns are {', '.join(named)}"
-    raise GlassegError(f"can't tell which column of {name} names the photos: {which}; say it with --column")
+    raise GlassegError(f"can't tell which column of {name} names the photos: {which}; choose it with --column")
 
 
 def _plain(column: str) -> str:
@@ -213,16 +216,16 @@ def _csv(name: str, data: bytes) -> Iterator[Iterable[Any]]:
         delimiter = max(",;\t", key=header.count)  # spreadsheets of half the world write semicolons
         yield from csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     except UnicodeDecodeError as error:
-        raise GlassegError(f"{name} is no csv file in utf-8: save it as such, or as xlsx ({error.reason})") from error
+        raise GlassegError(f"{name} is not csv in utf-8: save it as such, or as xlsx ({error.reason})") from error
     except csv.Error as error:
-        raise GlassegError(f"{name} is no csv file that can be read: {error}") from error
+        raise GlassegError(f"{name} can't be read as csv: {error}") from error
 
 
 def _txt(name: str, data: bytes) -> Iterator[Iterable[Any]]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise GlassegError(f"{name} is no text in utf-8: save it as such ({error.reason})") from error
+        raise GlassegError(f"{name} is not text in utf-8: save it as such ({error.reason})") from error
     yield from ([line] for line in re.split(r"\r\n|\n|\r", text))
 
 
@@ -231,18 +234,18 @@ def _xlsx(name: str, data: bytes) -> Iterator[Iterable[Any]]:
         with _quiet():
             cells = _first_sheet(data)
         while True:
-            with _quiet():  # row by row: what is ignored must not stay ignored while our caller works on a row
+            with _quiet():  # row by row: warnings must not stay ignored while our caller works on a row
                 row = next(cells, None)
             if row is None:
                 return
             yield row
     except _BAD_WORKBOOK as error:
         way_out = "open it in Excel and save it again as xlsx, without a password"
-        raise GlassegError(f"{name} is no workbook that can be read: {way_out}") from error
+        raise GlassegError(f"{name} can't be read as a workbook: {way_out}") from error
 
 
 def _first_sheet(data: bytes) -> Iterator[tuple[Any, ...]]:
-    import openpyxl  # noqa: PLC0415  (half a second that other lists need not wait for)
+    import openpyxl  # noqa: PLC0415  (half a second that the other kinds of list need not wait for)
 
     sheet = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=True).worksheets[0]
     sheet.reset_dimensions()  # some programs write a wrong size, and openpyxl would cut the sheet to it
@@ -251,7 +254,7 @@ def _first_sheet(data: bytes) -> Iterator[tuple[Any, ...]]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Ignores warnings of formats and drop-down lists that openpyxl would lose if it wrote the file."""
+    """Ignores warnings about formats and drop-down lists that openpyxl would lose if it wrote the file."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -267,6 +270,6 @@ def _parquet(name: str, data: bytes) -> Iterator[Iterable[Any]]:
         columns = [column.to_pylist() for column in table.columns]
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
-        raise GlassegError(f"{name} is no parquet file that can be read: {reason}") from error
+        raise GlassegError(f"{name} can't be read as parquet: {reason}") from error
     yield table.column_names
     yield from zip(*columns, strict=True)

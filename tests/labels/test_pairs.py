@@ -369,7 +369,7 @@ def test_a_list_that_is_not_there_or_broken_is_one_line(new_uri: Callable[[], st
     with pytest.raises(GlassegError, match=r"does not exist|there is nothing in .*list\.xlsx"):
         find(f"{uri}/list.xlsx")
     open_root(uri).write("list.xlsx", b"PK\x03\x04 half a workbook")
-    with pytest.raises(GlassegError, match=r"list\.xlsx is no workbook"):
+    with pytest.raises(GlassegError, match=r"list\.xlsx can.t be read as a workbook"):
         find(f"{uri}/list.xlsx")
 
 

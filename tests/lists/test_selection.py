@@ -170,7 +170,7 @@ def test_a_list_of_one_column_may_have_any_header(header: str) -> None:
     assert list(found.chosen) == ["a.jpg"] and not found.unmatched
 
 
-def test_a_text_file_has_one_name_a_line() -> None:
+def test_a_text_file_has_one_name_per_line() -> None:
     data = "\ufeffa.jpg\r\n\r\n  b.png \n2024/c.tif\rgone, or not.jpg".encode()
     found = selection.select("l.TXT", data, KEYS, SOURCE)
     assert list(found.chosen) == ["a.jpg", "b.png", "2024/c.tif"] and [one.row for one in found.unmatched] == [5]
@@ -191,7 +191,7 @@ def test_the_report_can_be_the_next_list() -> None:
     assert list(again.chosen) == ["=late.jpg"]
 
 
-def test_names_on_a_disk_that_are_no_utf8_can_be_shown() -> None:
+def test_names_on_a_disk_that_are_not_utf8_can_be_shown() -> None:
     keys = ["a.jpg", "x/d\udcff.jpg", "y/d\udcff.jpg", "z/e.jpg", "\udcff/e.jpg"]
     found = selection.select("l.txt", b"a.jpg\ne.jpg", keys, FOLDER)
     assert found.unmatched[0].candidates == ("z/e.jpg", "\\xff/e.jpg")
@@ -250,14 +250,14 @@ def test_a_million_photos_take_seconds() -> None:
         ("l.txt", b"\n \n", None, "l.txt is empty"),
         ("l.csv", b"photo\n", None, "has no row below its header"),
         ("l.parquet", parquet(photo=[]), None, "has no row below its header"),
-        ("l.doc", b"a.jpg", None, "l.doc is no list of photos: a list is csv, xlsx, txt or parquet"),
-        ("l.txt", b"\xff\xfea", None, "l.txt is no text in utf-8"),
-        ("l.xlsx", b"PK", None, "l.xlsx is no workbook"),
+        ("l.doc", b"a.jpg", None, "l.doc is not a list of photos: a list is csv, xlsx, txt or parquet"),
+        ("l.txt", b"\xff\xfea", None, "l.txt is not text in utf-8"),
+        ("l.xlsx", b"PK", None, "l.xlsx can.t be read as a workbook"),
         ("l.csv", b"photo,sku\na.jpg,1", "bild", "l.csv has no column bild: its columns are photo, sku"),
         ("l.txt", b"a.jpg", "photo", "l.txt has no columns.*leave out --column"),
         ("l.csv", b"a.jpg,12\nb.png,13", None, "has no header, its first row names a.jpg"),
-        ("l.csv", b"front,back\na.jpg,b.png", None, "front or back may be it; say it with --column"),
-        ("l.csv", b"sku,price\n1,2", None, "its columns are sku, price; say it with --column"),
+        ("l.csv", b"front,back\na.jpg,b.png", None, "front or back may be it; choose it with --column"),
+        ("l.csv", b"sku,price\n1,2", None, "its columns are sku, price; choose it with --column"),
         ("l.csv", b'photo\nno.jpg\n"n\no"\n', None, "no row .* the list has no.jpg, n o; the source has a.jpg, b.png"),
     ],
 )
@@ -269,7 +269,7 @@ def test_a_list_that_cant_be_used_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_source_without_photos_is_said() -> None:
+def test_a_source_without_photos_is_reported() -> None:
     with pytest.raises(GlassegError, match="the source has no photos"):
         selection.select("l.txt", b"a.jpg", [], SOURCE)
 
