@@ -30,7 +30,7 @@ def finish(picture: Picture, look: Look, format: str, quality: int, tags: Tags) 
     data = encoder.encode(picture.pixels, format, quality, tags)
     colour = look.colour  # white is promised; of other colours what the format makes of them
     if colour is not None and colour != WHITE:
-        colour = encoder.held(colour, format, quality)
+        colour = encoder.decoded_colour(colour, format, quality)
     whiteness = inspection.inspect(data, picture.background, colour)
     height, width = picture.pixels.shape[:2]
     facts = marketplaces.PictureFacts(

@@ -49,7 +49,11 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
 def contradiction(look: Look, format: str, quality: int) -> str | None:
     """Why this look contradicts itself or the format ("keep" or a name), in one line; None when it does not."""
     framing = look.framing
-    if look.colour == WHITE and format in {"keep", "jpeg"} and (white := encoder.held(WHITE, "jpeg", quality)) != WHITE:
+    if (
+        look.colour == WHITE
+        and format in {"keep", "jpeg"}
+        and (white := encoder.decoded_colour(WHITE, "jpeg", quality)) != WHITE
+    ):
         return f"--quality {quality} makes white {min(white)} in a JPEG: choose another, such as 95"
     for name in look.checks if look.lenses == "keep" else ():
         if name in marketplaces.MARKETPLACES and marketplaces.MARKETPLACES[name].backgrounds is not None:

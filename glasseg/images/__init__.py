@@ -1,1 +1,1 @@
-"""Picture files: bytes in, pixels out, and back."""
+"""Picture files: from bytes to pixels and back."""

@@ -1,4 +1,4 @@
-"""A photo by its alpha on a colour, or cut out."""
+"""An image composited by its alpha: on a colour, or as a cut-out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def bounding_box(alpha: np.ndarray) -> tuple[int, int, int, int] | None:
-    """The half-open (x0, y0, x1, y1) of where `alpha` (H×W uint8) is above 0; None when it is 0 everywhere."""
+    """The half-open box (x0, y0, x1, y1) of the pixels where `alpha` (H×W uint8) is not 0; None if there are none."""
     x, y, width, height = cv2.boundingRect(alpha)
     return (x, y, x + width, y + height) if width else None
 
@@ -18,16 +18,16 @@ def compose(
     colour: tuple[int, int, int] = (255, 255, 255),
     shade: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Put an image (H×W×3 uint8) by its alpha (H×W uint8) on a colour (RGB), white by default: H×W×3 uint8.
+    """Composite an image (H×W×3 uint8 RGB) by its alpha (H×W uint8) on a colour (RGB), white by default: H×W×3 uint8.
 
-    `shade` (H×W uint8, 255 for none) darkens the colour. Where alpha is 0 the result is exactly the colour so
-    darkened, where alpha is 255 it is exactly the photo.
+    `shade` (H×W uint8, 255 for none) darkens the colour. Where alpha is 0, the result is exactly the darkened colour;
+    where alpha is 255, it is exactly the image.
     """
     return blend(multiplied(image, alpha), alpha, colour, shade)
 
 
 def multiplied(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """round(image * alpha / 255): the premultiplied foreground, H×W×3 uint8."""
+    """The premultiplied foreground, round(image * alpha / 255): H×W×3 uint8."""
     product = np.zeros_like(image)
     if box := bounding_box(alpha):
         x0, y0, x1, y1 = box
@@ -39,7 +39,7 @@ def multiplied(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
 def blend(
     foreground: np.ndarray, alpha: np.ndarray, colour: tuple[int, int, int], shade: np.ndarray | None = None
 ) -> np.ndarray:
-    """A premultiplied foreground (H×W×3 uint8) on a colour darkened by `shade`; see `compose`."""
+    """Composite a premultiplied foreground (H×W×3 uint8) on a colour darkened by `shade`; see `compose`."""
     ground = np.empty_like(foreground)
     ground[0] = colour
     ground[1:] = ground[0]  # whole rows: numpy takes 7 ms to repeat three values over 2 megapixels
@@ -54,9 +54,9 @@ def blend(
 
 
 def cut_out(foreground: np.ndarray, alpha: np.ndarray, shade: np.ndarray | None = None) -> np.ndarray:
-    """A premultiplied foreground as H×W×4 uint8 RGB with straight alpha; all four are 0 where nothing is.
+    """A premultiplied foreground as H×W×4 uint8 RGB with straight alpha; all four are 0 where there is nothing.
 
-    A shade becomes black that lets as much light through.
+    A shade becomes black with an alpha that darkens any background as much.
     """
     if shade is not None:
         # over: α + (1 - α) (1 - shade); the shadow's own colour is black and adds nothing to the foreground

@@ -1,7 +1,7 @@
-"""Any picture a catalog holds, from bytes to an upright sRGB photo, or a `PhotoError` that says why not.
+"""Any picture in a catalog, from bytes to an upright sRGB photo, or a `PhotoError` that says why not.
 
-Pillow opens every format and tells size, tags and profile before a pixel is decoded; `pixels` decodes them, `profiles`
-brings them to sRGB.
+Pillow opens every format and reads size, tags and profile before any pixel is decoded; `pixels` decodes the pixels,
+`profiles` converts them to sRGB.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from glasseg.errors import PhotoError
 from glasseg.images import compositing, headers, pixels, profiles, tags
 from glasseg.images.tags import Tags
 
-# A closed list: among Pillow's other plug-ins are some that start programs (EPS) or reach for other files. GIF is
-# here because shops do hold GIFs that are named .jpg.
+# A closed list: some of Pillow's other plug-ins start programs (EPS) or open other files. GIF is here because shops do
+# have GIFs that are named .jpg.
 _READ_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "GIF")
 
-# What Pillow's decoders and metadata readers raise for bytes that are not as they should be, found by truncating and
-# corrupting files of every format.
+# What Pillow's decoders and metadata readers raise for damaged files, found by truncating and corrupting files of every
+# format.
 _BAD_DATA: Final = (
     OSError,
     SyntaxError,
@@ -38,7 +38,7 @@ _BAD_DATA: Final = (
     RuntimeError,  # the AVIF and HEIF decoders
     struct.error,
     zlib.error,
-    # Not seen in 60 000 corrupted files, but Pillow's own `open` expects such of its readers, and a catalog is larger.
+    # Not seen in 60,000 corrupted files, but Pillow's own `open` expects them of its readers, and a catalog is larger.
     TypeError,
     LookupError,
     ArithmeticError,
@@ -53,24 +53,24 @@ class Photo:
     """A decoded photo."""
 
     image: np.ndarray
-    """H×W×3 uint8 sRGB, upright. Where there is an alpha, the colours are not multiplied by it."""
+    """H×W×3 uint8 sRGB, upright. If there is an alpha, the colours are not multiplied by it."""
     alpha: np.ndarray | None
-    """H×W uint8, the photo's own transparency; None when it has none or is opaque everywhere."""
+    """H×W uint8, the photo's own transparency; None if it has none or is opaque everywhere."""
     tags: Tags
     warnings: tuple[str, ...]
-    """What a person should know of the reading, such as "3 pages: the first one is used"."""
+    """What a person should know about the decoding, such as "3 pages: the first one is used"."""
 
     def on_white(self) -> np.ndarray:
-        """H×W×3 uint8: the photo as it looks on white paper, which is what the network sees."""
+        """H×W×3 uint8 RGB: the photo as it looks on white paper, which is what the network sees."""
         return self.image if self.alpha is None else compositing.compose(self.image, self.alpha)
 
 
 @functools.cache
 def _prepare() -> None:
-    """Once per process, at the first decode: our pixel limit replaces Pillow's, and its remarks on odd metadata stop.
+    """Once per process, at the first decode: our pixel limit replaces Pillow's, and its warnings about metadata stop.
 
-    Decoders get one thread each: a worker decodes several photos at a time. `warnings.catch_warnings` would be the
-    local way, but it is not safe in a pool of threads.
+    Decoders get one thread each, since a worker decodes several photos at a time. `warnings.catch_warnings` would be
+    the local way, but it is not safe in a thread pool.
     """
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
@@ -82,12 +82,12 @@ def _prepare() -> None:
 def decode(data: bytes, *, max_pixels: int) -> Photo:
     """Decode a picture, upright as its EXIF orientation says, its colours converted to sRGB.
 
-    16 bits become 8, grey, palette and CMYK become RGB. The format is told by the bytes, not by a name. Of a picture
-    with several pages or frames, the first counts. What is broken beside the pixels (EXIF, profile) is left out.
+    16 bits become 8; grey, palette and CMYK become RGB. The format is recognised by the bytes, not by a name. Only the
+    first page or frame of a picture is decoded. Broken metadata (EXIF, profile) is ignored, with a warning.
 
     Raises:
-        PhotoError: "empty" for no bytes; "too_large" for more than `max_pixels`, judged from the header before any
-            pixel is decoded; "unreadable" for everything that is not a whole picture.
+        PhotoError: "empty" for no bytes; "too_large" for more than `max_pixels`, as the header says before any pixel
+            is decoded; "unreadable" for everything that is not a complete picture.
     """
     if not data:
         raise PhotoError("empty", "0 bytes")
@@ -95,15 +95,15 @@ def decode(data: bytes, *, max_pixels: int) -> Photo:
     try:
         return _decode(data, max_pixels)
     except UnidentifiedImageError:
-        # The first bytes tell a saved HTML page or a renamed video at a glance.
-        raise PhotoError("unreadable", f"no picture that can be decoded; it begins with {data[:16]!r}") from None
+        # The first bytes show at a glance that this is a saved HTML page or a renamed video.
+        raise PhotoError("unreadable", f"not a picture that can be decoded; it begins with {data[:16]!r}") from None
     except _BAD_DATA as error:
-        text = " ".join(str(error).split())  # some decoders say it in several lines
+        text = " ".join(str(error).split())  # some decoders write several lines
         raise PhotoError("unreadable", f"damaged or unsupported picture: {type(error).__name__}: {text}") from error
 
 
 def decode_on_white(data: bytes, *, max_pixels: int) -> np.ndarray:
-    """A picture's bytes as H×W×3 uint8 RGB on white; `decode` in short, with the same errors."""
+    """Decode a picture to H×W×3 uint8 RGB on white; shorthand for `decode`, with the same errors."""
     return decode(data, max_pixels=max_pixels).on_white()
 
 
@@ -133,9 +133,9 @@ def _decode(data: bytes, max_pixels: int) -> Photo:
 
 
 def _open(data: bytes, remarks: list[str]) -> Image.Image:
-    """The opened picture, header only."""
+    """The picture, of which only the header has been read."""
     if data.startswith(b"\xff\xd8\xff"):
-        # Not by Image.open, which takes a phone's JPEG for an MPO and fails where its index of pictures is broken.
+        # Not Image.open, which takes a phone's JPEG for an MPO and fails if its index of pictures is broken.
         return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
     if data[4:8] == b"ftyp":
         headers.check_heif(data)
@@ -144,7 +144,7 @@ def _open(data: bytes, remarks: list[str]) -> Image.Image:
     except (UnidentifiedImageError, ValueError):
         if data[4:8] != b"ftyp":
             raise
-        # An AVIF opens only if its EXIF is whole.
+        # An AVIF opens only if its EXIF is intact.
         picture = Image.open(io.BytesIO(headers.heif_without_exif(data)), formats=_READ_FORMATS)
         remarks.append(_BROKEN_EXIF)
         return picture
@@ -161,9 +161,9 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def _to_srgb(stored: np.ndarray, picture: Image.Image, remarks: list[str]) -> np.ndarray:
-    """Pixels in the picture's own colours as H×W×3 uint8 sRGB, by its profile where there is one that can be used."""
+    """Pixels in the picture's own colours as H×W×3 uint8 sRGB, by its profile if it has a usable one."""
     if "icc_profile" in picture.info:
-        profile = picture.info["icc_profile"]  # None or of another type where Pillow could not put it together
+        profile = picture.info["icc_profile"]  # None or of another type if Pillow could not assemble it
         try:
             return profiles.to_srgb(stored, profile if isinstance(profile, bytes) else b"")
         except profiles.ProfileError as error:
@@ -174,7 +174,7 @@ def _to_srgb(stored: np.ndarray, picture: Image.Image, remarks: list[str]) -> np
 
 
 def _orientation(picture: Image.Image, remarks: list[str]) -> int:
-    """1 to 8 as the EXIF standard has it. Broken EXIF beside good pixels leaves the photo as it is stored."""
+    """1 to 8 as in the EXIF standard; 1 if the EXIF is broken, which leaves the photo as it is stored."""
     try:
         if headers.exif_is_broken(picture.info.get("exif")):
             remarks.append(_BROKEN_EXIF)
@@ -182,16 +182,16 @@ def _orientation(picture: Image.Image, remarks: list[str]) -> int:
         exif = picture.getexif()
         orientation = exif.get(ExifTags.Base.Orientation, 1)
         if "icc_profile" not in picture.info and exif.get_ifd(ExifTags.IFD.Interop).get(1) == "R03":
-            remarks.append("its EXIF says Adobe RGB without a profile: colours may be too pale")
+            remarks.append("its EXIF names Adobe RGB, but there is no profile: colours may be too pale")
     except _BAD_DATA:
         remarks.append(_BROKEN_EXIF)
         return 1
-    # Pillow turns a TIFF itself, while loading it.
+    # Pillow rotates a TIFF itself, while loading it.
     return orientation if picture.format != "TIFF" and orientation in range(1, 9) else 1
 
 
 def _upright(image: np.ndarray, orientation: int) -> np.ndarray:
-    """H×W or H×W×3 pixels turned and mirrored from an EXIF orientation to upright."""
+    """H×W or H×W×3 pixels, rotated and mirrored from an EXIF orientation to upright."""
     if orientation in {5, 7}:
         image = cv2.transpose(image)
     mirror = {2: 1, 4: 0, 7: -1}.get(orientation)

@@ -1,7 +1,7 @@
-"""Pictures out: arrays to the bytes of a JPEG, PNG or WebP that says it is sRGB.
+"""From arrays to the bytes of a JPEG, PNG or WebP with an sRGB profile.
 
-cv2 writes JPEG and PNG, and the tags are put in after it: of 1600×1200 product photos on white Pillow's JPEGs take
-1.1 times as long and its PNGs more than twice. Pillow writes WebP, since cv2 has no say in its effort.
+cv2 writes JPEG and PNG, and the tags are inserted afterwards: for 1600×1200 product photos on white, Pillow takes 1.1
+times as long to write JPEG and more than twice as long for PNG. Pillow writes WebP, whose effort cv2 can't set.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from glasseg.errors import PhotoError
 from glasseg.images import tags as tags_
 from glasseg.images.tags import Tags
 
-_LONGEST_SIDE: Final = {"jpeg": 65_500, "png": 1_000_000, "webp": 16_383}  # pixels, as their libraries have it
+_LONGEST_SIDE: Final = {"jpeg": 65_500, "png": 1_000_000, "webp": 16_383}  # pixels, the limits of their libraries
 _METRES_PER_INCH: Final = 0.0254
 _NO_TAGS: Final = Tags()
 
@@ -28,16 +28,16 @@ _NO_TAGS: Final = Tags()
 def encode(image: np.ndarray, format: str, quality: int, tags: Tags = _NO_TAGS) -> bytes:
     """Encode an image as "jpeg", "png" or "webp".
 
-    `image` is H×W×3 uint8 RGB, or H×W×4 uint8 RGB with straight alpha (png and webp; the alpha comes back exactly),
+    `image` is H×W×3 uint8 RGB, or H×W×4 uint8 RGB with straight alpha (png and webp; the alpha is decoded exactly),
     or H×W uint8, a mask. Pictures in colour carry an sRGB profile and `tags`; a mask carries neither. `quality` is
-    1 to 100 and means nothing for png, which is lossless. The same arguments give the same bytes on every day.
+    1 to 100 and is ignored for png, which is lossless. The same arguments always give the same bytes.
 
-    The colours of transparent pixels are written too, in png exactly: clear them before, or the background that was
-    cut out can be brought back.
+    The colours of transparent pixels are written too, exactly in png: clear them first, or the background that was
+    cut out can be recovered.
 
     Raises:
         PhotoError: "side_too_long" when a side is longer than the format can hold (16383 pixels for webp).
-        ValueError: for another format, a quality out of range, or alpha in a jpeg.
+        ValueError: for another format, a quality out of range, or an alpha in a jpeg.
     """
     if format not in _LONGEST_SIDE:
         raise ValueError(f"can't write {format!r}, only {tuple(_LONGEST_SIDE)}")
@@ -45,7 +45,7 @@ def encode(image: np.ndarray, format: str, quality: int, tags: Tags = _NO_TAGS) 
         raise ValueError(f"quality is 1 to 100, not {quality}")
     channels = image.shape[2] if image.ndim == 3 else 1
     if format == "jpeg" and channels == 4:
-        raise ValueError("jpeg holds no transparency")
+        raise ValueError("jpeg can't hold transparency")
     height, width = image.shape[:2]
     if max(height, width) > _LONGEST_SIDE[format]:
         raise PhotoError(
@@ -53,12 +53,12 @@ def encode(image: np.ndarray, format: str, quality: int, tags: Tags = _NO_TAGS) 
         )
     if format == "webp":
         return _webp(image, quality, tags)
-    # For png cv2's own choice (one filter, run lengths): 2.5 times as fast as any level asked for, about 15 % larger.
+    # For png cv2's defaults (one filter, run lengths): 2.5 times as fast as with any explicit level, about 15 % larger.
     options: list[int] = []
     if format == "jpeg":
         # 4:4:4, because halved chroma smears the frame's colour into the white around it.
         sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-        # The photo's own Huffman tables: the same pixels in a fifth fewer bytes, for 3.5 ms at 1600×1200.
+        # Huffman tables made for the picture: the same pixels in a fifth fewer bytes, for 3.5 ms at 1600×1200.
         options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1, *sampling]
     to_bgr = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
     done, encoded = cv2.imencode(
@@ -81,7 +81,7 @@ def _webp(image: np.ndarray, quality: int, tags: Tags) -> bytes:
 
 
 def _tagged_jpeg(data: bytes, tags: Tags) -> bytes:
-    """A JPEG as libjpeg writes it (its JFIF header the first 20 bytes), with resolution, EXIF and profile.
+    """A JPEG as libjpeg writes it (the first 20 bytes are its JFIF header), with resolution, EXIF and profile.
 
     JFIF 1.02: unit 1 is dots per inch. The segments are those of EXIF 2.3 and of annex B.4 of ICC.1:2010.
     """
@@ -96,9 +96,9 @@ def _tagged_jpeg(data: bytes, tags: Tags) -> bytes:
 def _tagged_png(data: bytes, tags: Tags) -> bytes:
     """A PNG with profile, resolution (pHYs, pixels per metre) and EXIF between its header and its pixels.
 
-    A profile says no more than the sRGB chunk would, but whoever looks for a profile finds one.
+    A profile says no more than the sRGB chunk would, but programs that look for a profile find one.
     """
-    # Not compressed, since what zlib makes of it depends on the zlib.
+    # Not compressed, since the bytes would depend on the version of zlib.
     chunks = [(b"iCCP", b"sRGB\0\0" + zlib.compress(srgb_profile(), 0))]
     if tags.dpi:
         per_metre = (round(value / _METRES_PER_INCH) for value in tags.dpi)
@@ -113,8 +113,8 @@ def _tagged_png(data: bytes, tags: Tags) -> bytes:
 
 
 @functools.cache
-def held(colour: tuple[int, int, int], format: str, quality: int) -> tuple[int, int, int]:
-    """What a plain area of that RGB colour comes back as: lossy formats round most colours by a level or two."""
+def decoded_colour(colour: tuple[int, int, int], format: str, quality: int) -> tuple[int, int, int]:
+    """The RGB colour to which a plain area of `colour` decodes: lossy formats round most by a level or two."""
     flat = np.full((16, 16, 3), colour, np.uint8)
     decoded = cv2.imdecode(np.frombuffer(encode(flat, format, quality), np.uint8), cv2.IMREAD_COLOR)
     assert decoded is not None
@@ -124,7 +124,7 @@ def held(colour: tuple[int, int, int], format: str, quality: int) -> tuple[int, 
 
 @functools.cache
 def srgb_profile() -> bytes:
-    """An ICC profile of sRGB (IEC 61966-2-1), under 600 bytes, the same on every day and system."""
+    """An ICC profile of sRGB (IEC 61966-2-1), under 600 bytes, always and everywhere the same bytes."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     # ICC.1:2010, table 17: creation date at 24, primary platform at 40; LittleCMS writes its own.
     profile[24:36] = struct.pack(">6H", 2000, 1, 1, 0, 0, 0)

@@ -1,4 +1,4 @@
-"""What the headers of some formats say that Pillow does not tell, or tells only after it has allocated the picture."""
+"""What is in the headers of some formats that Pillow does not report, or only after it has allocated the picture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SUBFILE_TYPE: Final = 254
 
 
 def size_before_opening(data: bytes) -> tuple[int, int] | None:
-    """(width, height) of the kinds of picture whose mere opening takes memory for it: WebP and GIF; else None."""
+    """(width, height) of a WebP or GIF, for which opening alone already allocates the picture; else None."""
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp_size(data)
     if data[:6] in {b"GIF87a", b"GIF89a"}:
@@ -24,7 +24,7 @@ def size_before_opening(data: bytes) -> tuple[int, int] | None:
 
 
 def _webp_size(data: bytes) -> tuple[int, int] | None:
-    """By RFC 9649: the canvas, or of a simple file the one bitstream."""
+    """Following RFC 9649: that of the canvas, or of the only bitstream in a simple file."""
     kind, body = data[12:16], data[20:30].ljust(10, b"\0")
     if kind == b"VP8X":
         return 1 + int.from_bytes(body[4:7], "little"), 1 + int.from_bytes(body[7:10], "little")
@@ -38,7 +38,7 @@ def _webp_size(data: bytes) -> tuple[int, int] | None:
 
 
 def first_webp(data: bytes) -> tuple[bytes, tuple[int, int]]:
-    """The first picture of an animated WebP as a file of its own, and its (left, top); a still one as it is."""
+    """The first picture of an animated WebP as a file of its own, and its (left, top); a still WebP as it is."""
     if data[12:16] != b"VP8X" or len(data) < 30 or not data[20] & 2:
         return data, (0, 0)
     place = 12
@@ -53,18 +53,18 @@ def first_webp(data: bytes) -> tuple[bytes, tuple[int, int]]:
 
 
 def _even(length: bytes) -> int:
-    """A chunk's length with its padding."""
+    """A chunk's length including its padding."""
     return int.from_bytes(length, "little") + 1 & ~1
 
 
 def _gif_extents(data: bytes) -> list[tuple[int, int]]:
-    """(width, height) that the first frame needs of its screen; empty when there is no frame."""
+    """(width, height) of the screen that the first frame needs; empty if there is no frame."""
     screen: tuple[int, int] = struct.unpack("<HH", data[6:10]) if len(data) > 9 else (0, 0)
     return [(max(screen[0], w), max(screen[1], h)) for w, h in _gif_frames(data, most=1)]
 
 
 def _gif_frames(data: bytes, most: int) -> Iterator[tuple[int, int]]:
-    """(right, bottom) of each of the first `most` frames, by the GIF89a specification."""
+    """(right, bottom) of each of the first `most` frames, following the GIF89a specification."""
     place = 13 + _gif_palette(data[10:11])
     while most and place < len(data):
         if data[place] == 0x21:  # an extension
@@ -88,16 +88,16 @@ def _gif_palette(flags: bytes) -> int:
 
 
 def check_heif(data: bytes) -> None:
-    """ValueError where the items of a HEIF or AVIF file have types or names that are no text (ISO/IEC 14496-12).
+    """Raise ValueError if the items of a HEIF or AVIF file have types or names that are not text (ISO/IEC 14496-12).
 
-    On such a file pi-heif 1.4 ends the process, since it makes Python strings of them without a check.
+    Such a file makes pi-heif 1.4 end the process, since it turns them into Python strings without a check.
     """
     for start, end in _heif_items(data):
         data[start:end].decode()
 
 
 def heif_without_exif(data: bytes) -> bytes:
-    """A HEIF or AVIF file in which the EXIF is an item of a kind that nobody reads."""
+    """A HEIF or AVIF file in which the EXIF is marked as an item of an unknown kind, which readers skip."""
     changed = bytearray(data)
     for start, _ in _heif_items(data):
         if data[start : start + 4] == b"Exif":
@@ -116,7 +116,7 @@ def _heif_items(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _meta_boxes(data: bytes) -> Iterator[tuple[int, int]]:
-    """(start, end) of the boxes at the top that describe; the others hold coded pixels, in which anything may occur."""
+    """(start, end) of the top-level boxes with metadata; the others hold coded pixels, in which any bytes may occur."""
     place = 0
     while place + 8 <= len(data):
         size, kind = struct.unpack_from(">I4s", data, place)
@@ -129,7 +129,7 @@ def _meta_boxes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def more_pictures(data: bytes, picture: Image.Image) -> list[str]:
-    """A remark where the opened picture is not the file's only page or frame."""
+    """A remark if the opened picture is not the file's only page or frame."""
     if picture.format == "TIFF":
         pages = _tiff_pages(data)
         return [f"{pages} pages: the first one is used"] if pages > 1 else []
@@ -141,7 +141,7 @@ def more_pictures(data: bytes, picture: Image.Image) -> list[str]:
 
 
 def _tiff_pages(data: bytes) -> int:
-    """Length of the chain of directories, without reduced copies; classic and BigTIFF."""
+    """The length of the chain of directories, without reduced copies; of classic TIFF and BigTIFF."""
     order = "<" if data[:2] == b"II" else ">"
     big = data[2:4] in {b"\x2b\0", b"\0\x2b"}
     number, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
@@ -153,7 +153,7 @@ def _tiff_pages(data: bytes) -> int:
             seen.add(place)
             (entries,) = struct.unpack_from(order + count, data, place)
             start = place + struct.calcsize(count)
-            tag, kind = struct.unpack_from(order + "HH", data, start)  # entries are sorted, this would be the first
+            tag, kind = struct.unpack_from(order + "HH", data, start)  # entries are sorted: this would be the first
             (value,) = struct.unpack_from(order + "I", data, start + (12 if big else 8))
             reduced = tag == _SUBFILE_TYPE and kind == 4 and value & 1
             pages += not reduced
@@ -164,7 +164,7 @@ def _tiff_pages(data: bytes) -> int:
 
 
 def exif_is_broken(exif: object) -> bool:
-    """Whether this is EXIF that does not begin with a whole directory. Pillow reads such without a word."""
+    """Whether this is EXIF that does not begin with a complete directory. Pillow reads it without a warning."""
     if not isinstance(exif, bytes):
         return exif is not None
     exif = exif.removeprefix(b"Exif\0\0")
@@ -179,18 +179,18 @@ def exif_is_broken(exif: object) -> bool:
 
 
 def tile_size(picture: Image.Image) -> tuple[int, int]:
-    """(width, height) of one tile of an opened TIFF, each of which is decoded whole; (1, 1) where it has none."""
+    """(width, height) of the tiles of an opened TIFF, which are always decoded whole; (1, 1) if it has no tiles."""
     tags = getattr(picture, "tag_v2", {})
     width, height = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1)
     return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
 
 
 def white_level(picture: Image.Image) -> int:
-    """The number that is white in an opened grey picture of more than 8 bits."""
+    """The value of white in an opened grey picture with more than 8 bits."""
     bits = getattr(picture, "tag_v2", {}).get(_BITS, (16,))
     return 4095 if bits == (12,) else 65535
 
 
 def white_is_zero(picture: Image.Image) -> bool:
-    """Whether an opened TIFF counts from white to black. Pillow turns that round only for up to 8 bits."""
+    """Whether 0 is white in an opened TIFF. Pillow inverts such a picture only if it has up to 8 bits."""
     return bool(getattr(picture, "tag_v2", {}).get(_PHOTOMETRIC) == 0)

@@ -1,8 +1,8 @@
-"""The pixels of an opened picture, in its own colours: each format by the library that measures best.
+"""The pixels of an opened picture, in its own colours: each format is decoded by the library that does it best.
 
-Pillow decodes but for two. JPEG goes to simplejpeg: it is 1.3 to 2.8 times as fast, the more the larger, and says where
-data are missing or corrupt, which Pillow hides as long as the file ends properly. WebP goes to cv2, a little faster.
-All of it works in bands, since a whole copy more of 100 megapixels is 400 MB.
+That is Pillow, with two exceptions. JPEG goes to simplejpeg, which is 1.3 to 2.8 times as fast (most with large
+pictures) and reports missing or corrupt data, which Pillow hides as long as the file ends properly. WebP goes to cv2,
+which is a little faster. Conversions work in bands, since another copy of 100 megapixels would take 400 MB.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from glasseg.images import headers
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
 
-_SPACES: Final = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # simplejpeg's names of Pillow's modes
+_SPACES: Final = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # simplejpeg's names for Pillow's modes
 
-# libjpeg's warnings of a picture with holes. Its others are of oddities that cost nothing.
+# libjpeg's warnings about a picture with holes. Its other warnings are about harmless oddities.
 _HOLES: Final = ("remature end", "bad Huffman code", "instead of RST", "bad arithmetic code")
 _LEFTOVERS: Final = "extraneous bytes"
 
 _ADOBE_YCCK: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x02"
 
-# No press puts more ink on one spot, in percent: above it paper stays wet. Profiles stop at 300 to 340.
+# No press puts more ink on one spot, in percent: with more, the paper stays wet. Profiles stop at 300 to 340.
 _MOST_INK: Final = 345
 
 
 def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Decode an opened picture of these bytes; what a person should know is added to `remarks`.
+    """Decode the picture that was opened from `data`; what a person should know is added to `remarks`.
 
     Returns:
         Grey (H×W), RGB (H×W×3) or CMYK (H×W×4, 255 is full ink) pixels, uint8, with 16 bits rounded to 8 (in colour
@@ -40,7 +40,7 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         by it.
 
     Raises:
-        ValueError: for damage, or for pixels whose white is not known.
+        ValueError: for damage, or for pixels whose white is unknown.
         Others: what Pillow's decoders raise, see `glasseg.images.decoder`.
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
@@ -52,15 +52,15 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
 
 
 def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
-    """As stored: CMYK is not turned round."""
+    """The pixels as they are stored: CMYK is not inverted."""
     channels = len(picture.getbands())
-    pixels = np.empty((picture.height, picture.width, channels), np.uint8)  # another size than Pillow saw is refused
+    pixels = np.empty((picture.height, picture.width, channels), np.uint8)  # a size other than Pillow's is refused
     try:
         simplejpeg.decode_jpeg(data, _SPACES[picture.mode], buffer=pixels)
     except ValueError as error:
         if any(hole in str(error) for hole in _HOLES):
             raise
-        _copy(picture, picture.mode, pixels)  # also takes what is only odd
+        _copy(picture, picture.mode, pixels)  # Pillow accepts what is merely odd
         if picture.mode == "CMYK":
             cv2.bitwise_not(pixels, dst=pixels)
         if _LEFTOVERS in str(error):
@@ -69,13 +69,13 @@ def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
 
 
 def _cmyk_jpeg(data: bytes, picture: JpegImagePlugin.JpegImageFile, remarks: list[str]) -> np.ndarray:
-    """CMYK, 255 is full ink. With Adobe's marker, the file holds paper instead of ink; without, who knows."""
+    """CMYK pixels, 255 is full ink. With Adobe's marker 255 is paper in the file; without it, it may be either."""
     marked = "adobe" in picture.info
     if not marked:
-        remarks.append("CMYK without Adobe's marker: ink and paper were told apart by how much ink a press can print")
+        remarks.append("CMYK without Adobe's marker: which of its values are ink was judged by what a press can print")
         cyan, magenta, yellow, black = (layer[1:] for layer in picture.layer)
         if cyan == black and magenta == yellow and cyan != magenta:
-            # The two in the middle are stored more coarsely, as only chroma is: this is YCCK.
+            # The two in the middle are stored more coarsely, as only chroma would be: this is YCCK.
             data, marked = data[:2] + _ADOBE_YCCK + data[2:], True
     pixels = _jpeg(data, picture, remarks)
     if marked or _overinked(pixels, stored_as_ink=True) >= _overinked(pixels, stored_as_ink=False):
@@ -110,7 +110,7 @@ def _webp(data: bytes, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | 
 
 
 def _loaded(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """A loaded picture's pixels and alpha, as of `read`."""
+    """A loaded picture's pixels and alpha, as returned by `read`."""
     mode = picture.mode
     if mode.startswith("I;16"):
         return _sixteen_bits(picture)
@@ -118,7 +118,7 @@ def _loaded(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         raise ValueError("its pixels are 32-bit numbers, which have no agreed white")
     if picture.has_transparency_data:
         key = picture.info.get("transparency")
-        if isinstance(key, tuple) and max(key) > 255:  # of a 16-bit PNG, of which Pillow keeps the upper 8 bits
+        if isinstance(key, tuple) and max(key) > 255:  # the PNG has 16 bits, of which Pillow keeps the upper 8
             picture.info["transparency"] = tuple(value >> 8 for value in key)
         return _with_alpha(picture, "L" if mode in {"LA", "La"} else "RGB")
     mode = mode if mode in {"L", "RGB", "CMYK"} else "L" if mode == "1" else "RGB"
@@ -129,7 +129,7 @@ def _loaded(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def _with_alpha(picture: Image.Image, mode: str) -> tuple[np.ndarray, np.ndarray]:
-    """The colours, as "L" or "RGB", and the alpha of a loaded picture with transparency of any kind."""
+    """The colours, as "L" or "RGB", and the alpha of a loaded picture with any kind of transparency."""
     size = (picture.height, picture.width)
     pixels, alpha = np.empty(size if mode == "L" else (*size, 3), np.uint8), np.empty(size, np.uint8)
     for rows in bands(size):
@@ -140,7 +140,7 @@ def _with_alpha(picture: Image.Image, mode: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _sixteen_bits(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
-    """Grey of more than 8 bits, rounded: Pillow's own conversion clips at 255 instead of scaling."""
+    """Grey with more than 8 bits, rounded to 8: Pillow's own conversion clips at 255 instead of scaling."""
     numbers = np.asarray(picture).astype(np.uint16)
     grey = cv2.convertScaleAbs(numbers, alpha=255 / headers.white_level(picture))
     if headers.white_is_zero(picture):
@@ -150,14 +150,14 @@ def _sixteen_bits(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def bands(size: tuple[int, int]) -> Iterator[slice]:
-    """Rows of a picture of (height, width), a band at a time."""
+    """The rows of a picture of `size` (height, width) as slices, one band at a time."""
     height, width = size
     step = max(1, _BAND_PIXELS // width)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 
 def _copy(picture: Image.Image, mode: str, pixels: np.ndarray) -> None:
-    """Fill H×W or H×W×C `pixels` from a picture, as `mode`."""
+    """Fill `pixels`, H×W or H×W×C, with a picture converted to `mode`."""
     for rows in bands((picture.height, picture.width)):
         band = _band(picture, rows, mode)
         pixels[rows] = band.reshape(pixels[rows].shape)

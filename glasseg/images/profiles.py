@@ -15,9 +15,9 @@ from glasseg.images.pixels import bands
 _SPACES: Final = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK"}
 _NAMES: Final = {"GRAY": "grey", "RGB ": "RGB", "CMYK": "CMYK"}
 
-# Photoshop's default for a conversion: white of the paper becomes white of the screen, black becomes black, and what
-# sRGB can hold keeps its colour. Perceptual would move the colours inside the gamut too, and a profile of a matrix and
-# curves, which most are, has no perceptual tables anyway.
+# Photoshop's default for a conversion: paper white becomes screen white, black becomes black, and colours that sRGB can
+# hold stay the same. Perceptual would move the colours inside the gamut too, and profiles with a matrix and curves, as
+# most are, have no perceptual tables anyway.
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
@@ -29,8 +29,8 @@ class ProfileError(ValueError):
 def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:
     """Convert grey (H×W), RGB (H×W×3) or CMYK (H×W×4, 255 is full ink) uint8 pixels to sRGB, H×W×3 uint8.
 
-    By littlecms, relative colorimetric with black point compensation. A profile that would move no colour by more
-    than one level is sRGB under whatever name, and then the pixels come back as they are. Safe in threads.
+    By LittleCMS, relative colorimetric with black point compensation. A profile that would move no colour by more than
+    one level is sRGB whatever its name, and the pixels are returned unchanged. Thread-safe.
 
     Raises:
         ProfileError: for a profile that is broken or made for another kind of pixels.
@@ -49,7 +49,7 @@ def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:
 
 
 def untagged_to_srgb(pixels: np.ndarray) -> np.ndarray:
-    """What to do without a profile: grey and RGB (as of `to_srgb`) are sRGB, and CMYK is only approximated."""
+    """Convert pixels without a profile, as in `to_srgb`: grey and RGB are taken for sRGB, CMYK is only approximated."""
     if pixels.ndim == 2:
         return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB)
     if pixels.shape[2] == 3:
@@ -64,10 +64,10 @@ def untagged_to_srgb(pixels: np.ndarray) -> np.ndarray:
 
 @functools.lru_cache(maxsize=16)
 def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
-    """What brings pixels of `mode` from `profile` to sRGB; None where there is nothing to do.
+    """The conversion of pixels of `mode` from `profile` to sRGB; None if there is nothing to do.
 
-    Kept, because a catalog has few profiles and one for CMYK takes 25 ms to prepare. Littlecms keeps the state of a
-    conversion on the stack, so that threads can share it.
+    Cached, because a catalog has few profiles and one for CMYK takes 25 ms to prepare. LittleCMS keeps the state of a
+    conversion on the stack, so threads can share it.
     """
     try:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))

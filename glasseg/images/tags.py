@@ -1,4 +1,4 @@
-"""What a picture says of itself beside its pixels, and what of it is kept: resolution, copyright, artist."""
+"""The metadata of a picture that is kept: resolution, copyright and artist."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_XMP: Final = 1 << 20  # bytes; what editors write is below 100 kB
 _SANE_DPI: Final = (1.0, 30_000.0)
 _CM_PER_INCH: Final = 2.54
 
-# Numbers of the TIFF 6.0 specification, which EXIF uses too.
+# Tag numbers of the TIFF 6.0 specification, which EXIF uses too.
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 274
 _COPYRIGHT, _ARTIST = 33432, 315
 _INCH, _CM = 2, 3
@@ -27,7 +27,7 @@ _INCH, _CM = 2, 3
 _XMP_TEXTS: Final = ("{http://purl.org/dc/elements/1.1/}rights", "{http://purl.org/dc/elements/1.1/}creator")
 _XMP_ITEM: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 
-# What Pillow's metadata readers and defusedxml raise for bytes that are not as they should be.
+# What Pillow's metadata readers and defusedxml raise for damaged metadata.
 _BAD_DATA: Final = (
     OSError,
     SyntaxError,
@@ -46,7 +46,7 @@ _BAD_DATA: Final = (
 
 @dataclass(frozen=True)
 class Tags:
-    """What goes from a photo to its picture; all else (GPS, thumbnails, camera, orientation) is dropped."""
+    """The metadata copied from a photo to its picture; the rest (GPS, thumbnails, camera, orientation) is dropped."""
 
     dpi: tuple[float, float] | None = None
     """Pixels per inch, (across, down), upright."""
@@ -55,11 +55,11 @@ class Tags:
 
 
 def read(picture: Image.Image) -> Tags:
-    """The tags of an opened Pillow picture that was not transposed yet. Odd metadata are left out, never an error.
+    """The tags of an opened Pillow picture that has not been transposed. Odd metadata is ignored, never an error.
 
-    Resolutions outside 1 to 30000 dpi count as none. Texts come from EXIF, else a PNG's text chunks, else IPTC, else
-    XMP; they are one printable line of 2000 characters at most. After `picture.load()` the chunks behind a PNG's
-    pixels are seen too; nothing here loads or changes the picture.
+    A resolution outside 1 to 30000 dpi is ignored. Texts come from EXIF, else a PNG's text chunks, else IPTC, else XMP;
+    each is one printable line of at most 2000 characters. After `picture.load()` the chunks behind a PNG's pixels are
+    seen too; nothing here loads or changes the picture.
     """
     copyright = artist = None
     for source in (_exif_texts, _png_texts, _iptc_texts, _xmp_texts):
@@ -78,12 +78,12 @@ def read(picture: Image.Image) -> Tags:
 
 
 def exif(tags: Tags) -> bytes | None:
-    """The tags as an EXIF block that begins with "Exif", two zero bytes; None when there is nothing to say."""
+    """The tags as an EXIF block that begins with "Exif" and two zero bytes; None if there are no tags."""
     block = Image.Exif()
     if tags.dpi:
         block[_X_RESOLUTION], block[_Y_RESOLUTION] = tags.dpi
         block[_RESOLUTION_UNIT] = _INCH
-    # EXIF calls its texts ASCII, and Pillow would write "?" for a ©; everybody writes and reads UTF-8.
+    # EXIF calls its texts ASCII, and Pillow would write "?" for a ©; in practice everybody writes and reads UTF-8.
     for tag, text in ((_COPYRIGHT, tags.copyright), (_ARTIST, tags.artist)):
         if text:
             block[tag] = text.encode("utf-8", "replace")
@@ -91,7 +91,7 @@ def exif(tags: Tags) -> bytes | None:
 
 
 def _directory(picture: Image.Image) -> Mapping[int, Any]:
-    """The picture's main TIFF or EXIF directory. Not by `getexif`, which loads PNGs, and remembers what it found."""
+    """The picture's main TIFF or EXIF directory. `getexif` would load a PNG, and would cache what it found."""
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
         return picture.tag_v2
     block = Image.Exif()
@@ -110,11 +110,11 @@ def _dpi(picture: Image.Image) -> tuple[float, float] | None:
 
 
 def _header_dpi(picture: Image.Image) -> tuple[float, float] | None:
-    """What JFIF, pHYs or a BMP's header say."""
+    """The resolution in JFIF, pHYs or a BMP's header."""
     info = picture.info
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return None  # Pillow's "dpi" has a made-up 1 for what is missing
-    if picture.format in {"JPEG", "MPO"}:  # and here a made-up 72 for broken EXIF
+        return None  # Pillow's "dpi" has an invented 1 for what is missing
+    if picture.format in {"JPEG", "MPO"}:  # and here an invented 72 for broken EXIF
         per_inch = {1: 1.0, 2: _CM_PER_INCH}.get(info.get("jfif_unit", 0))
         return _sane(info["jfif_density"][0], info["jfif_density"][1], per_inch) if per_inch else None
     return _sane(info["dpi"][0], info["dpi"][1]) if "dpi" in info else None
@@ -132,15 +132,15 @@ def _sane(across: Any, down: Any, per_inch: float = 1.0) -> tuple[float, float] 
     dpi = float(across) * per_inch, float(down) * per_inch
     if not all(math.isfinite(value) and _SANE_DPI[0] <= value <= _SANE_DPI[1] for value in dpi):
         return None
-    return round(dpi[0], 2), round(dpi[1], 2)  # whole pixels per metre make 299.9994 of 300
+    return round(dpi[0], 2), round(dpi[1], 2)  # whole pixels per metre turn 300 into 299.9994
 
 
 def _lies_on_its_side(picture: Image.Image, directory: Mapping[int, Any]) -> bool:
-    """Whether upright means a turn by 90 degrees."""
-    # The readers of HEIC turn the picture as they open it, and leave word of that.
+    """Whether the picture is rotated by 90 degrees to be upright."""
+    # The readers of HEIC rotate the picture as they open it, and record that.
     if {directory.get(_ORIENTATION), picture.info.get("original_orientation")} & {5, 6, 7, 8}:
         return True
-    # Pillow turns a TIFF as it loads it, and forgets the tag.
+    # Pillow rotates a TIFF as it loads it, and drops the tag.
     stored = directory.get(256), directory.get(257)
     return isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.size == stored[::-1] != stored
 
@@ -151,13 +151,13 @@ def _exif_texts(picture: Image.Image) -> tuple[Any, Any]:
 
 
 def _png_texts(picture: Image.Image) -> tuple[Any, Any]:
-    """The keywords that the PNG specification names."""
+    """The texts under the keywords of the PNG specification."""
     return picture.info.get("Copyright"), picture.info.get("Author")
 
 
 def _iptc_texts(picture: Image.Image) -> tuple[Any, Any]:
-    """IPTC-IIM 2:116 and 2:80, the latter possibly several."""
-    found = IptcImagePlugin.getiptcinfo(picture) or {}  # type: ignore[arg-type]  # of other pictures there is none
+    """IPTC-IIM 2:116 and 2:80, of which there may be several."""
+    found = IptcImagePlugin.getiptcinfo(picture) or {}  # type: ignore[arg-type]  # any picture is accepted
     return found.get((2, 116)), found.get((2, 80))
 
 
@@ -173,7 +173,7 @@ def _xmp_texts(picture: Image.Image) -> tuple[Any, Any]:
 
 
 def _clean(value: Any) -> str | None:
-    """A text or several (str or bytes) as one printable line; None for what is empty or no text."""
+    """One or several texts (str or bytes) as one printable line; None for what is empty or not text."""
     if isinstance(value, (list, tuple)):
         parts = [_clean(part) for part in value[:100]]
         return _clean("; ".join(part for part in parts if part))
@@ -183,7 +183,7 @@ def _clean(value: Any) -> str | None:
         return None
     raw, whole = value[: 4 * _LONGEST_TEXT], len(value) <= 4 * _LONGEST_TEXT
     with contextlib.suppress(UnicodeError):
-        # Pillow reads EXIF and tEXt as the standards have it, in Latin-1, but what is in there is mostly UTF-8.
+        # Pillow reads EXIF and tEXt as Latin-1, following the standards, but most of it is UTF-8.
         raw = codecs.utf_8_decode(raw.encode("latin-1"), "strict", whole)[0]
     words = "".join(character if character.isprintable() else " " for character in raw).split()
     return " ".join(words)[:_LONGEST_TEXT].rstrip() or None

@@ -108,7 +108,7 @@ def test_where_a_photo_is_half_transparent_its_colours_stay_straight() -> None:
         assert np.array_equal(photo.on_white(), compositing.compose(image, alpha))
 
 
-def test_cmyk_without_adobe_marker_is_no_negative() -> None:
+def test_cmyk_without_adobe_marker_is_not_a_negative() -> None:
     for name in ("cmyk_no_marker_paper.jpg", "cmyk_no_marker_inks.jpg"):
         assert (decode(named(name).data).image[48:] >= 253).all()  # the ground is paper, not ink
 
@@ -180,7 +180,7 @@ def test_a_photo_of_a_phone_with_a_broken_index_of_pictures_is_read() -> None:
     assert np.array_equal(decode(marked).image, decode(data).image)
 
 
-def test_reduced_copies_are_no_pages() -> None:
+def test_reduced_copies_are_not_pages() -> None:
     image = corpus.scene()
     small = Image.fromarray(image[::2, ::2])
     small.encoderinfo = {"tiffinfo": {254: 1}}

@@ -117,7 +117,7 @@ def test_the_tags_come_back_from_the_file(format: str, channels: int) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_nothing_is_said_that_is_not_known(format: str) -> None:
+def test_unknown_tags_are_not_written(format: str) -> None:
     picture = opened(encoder.encode(smooth_noise(), format, 95))
     assert "exif" not in picture.info and "dpi" not in picture.info and tags.read(picture) == Tags()
 
