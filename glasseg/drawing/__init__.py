@@ -1,1 +1,1 @@
-"""Drawn photos of glasses, for tests, demos and training."""
+"""Drawn photos of glasses that do not exist, with their exact masks: for the demo, tests, benchmarks and training."""

@@ -1,4 +1,4 @@
-"""Frames put together: rims, bridge, end pieces, hinges, pads and temples of one drawn pair of glasses."""
+"""The frame of one drawn pair of glasses: rims, bridge, end pieces, hinges, pads and temples."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FRAME, TRIM, TIP, PAD, THREAD = range(5)  # places in Glasses.materials
 
 @dataclass(frozen=True)
 class Plan:
-    """The measures of one pair in mm: `curve` n×2 is the right lens, `reach` the height of the hinges."""
+    """The dimensions of one pair in mm: `curve` n×2 is the right lens, `reach` the height of the hinges."""
 
     shape: str
     metal: bool
@@ -45,7 +45,7 @@ class Plan:
 
 
 def draw_glasses(rng: np.random.Generator, detail: float = 1.0) -> Glasses:
-    """One random pair. `detail` scales the number of quads: 0.5 suits thumbnails, 1 suits 1600 pixels."""
+    """A random pair. `detail` scales the number of quads: 0.5 suits thumbnails, 1 suits 1600 pixels."""
     shape = str(rng.choice(list(SHAPES)))
     metal = shape in ("aviator", "rimless") or (
         shape in ("round", "oval", "panto", "rectangle", "halfrim", "square") and rng.random() < 0.45
@@ -76,7 +76,7 @@ def draw_glasses(rng: np.random.Generator, detail: float = 1.0) -> Glasses:
 
 
 def _materials(rng: np.random.Generator, shape: str, metal: bool) -> tuple[tuple[Material, ...], str]:
-    """Frame, trim, temple tips, pads and thread; and the words a catalog would use for them."""
+    """The materials of frame, trim, temple tips, pads and thread, and the word a catalog would use for the frame's."""
     plastic = str(rng.choice(list(ACETATE), p=_weights()))
     alloy = str(rng.choice(list(METALS)))
     first, second, clear = ACETATE[plastic]
@@ -91,7 +91,7 @@ def _materials(rng: np.random.Generator, shape: str, metal: bool) -> tuple[tuple
 
 
 def _weights() -> Array:
-    """How often each acetate is seen: black and tortoise rule the shops."""
+    """How often each acetate is drawn: black and tortoise are what shops sell most."""
     weights = np.array([6.0 if name == "black" else 3.0 if name in ("tortoise", "havana") else 1.0 for name in ACETATE])
     return weights / weights.sum()
 
@@ -111,12 +111,12 @@ def _plan(rng: np.random.Generator, shape: str, metal: bool, detail: float) -> P
 
 
 def _centre(plan: Plan) -> float:
-    """x of the right lens's centre."""
+    """The x coordinate of the right lens's centre."""
     return 0.0 if plan.shape == "shield" else plan.gap / 2 - float(plan.curve[:, 0].min())
 
 
 def _rims(rng: np.random.Generator, plan: Plan) -> tuple[Mesh, tuple[Array, ...]]:
-    """The rims of both lenses (or of a shield's one), and the lens curves themselves."""
+    """The rims of both lenses (or of the only one of a shield), and the lens curves themselves."""
     right = plan.curve + np.array([_centre(plan), 0.0])
     width, depth = plan.rim
     ahead = np.roll(right, -1, 0) - np.roll(right, 1, 0)
@@ -129,7 +129,7 @@ def _rims(rng: np.random.Generator, plan: Plan) -> tuple[Mesh, tuple[Array, ...]
     if plan.shape == "rimless":
         meshes.append(_ring(right, outward, np.full(len(right), 0.7), 1.6, plan, material=THREAD))
     elif plan.shape in ("halfrim", "browline"):
-        turned = np.roll(np.arange(len(right)), len(right) // 4)  # starts and ends at the bottom
+        turned = np.roll(np.arange(len(right)), len(right) // 4)  # begins and ends at the bottom
         above = outward[turned, 1] > -0.05
         brow, wire = turned[above], np.roll(turned, len(right) // 2)[np.roll(~above, len(right) // 2)]
         meshes.append(_ring(right[wire], outward[wire], wide[wire] * 0.9, depth, plan, material=THREAD, closed=False))
@@ -147,7 +147,7 @@ def _rims(rng: np.random.Generator, plan: Plan) -> tuple[Mesh, tuple[Array, ...]
 def _ring(
     curve: Array, outward: Array, wide: Array, depth: float, plan: Plan, *, material: int, closed: bool = True
 ) -> Mesh:
-    """A rim outside `curve` n×2, `wide` n mm across and `depth` mm thick."""
+    """A rim around `curve` n×2, `wide` n mm across and `depth` mm thick."""
     middle = bent(curve + outward * wide[:, None] / 2, plan.wrap)
     up = np.concatenate([outward, np.zeros((len(outward), 1))], 1).astype(np.float32)
     half = np.stack([wide / 2, np.full(len(wide), depth / 2)], 1).astype(np.float32)
@@ -167,7 +167,7 @@ def _tube(points: list[tuple[float, float, float]], half: tuple[float, float], p
 
 
 def _side_x(plan: Plan, height: float, outer: bool) -> float:
-    """x where the right lens's outer (or nasal) side passes `height`."""
+    """The x coordinate at which the right lens's outer (or nasal) side passes `height`."""
     side = plan.curve[(plan.curve[:, 0] > 0) == outer]
     return _centre(plan) + float(side[np.argmin(np.abs(side[:, 1] - height)), 0])
 
@@ -202,7 +202,7 @@ def _hinge(plan: Plan) -> tuple[float, float, float]:
 
 
 def _end_piece(rng: np.random.Generator, plan: Plan) -> Mesh:
-    """What joins the right rim and the hinge, and the rivets that hold it."""
+    """The part between the right rim and the hinge, with its rivets."""
     x, y, z = _hinge(plan)
     inner = _side_x(plan, y, outer=True) + 0.45 * plan.rim[0]
     tall = max(plan.temple[0], 1.0 if plan.metal else 2.4) * 0.8
@@ -217,7 +217,7 @@ def _end_piece(rng: np.random.Generator, plan: Plan) -> Mesh:
 
 
 def _temples(rng: np.random.Generator, plan: Plan, folded: bool) -> list[Mesh]:
-    """Both temples, open (running back, a little inwards) or folded behind the front."""
+    """Both temples: open, running back and a little inwards, or folded behind the front."""
     start = bent(np.array([_hinge(plan)]), plan.wrap)[0]
     length, hook = rng.uniform(88, 102), rng.uniform(0.45, 0.8)
     bow, drop = rng.uniform(-10, 2), rng.uniform(2, 6)
@@ -253,7 +253,7 @@ def _temples(rng: np.random.Generator, plan: Plan, folded: bool) -> list[Mesh]:
 
 
 def _pads(plan: Plan) -> list[Mesh]:
-    """Nose pads on their arms (metal fronts only; acetate carries its pads in the rim)."""
+    """Nose pads on their arms, for metal fronts only: in acetate the pads are part of the rim."""
     if not plan.metal and plan.shape not in ("browline", "halfrim"):
         return []
     root = _side_x(plan, -3.0, outer=False)

@@ -1,7 +1,7 @@
 """One drawn pair of glasses: its shape in millimetres, its materials and its lenses.
 
-Axes: x to the viewer's right, y up, z towards the viewer; the front stands near z = 0, the temples run towards -z.
-Everything is a mesh of small quads, swept along the curves of the frame, that `drawing` projects and shades.
+Axes: x to the viewer's right, y up, z towards the viewer; the front lies near z = 0, the temples run towards -z.
+Everything is a mesh of small quads, swept along the curves of the frame, that `shading` projects and shades.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHAPES: Final = {  # half width, half height, squareness above and below, taper,
     "oversized": (30.0, 25.0, 3.2, 2.4, 0.06, 2.5, 0.0),
     "shield": (66.0, 23.0, 3.4, 2.6, 0.0, 0.0, 0.0),
 }
-ACETATE: Final = {  # two colours of the pattern (one colour twice: plain), share that shines through
+ACETATE: Final = {  # the two colours of the pattern (equal: plain), the share of light that passes
     "black": ((0.035, 0.035, 0.04), (0.035, 0.035, 0.04), 0.0),
     "tortoise": ((0.10, 0.05, 0.03), (0.55, 0.27, 0.08), 0.0),
     "havana": ((0.19, 0.08, 0.04), (0.78, 0.50, 0.22), 0.12),
@@ -51,7 +51,7 @@ METALS: Final = {
     "copper": (0.83, 0.55, 0.42),
     "matte-black": (0.09, 0.09, 0.10),
 }
-TINTS: Final = {  # colour that passes above and below, colour and strength of the mirror
+TINTS: Final = {  # the colour of light that passes at the top and the bottom, the colour and strength of the mirror
     "grey": ((0.10, 0.10, 0.11), (0.16, 0.16, 0.17), (0.75, 0.80, 0.85), 0.12),
     "brown": ((0.16, 0.09, 0.05), (0.26, 0.16, 0.09), (0.80, 0.78, 0.72), 0.12),
     "green": ((0.08, 0.13, 0.08), (0.14, 0.21, 0.13), (0.75, 0.82, 0.78), 0.12),
@@ -68,7 +68,7 @@ TINTS: Final = {  # colour that passes above and below, colour and strength of t
 
 @dataclass(frozen=True)
 class Material:
-    """What a surface looks like: `colours` 2×3 float32 [0, 1] (ends of the pattern), the rest are shares in [0, 1]."""
+    """How a surface looks: `colours` 2×3 float32 [0, 1] are the ends of the pattern, the rest are shares in [0, 1]."""
 
     colours: Array
     metal: float
@@ -78,7 +78,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Mesh:
-    """M quads: `corners` M×4×3 mm, outward `normals` M×3 of length 1, `pattern` M [0, 1], `material` M (index)."""
+    """M quads: `corners` M×4×3 mm, outward unit `normals` M×3, `pattern` M [0, 1], `material` M (index)."""
 
     corners: Array
     normals: Array
@@ -87,7 +87,7 @@ class Mesh:
 
     @staticmethod
     def join(meshes: list[Mesh]) -> Mesh:
-        """All quads of several meshes in one."""
+        """The quads of several meshes as one mesh."""
         return Mesh(
             np.concatenate([mesh.corners for mesh in meshes]),
             np.concatenate([mesh.normals for mesh in meshes]),
@@ -103,10 +103,10 @@ class Mesh:
 
 @dataclass(frozen=True)
 class Glasses:
-    """`front` (rims, bridge, end pieces) and `back` (temples, pads) are painted apart, the lenses between them.
+    """One pair: `back` (temples, pads) is painted first, then the lenses, then `front` (rims, bridge, end pieces).
 
-    `lenses`: closed curves n×3 mm. `passes` 2×3: colour that a lens lets through at its top and bottom, `mirror` 3 and
-    `shine`: colour and strength of what it reflects. `tinted`: whether the lenses count as material.
+    `lenses`: closed curves n×3 mm. `passes` 2×3: the colour that a lens lets through at its top and bottom; `mirror` 3
+    and `shine`: the colour and the strength of what it reflects. `tinted`: whether the lenses count as material.
     """
 
     front: Mesh
@@ -122,7 +122,7 @@ class Glasses:
 
 
 def resample(path: Array, count: int, *, closed: bool = False) -> Array:
-    """`count` points at equal steps along a polyline n×d."""
+    """`count` points at equal steps along a polyline n×d: count×d float32."""
     path = np.concatenate([path, path[:1]]) if closed else path
     along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
     steps = np.linspace(0, along[-1], count, endpoint=not closed)
@@ -130,7 +130,7 @@ def resample(path: Array, count: int, *, closed: bool = False) -> Array:
 
 
 def smooth(points: list[tuple[float, float, float]], count: int) -> Array:
-    """A path of `count` points that rounds the corners of a polyline (Chaikin's corner cutting); the ends stay."""
+    """A path of `count` points along a polyline with rounded corners (Chaikin's algorithm); the ends stay."""
     path = np.array(points, np.float32)
     for _ in range(4):
         cut = np.stack([0.75 * path[:-1] + 0.25 * path[1:], 0.25 * path[:-1] + 0.75 * path[1:]], 1).reshape(-1, 3)
@@ -139,7 +139,7 @@ def smooth(points: list[tuple[float, float, float]], count: int) -> Array:
 
 
 def lens_curve(rng: np.random.Generator, shape: str, count: int) -> Array:
-    """The right lens around its centre, counter-clockwise from the outer side: count×2 mm."""
+    """The outline of the right lens around its centre, counter-clockwise from the outer side: count×2 mm."""
     half_w, half_h, above, below, taper, lift, drop = SHAPES[shape]
     half_w, half_h = half_w * rng.uniform(0.94, 1.06), half_h * rng.uniform(0.93, 1.07)
     angle = np.linspace(0, 2 * np.pi, 720, endpoint=False)
@@ -157,7 +157,7 @@ def lens_curve(rng: np.random.Generator, shape: str, count: int) -> Array:
 def swept(
     path: Array, up: Array, half: Array, power: float, around: int, *, material: int, closed: bool = False
 ) -> Mesh:
-    """A tube along `path` n×3: `half` n×2 are its half sizes along `up` n×3 and across; open ends get caps."""
+    """A tube along `path` n×3: `half` n×2 is its half size along `up` n×3 and across; open ends get caps."""
     if not closed:
         path, up = (np.concatenate([rows[:1], rows, rows[-1:]]) for rows in (path, up))
         half = np.concatenate([half[:1] * 0, half, half[-1:] * 0])
@@ -181,7 +181,7 @@ def quads(grid: Array, spine: Array, material: int, closed: bool = False) -> Mes
     turned = np.roll(grid, -1, 1)
     corners = np.stack([grid[here], turned[here], turned[ahead], grid[ahead]], 2)
     inside = (spine[here] + spine[ahead])[:, None] / 2
-    if not closed:  # an end cap lies level with the spine's end: judge it from further inside
+    if not closed:  # an end cap is level with the end of the spine: take a point further inside
         inside[[0, -1]] = spine[[min(2, last), max(last - 2, 0)]][:, None]
     normals = np.cross(corners[:, :, 2] - corners[:, :, 0], corners[:, :, 3] - corners[:, :, 1])
     outward = np.sum(normals * (corners.mean(2) - inside), axis=2, keepdims=True)
@@ -192,7 +192,7 @@ def quads(grid: Array, spine: Array, material: int, closed: bool = False) -> Mes
 
 
 def pebble(centre: Array, axes: Array, around: int, material: int, power: float = 2.0) -> Mesh:
-    """A rounded block around `centre` 3: rows of `axes` 3×3 are its half axes; a high `power` makes it boxy."""
+    """A rounded block around `centre` 3: the rows of `axes` 3×3 are its half axes; a high `power` makes it boxy."""
     steps = np.linspace(-1, 1, max(6, around // 2 * 2 + 1))
     width = np.clip(1 - np.abs(steps) ** power, 0, 1) ** (1 / power)
     path = (centre + steps[:, None] * axes[0]).astype(np.float32)
@@ -202,13 +202,13 @@ def pebble(centre: Array, axes: Array, around: int, material: int, power: float 
 
 
 def bent(points: Array, wrap: float) -> Array:
-    """Points n×2 or n×3 of a flat front, laid on its curve of radius `wrap` mm."""
+    """Points n×2 or n×3 of a flat front, bent to a curve of radius `wrap` mm: n×3."""
     depth = points[:, 2] if points.shape[1] == 3 else 0.0
     return np.stack([points[:, 0], points[:, 1], depth - points[:, 0] ** 2 / (2 * wrap)], 1).astype(np.float32)
 
 
 def patterned(rng: np.random.Generator, mesh: Mesh) -> Mesh:
-    """The mesh with blotches: a smooth random field in space, as in a block of tortoiseshell."""
+    """The mesh with a blotchy pattern: a smooth random field in space, as in a block of tortoiseshell."""
     waves = rng.normal(size=(3, 14)) * rng.uniform(0.25, 0.75, 14) / np.sqrt(3) * np.array([[0.9], [0.7], [0.5]])
     field = np.cos(mesh.corners.mean(1) @ waves + rng.uniform(0, 2 * np.pi, 14)).sum(1) / np.sqrt(14 / 2)
     return Mesh(mesh.corners, mesh.normals, np.clip(0.5 + 0.30 * field, 0, 1).astype(np.float32), mesh.material)

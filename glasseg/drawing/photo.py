@@ -1,7 +1,7 @@
-"""Photos of glasses that were never made: for the demo, for tests and benches, and as extra training data.
+"""Drawn photos of glasses and their exact masks.
 
-A small model in millimetres (`frames`) is posed, projected, shaded by its surface normals and laid on a scene with
-the shadow it casts there. The truth comes from the same polygons as the picture.
+A small model in millimetres (`frames`) is posed (`stage`), projected and shaded by its surface normals (`shading`), and
+painted on a scene (`scenes`) with the shadow that it casts there. The mask comes from the same polygons as the picture.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import numpy as np
 
 from glasseg.drawing.frames import draw_glasses
 from glasseg.drawing.glasses import Glasses, Material, Mesh, pebble
-from glasseg.drawing.scenes import COLOURS, FLAT, SCENES, backdrop, garnish
-from glasseg.drawing.shading import FIXED, Box, View, over, paint, step, supersampling
+from glasseg.drawing.scenes import COLOURS, SCENES, add_clutter, backdrop
+from glasseg.drawing.shading import FIXED, Box, over, paint, step, supersampling
+from glasseg.drawing.stage import Stage, bounds, floor_map, pose
 
 __all__ = ["SCENES", "DrawnPhoto", "draw_photo"]
 
@@ -25,9 +26,9 @@ Array = np.ndarray
 class DrawnPhoto:
     """A drawn photo and its truth.
 
-    `image` H×W×3 uint8 RGB. `coverage` H×W float32 [0, 1]: share of each pixel that is material of the glasses.
-    `opening` H×W float32 [0, 1]: share that is see-through (a clear lens, an enclosed gap); the two never exceed 1.
-    `name`: a catalog-like name without extension.
+    `image`: H×W×3 uint8 RGB. `coverage`: H×W float32 [0, 1], the share of each pixel that is material of the glasses.
+    `opening`: H×W float32 [0, 1], the share that is see-through (a clear lens, an enclosed gap); the sum of the two
+    never exceeds 1. `name`: a name as in a catalog, without extension.
     """
 
     image: Array
@@ -36,35 +37,18 @@ class DrawnPhoto:
     name: str
 
 
-@dataclass(frozen=True)
-class Ground:
-    """The plane the glasses rest on: a point on it, and its unit axes (across, away, up) as rows, in model mm."""
-
-    point: Array
-    axes: Array
-
-
-@dataclass(frozen=True)
-class Stage:
-    """Where everything happens: the camera, the ground, and the direction 3 towards the lamp, as the camera sees it."""
-
-    view: View
-    ground: Ground
-    light: Array
-
-
 def draw_photo(
     rng: np.random.Generator, size: tuple[int, int] = (1200, 1600), *, scene: str | None = None
 ) -> DrawnPhoto:
-    """A random photo of `size` (height, width) on `scene` (one of SCENES; a random one by default)."""
+    """Draw a random photo of `size` (height, width) on `scene`, one of SCENES, by default a random one."""
     scene = str(rng.choice(list(SCENES))) if scene is None else scene
     glasses = draw_glasses(rng, detail=float(np.clip(max(size) / 1400, 0.35, 1.0)))
-    view, ground = _pose(rng, glasses, size, scene)
+    view, ground = pose(rng, glasses, size, scene)
     light = np.array([rng.uniform(-0.7, 0.7), rng.uniform(0.55, 0.9), rng.uniform(0.3, 0.7)])
     stage = Stage(view, ground, (light / np.linalg.norm(light)).astype(np.float32))
-    floor, horizon = _floor_map(view, ground, size)
+    floor, horizon = floor_map(view, ground, size)
     picture = backdrop(rng, scene, size, floor, horizon)
-    picture = garnish(rng, picture, floor) if rng.random() < 0.35 else picture
+    picture = add_clutter(rng, picture, floor) if rng.random() < 0.35 else picture
     mesh = Mesh.join([glasses.front, glasses.back])
     shade = _shadows(rng, mesh, glasses.lenses if glasses.tinted else (), stage, size)
     prop = _prop(rng, mesh, stage) if rng.random() < 0.25 else None
@@ -72,87 +56,23 @@ def draw_photo(
         shade *= _shadows(rng, prop[0], (), stage, size)
     picture = cv2.multiply(picture, cv2.merge([shade] * 3), dtype=cv2.CV_32F)
     if prop is not None:
-        _place(picture, prop, stage)
-    box = _bounds(mesh, view, size)
+        _paint_prop(picture, prop, stage)
+    box = bounds(mesh, view, size)
     window = (slice(box[1], box[3]), slice(box[0], box[2]))
-    part, coverage, lens = _compose(rng, picture[window], glasses, stage, box)
+    part, coverage, lens = _paint_glasses(rng, picture[window], glasses, stage, box)
     picture[window] = part
     truth, clear = np.zeros((2, *size), np.float32)
     truth[window] = coverage
-    image, truth = _finish(rng, picture, truth)
+    image, truth = _photograph(rng, picture, truth)
     clear[window] = _opening(truth[window], lens)
     return DrawnPhoto(image, truth, clear, glasses.name)
 
 
-# --- camera and ground ---
-
-
-def _rotation(yaw: float, pitch: float, roll: float) -> Array:
-    """Turn about y, then about x, then in the picture plane (radians)."""
-    cy, sy, cp, sp, cr, sr = np.cos(yaw), np.sin(yaw), np.cos(pitch), np.sin(pitch), np.cos(roll), np.sin(roll)
-    turn_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])
-    turn_x = np.array([[1, 0, 0], [0, cp, -sp], [0, sp, cp]])
-    turn_z = np.array([[cr, -sr, 0], [sr, cr, 0], [0, 0, 1]])
-    return (turn_z @ turn_x @ turn_y).astype(np.float32)
-
-
-def _pose(rng: np.random.Generator, glasses: Glasses, size: tuple[int, int], scene: str) -> tuple[View, Ground]:
-    """How the glasses lie and from where they are seen: flat under the camera, or standing before it."""
-    points = np.concatenate([glasses.front.corners.reshape(-1, 3), glasses.back.corners.reshape(-1, 3)])
-    flat = glasses.folded or rng.random() < 0.08
-    if flat:
-        ground = Ground(np.array([0, 0, points[:, 2].min()]), np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1.0]]))
-        angles = rng.uniform(-0.4, 0.4), rng.uniform(-0.3, 0.6), np.radians(rng.uniform(-25, 25))
-    else:
-        ground = _standing(points)
-        yaw = rng.choice([rng.normal(0, 0.06), rng.uniform(0.25, 0.95) * rng.choice([-1, 1])], p=[0.3, 0.7])
-        low = 0.06 if scene in FLAT else 0.30
-        roll = rng.normal(0, 3) if rng.random() < 0.8 else rng.uniform(-25, 25)
-        angles = float(yaw), rng.uniform(low, 0.60), np.radians(roll)
-    turn = _rotation(*angles)
-    away = rng.uniform(380, 800)
-    raw = View(turn, away, 1.0, np.zeros(2)).project(points)
-    low_corner, high_corner = raw.min(0), raw.max(0)
-    extent = high_corner - low_corner
-    share = rng.uniform(0.5, 0.9)
-    scale = min(share * size[1] / extent[0], 0.84 * size[0] / extent[1])
-    room = np.maximum(np.array(size[::-1]) - extent * scale, 0)
-    middle = np.array(size[::-1]) / 2 + room * np.array([rng.uniform(-0.15, 0.15), rng.uniform(-0.08, 0.18)])
-    return View(turn, away, scale, middle - scale * (low_corner + high_corner) / 2), ground
-
-
-def _standing(points: Array) -> Ground:
-    """The plane under the rims and the temple tips."""
-    front = points[points[:, 2] > points[:, 2].min() * 0.25]
-    toe = front[np.argmin(front[:, 1])]
-    rear = points[points[:, 2] < points[:, 2].min() * 0.6]
-    heel = rear[np.argmin(rear[:, 1])]
-    slope = (toe[1] - heel[1]) / (toe[2] - heel[2])
-    up = np.array([0, 1, -slope]) / np.hypot(1, slope)
-    across = np.array([1.0, 0, 0])
-    return Ground(np.array([0, toe[1], toe[2]]) - up * 0.2, np.stack([across, np.cross(up, across), up]))
-
-
-def _floor_map(view: View, ground: Ground, size: tuple[int, int]) -> tuple[Array, float]:
-    """The 3×3 map from mm on the ground to pixels, and the row of the ground's horizon below the picture's middle."""
-    corners = np.array([[-20, -20], [20, -20], [20, 20], [-20, 20]], np.float32)
-    seen = view.project((ground.point + corners @ ground.axes[:2]).astype(np.float32))
-    floor = cv2.getPerspectiveTransform(corners, seen.astype(np.float32))
-    line = np.linalg.inv(floor)[2]
-    row = -(line[0] * size[1] / 2 + line[2]) / line[1] if abs(line[1]) > 1e-12 else -1e6
-    return floor, float(row)
-
-
-def _bounds(mesh: Mesh, view: View, size: tuple[int, int]) -> Box:
-    """The pixel box around a mesh, with a small margin, inside the frame (empty where it lies outside)."""
-    seen = view.project(mesh.corners.reshape(-1, 3))
-    low = np.clip(np.floor(seen.min(0)) - 4, 0, size[::-1]).astype(int)
-    high = np.clip(np.ceil(seen.max(0)) + 4, low, size[::-1]).astype(int)
-    return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+# --- objects ---
 
 
 def _prop(rng: np.random.Generator, mesh: Mesh, stage: Stage) -> tuple[Mesh, tuple[Material, ...]]:
-    """A case or a box that stands behind the glasses: no glasses, so background."""
+    """A case or a box behind the glasses, which counts as background."""
     ground, ahead = stage.ground, stage.view.turn[2]
     up = ground.axes[2]
     back = up * (ahead @ up) - ahead  # away from the camera, along the ground
@@ -174,9 +94,9 @@ def _prop(rng: np.random.Generator, mesh: Mesh, stage: Stage) -> tuple[Mesh, tup
     return pebble(centre, axes, 36, 0, float(rng.choice([2.6, 9.0]))), (material,)
 
 
-def _place(picture: Array, prop: tuple[Mesh, tuple[Material, ...]], stage: Stage) -> None:
-    """Paints a prop on `picture` H×W×3 float32, in place."""
-    box = _bounds(prop[0], stage.view, picture.shape[:2])
+def _paint_prop(picture: Array, prop: tuple[Mesh, tuple[Material, ...]], stage: Stage) -> None:
+    """Paint a prop on `picture` H×W×3 float32, in place."""
+    box = bounds(prop[0], stage.view, picture.shape[:2])
     if box[0] == box[2] or box[1] == box[3]:
         return
     window = (slice(box[1], box[3]), slice(box[0], box[2]))
@@ -184,20 +104,20 @@ def _place(picture: Array, prop: tuple[Mesh, tuple[Material, ...]], stage: Stage
     picture[window] = over(picture[window], layer)
 
 
-def _compose(
+def _paint_glasses(
     rng: np.random.Generator, picture: Array, glasses: Glasses, stage: Stage, box: Box
 ) -> tuple[Array, Array, Array]:
-    """The glasses on their part of the picture, its coverage, and the share under a clear lens."""
-    fold = supersampling((box[3] - box[1], box[2] - box[0]))
+    """Paint the glasses on `picture`, the part in `box`; return it, its coverage, and the share under a clear lens."""
+    factor = supersampling((box[3] - box[1], box[2] - box[0]))
     back, front = (
-        paint(mesh, stage.view, box, fold, materials=glasses.materials, light=stage.light)
+        paint(mesh, stage.view, box, factor, materials=glasses.materials, light=stage.light)
         for mesh in (glasses.back, glasses.front)
     )
     picture = over(picture, back)
     lens = np.zeros(picture.shape[:2], np.float32)
     streaks = np.array([rng.uniform(-0.7, 0.7), rng.uniform(0.0, 0.45), rng.uniform(0.1, 0.4), rng.uniform(0.0, 1.0)])
     for curve in glasses.lenses:
-        _glaze(picture, stage.view.project(curve) - np.array(box[:2], np.float32), glasses, lens, streaks)
+        _paint_lens(picture, stage.view.project(curve) - np.array(box[:2], np.float32), glasses, lens, streaks)
     picture = over(picture, front)
     bare = 1 - back.mask
     if glasses.tinted:
@@ -205,8 +125,8 @@ def _compose(
     return picture, 1 - bare * (1 - front.mask), np.zeros_like(lens) if glasses.tinted else lens
 
 
-def _glaze(picture: Array, outline: Array, glasses: Glasses, lens: Array, streaks: Array) -> None:
-    """One lens on `picture`, its mask on `lens`, both in place. `outline` n×2 pixels, `streaks` as in `_gleam`."""
+def _paint_lens(picture: Array, outline: Array, glasses: Glasses, lens: Array, streaks: Array) -> None:
+    """Paint one lens on `picture` and its mask on `lens`, in place. `outline`: n×2 pixels; `streaks`: see `_gleam`."""
     low = np.clip(np.floor(outline.min(0)).astype(int) - 1, 0, None)
     high = np.minimum(np.ceil(outline.max(0)).astype(int) + 2, lens.shape[::-1])
     (width, height), window = high - low, (slice(low[1], high[1]), slice(low[0], high[0]))
@@ -224,9 +144,9 @@ def _glaze(picture: Array, outline: Array, glasses: Glasses, lens: Array, streak
 
 
 def _gleam(x: Array, y: Array, shine: float, streaks: Array) -> Array:
-    """What a lens reflects, h×w: the sky in its upper part and a window's two slanting bars.
+    """What a lens reflects, h×w: the sky in its upper part and the two slanting bars of a window.
 
-    `x` 1×w and `y` h×1 run over the lens from 0 to 1; `streaks` 4: slant, start and width of the bars, their strength.
+    `x` 1×w and `y` h×1 run over the lens from 0 to 1; `streaks` 4: slant, start, width and strength of the bars.
     """
     slant, start, width, strength = (float(value) for value in streaks)
     across = x + slant * y
@@ -245,34 +165,36 @@ def _gleam(x: Array, y: Array, shine: float, streaks: Array) -> Array:
 def _shadows(
     rng: np.random.Generator, mesh: Mesh, lenses: tuple[Array, ...], stage: Stage, size: tuple[int, int]
 ) -> Array:
-    """What the light leaves of the ground, H×W float32 [0, 1]; `lenses` n×3 mm cast shadows of their own."""
-    fold = -(-max(size) // 450)  # shadows are soft: a small canvas will do
-    small = (size[0] // fold + 1, size[1] // fold + 1)
-    per_mm = stage.view.scale / stage.view.away / fold
+    """The share of light that reaches the ground, H×W float32 [0, 1]; `lenses` n×3 mm cast shadows of their own."""
+    factor = -(-max(size) // 450)  # shadows are soft: a small canvas will do
+    small = (size[0] // factor + 1, size[1] // factor + 1)
+    per_mm = stage.view.scale / stage.view.away / factor
     up = stage.ground.axes[2].astype(np.float32)
     ray = stage.light @ stage.view.turn  # towards the light, in the model
-    ray = ray + up * max(0.0, 0.75 - float(ray @ up))  # the lamp stands well above the ground
+    ray = ray + up * max(0.0, 0.75 - float(ray @ up))  # the lamp is well above the ground
     lit = mesh.corners[mesh.normals @ ray > 0]
-    height = _cast([curve[None] for curve in lenses] + [lit], ray, stage, small, fold)
+    height = _cast([curve[None] for curve in lenses] + [lit], ray, stage, small, factor)
     dark = _soften(height, per_mm)
     low = (mesh.corners.mean(1) - stage.ground.point) @ up < 4
-    contact = (_cast([mesh.corners[low]], up, stage, small, fold) > 0).astype(np.float32)
+    contact = (_cast([mesh.corners[low]], up, stage, small, factor) > 0).astype(np.float32)
     contact = cv2.GaussianBlur(contact, (0, 0), max(per_mm * 1.8, 0.6))
     left = (1 - rng.uniform(0.25, 0.6) * dark) * (1 - 0.5 * contact)
-    return cv2.resize(left, (small[1] * fold, small[0] * fold), interpolation=cv2.INTER_LINEAR)[: size[0], : size[1]]
+    return cv2.resize(left, (small[1] * factor, small[0] * factor), interpolation=cv2.INTER_LINEAR)[
+        : size[0], : size[1]
+    ]
 
 
-def _cast(groups: list[Array], ray: Array, stage: Stage, size: tuple[int, int], fold: int) -> Array:
-    """Polygons m×n×3 mm moved along `ray` onto the ground: h×w uint8, 0 where none fell, else 1 + their height in mm.
+def _cast(groups: list[Array], ray: Array, stage: Stage, size: tuple[int, int], factor: int) -> Array:
+    """Project polygons m×n×3 mm along `ray` onto the ground: h×w uint8, 0 where there is none, else 1 + height in mm.
 
-    Where several fall on one place, the last group wins and in it the lowest polygon.
+    Where several overlap, the last group wins, and in it the lowest polygon.
     """
     up = stage.ground.axes[2].astype(np.float32)
     canvas = np.zeros(size, np.uint8)
     for polygons in groups:
         heights = (polygons - stage.ground.point.astype(np.float32)) @ up
         fallen = polygons - ray * (heights / float(ray @ up))[..., None]
-        corners = np.round(stage.view.project(fallen) / fold * 2**FIXED).astype(np.int32)
+        corners = np.round(stage.view.project(fallen) / factor * 2**FIXED).astype(np.int32)
         value = np.clip(1 + heights.mean(1), 1, 255)
         order = np.argsort(-value, kind="stable")
         for polygon, grey in zip(corners[order], value[order].tolist(), strict=True):
@@ -281,11 +203,11 @@ def _cast(groups: list[Array], ray: Array, stage: Stage, size: tuple[int, int], 
 
 
 def _soften(height: Array, per_mm: float) -> Array:
-    """A shadow h×w float32 [0, 1], softer where it fell from higher: blurs of several widths, mixed by height."""
+    """A shadow h×w float32 [0, 1], the softer the higher its caster: blurs of several widths, mixed by height."""
     mask = (height > 0).astype(np.float32)
     wide = max(per_mm * 4, 1.0)
     local = cv2.GaussianBlur(height.astype(np.float32), (0, 0), wide) / (cv2.GaussianBlur(mask, (0, 0), wide) + 1e-3)
-    level = np.log2(np.clip(0.4 + 0.10 * local, 0.6, 9.5) / 0.6)  # blur wanted, as doublings of 0.6 mm
+    level = np.log2(np.clip(0.4 + 0.10 * local, 0.6, 9.5) / 0.6)  # the blur at each pixel, as doublings of 0.6 mm
     total = np.zeros_like(mask)
     for doubling in range(5):
         blurred = cv2.GaussianBlur(mask, (0, 0), max(per_mm * 0.6 * 2**doubling, 0.5))
@@ -293,8 +215,8 @@ def _soften(height: Array, per_mm: float) -> Array:
     return total
 
 
-def _finish(rng: np.random.Generator, picture: Array, coverage: Array) -> tuple[Array, Array]:
-    """Through the camera: a little blur (the truth gets the same), vignette and noise."""
+def _photograph(rng: np.random.Generator, picture: Array, coverage: Array) -> tuple[Array, Array]:
+    """What the camera adds: a little blur (to the truth as well), a vignette and noise."""
     height, width = coverage.shape
     sigma = rng.uniform(0.35, 0.75)
     picture, coverage = (cv2.GaussianBlur(plane, (5, 5), sigma) for plane in (picture, coverage))
@@ -308,7 +230,7 @@ def _finish(rng: np.random.Generator, picture: Array, coverage: Array) -> tuple[
 
 
 def _opening(coverage: Array, lens: Array) -> Array:
-    """What is see-through: a clear lens, or background that material encloses."""
+    """The share of each pixel that is see-through: a clear lens, or background enclosed by material."""
     bare = (coverage < 0.5).view(np.uint8)
     count, labels = cv2.connectedComponents(bare, connectivity=4)
     outside = np.zeros(count, bool)

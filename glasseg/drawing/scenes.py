@@ -1,4 +1,4 @@
-"""Backgrounds for drawn photos: the ground the glasses stand on, its texture, and the light that falls on it."""
+"""Backgrounds of drawn photos: the ground under the glasses, its texture, and the light that falls on it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WOODS: Final = (
 
 
 def noise(rng: np.random.Generator, size: tuple[int, int], cells: tuple[float, float], octaves: int = 3) -> Array:
-    """Smooth noise of `size`, about [0, 1], float32: `cells` (down, across) blobs, then finer and fainter ones."""
+    """Smooth noise of `size`, roughly in [0, 1], float32: `cells` (down, across) blobs, then finer and fainter ones."""
     total = np.zeros(size, np.float32)
     for octave in range(octaves):
         rows, columns = (int(min(side, max(2, count * 2**octave))) for side, count in zip(size, cells, strict=True))
@@ -45,9 +45,9 @@ def ramp(field: Array, low: tuple[float, ...], high: tuple[float, ...]) -> Array
 
 
 def backdrop(rng: np.random.Generator, scene: str, size: tuple[int, int], ground: Array, horizon: float) -> Array:
-    """The empty scene, H×W×3 uint8.
+    """The empty scene, H×W×3 uint8 RGB.
 
-    `ground` 3×3 takes mm on the ground (x, depth) to pixels; `horizon` is the row (in pixels, any float) where it ends.
+    `ground` 3×3 maps mm on the ground (x, depth) to pixels; `horizon` is the row (in pixels, any float) where it ends.
     """
     if scene in FLAT:
         return _studio(rng, scene, size, horizon)
@@ -62,7 +62,7 @@ def backdrop(rng: np.random.Generator, scene: str, size: tuple[int, int], ground
 
 
 def _faded(rng: np.random.Generator, picture: Array, ground: Array) -> Array:
-    """The far end of the ground lost in an unsharp wall, so that no texture runs to the horizon."""
+    """Let the far end of the ground fade into a blurred wall, so that no texture runs to the horizon."""
     height, width = picture.shape[:2]
     inverse = np.linalg.inv(ground)
     inverse = inverse / (inverse[2] @ np.array([width / 2, height * 0.6, 1.0]))
@@ -128,7 +128,7 @@ def _texture(rng: np.random.Generator, scene: str, longest: int) -> tuple[Array,
 
 
 def _wood(rng: np.random.Generator, side: int) -> Array:
-    """Planks along x: bent year rings, fine fibres, a shade of its own for each plank and dark joints."""
+    """Planks along x, with curved growth rings, fine fibres, a different shade for each plank, and dark joints."""
     planks = int(rng.integers(3, 6))
     rows = np.linspace(0, planks, side, endpoint=False, dtype=np.float32)
     plank = np.floor(rows).astype(int)
@@ -145,7 +145,7 @@ def _wood(rng: np.random.Generator, side: int) -> Array:
 
 
 def _fabric(rng: np.random.Generator, side: int) -> Array:
-    """A plain weave: threads over and under, uneven, with soft folds."""
+    """A plain weave of uneven threads, with soft folds."""
     threads = rng.uniform(90, 150)
     step = np.arange(side, dtype=np.float32) / side * threads * np.pi
     wobble = (noise(rng, (side, side), (20, 20), 2) - 0.5) * 2.0
@@ -159,7 +159,7 @@ def _fabric(rng: np.random.Generator, side: int) -> Array:
 
 
 def _stone(rng: np.random.Generator, side: int) -> Array:
-    """Marble: thin veins where warped noise crosses its middle, over faint clouds."""
+    """Marble: thin veins where noise crosses its mean, over faint clouds."""
     clouds = noise(rng, (side, side), (3, 3), 4)
     field = noise(rng, (side, side), (2.5, 4), 5) - 0.5
     other = noise(rng, (side, side), (5, 3), 5) - 0.5
@@ -170,8 +170,8 @@ def _stone(rng: np.random.Generator, side: int) -> Array:
     return ramp(field, (0.48, 0.47, 0.46), (0.97, 0.96, 0.95))
 
 
-def garnish(rng: np.random.Generator, picture: Array, ground: Array) -> Array:
-    """The scene with one thing more: a card or cloth on the ground, the shade of leaves, or a shop's mark."""
+def add_clutter(rng: np.random.Generator, picture: Array, ground: Array) -> Array:
+    """Add one thing to the scene: a card or a cloth on the ground, the shadow of leaves, or a shop's badge."""
     kind = int(rng.integers(4))
     if kind == 0:
         return _leaves(rng, picture)
@@ -237,7 +237,7 @@ def _sheet(rng: np.random.Generator, picture: Array, ground: Array, *, cloth: bo
 
 
 def _laid(size: tuple[int, int], outline: Array, ground: Array) -> Array:
-    """A polygon n×2 mm on the ground, filled: H×W float32 [0, 1]; empty where it would reach behind the camera."""
+    """A filled polygon n×2 mm on the ground: H×W float32 [0, 1]; empty if it would reach behind the camera."""
     seen = np.concatenate([outline, np.ones((len(outline), 1))], 1) @ ground.T
     mask = np.zeros(size, np.uint8)
     if (seen[:, 2] > 0.05).all():

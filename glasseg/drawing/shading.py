@@ -1,4 +1,4 @@
-"""From a mesh to shaded pixels: a camera, polygons painted far to near, and light looked up by surface normal."""
+"""From a mesh to shaded pixels: a camera, polygons painted from far to near, and light looked up by surface normal."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from glasseg.drawing.glasses import Material, Mesh
 
 Array = np.ndarray
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1, half-open pixels
-TABLE: Final = 96  # steps of a surface normal in the shading tables
-FIXED: Final = 4  # fractional bits of polygon corners
+TABLE: Final = 96  # steps per component of a surface normal in the shading tables
+FIXED: Final = 4  # fractional bits of polygon corners, as cv2 takes them
 
 
 @dataclass(frozen=True)
 class View:
-    """A camera: turns model points by `turn` 3×3, looks from `away` mm, then `scale` and `shift` place the picture."""
+    """A camera: rotates model points by `turn` 3×3, looks from `away` mm; `scale` and `shift` place the picture."""
 
     turn: Array
     away: float
@@ -26,7 +26,7 @@ class View:
     shift: Array
 
     def project(self, points: Array) -> Array:
-        """Points …×3 mm to pixels …×2 (x, y)."""
+        """Project points …×3 in mm to pixels …×2 (x, y)."""
         seen = points @ self.turn.T.astype(np.float32)
         depth = np.maximum(self.away - seen[..., 2:], 1.0)
         return seen[..., :2] * np.array([1, -1], np.float32) * (self.scale / depth) + self.shift.astype(np.float32)
@@ -34,9 +34,9 @@ class View:
 
 @dataclass(frozen=True)
 class Layer:
-    """A painted part of the photo: `colour` h×w×3 float32 [0, 255], already times `mask` h×w float32 [0, 1].
+    """A painted part of the photo: `colour` h×w×3 float32 [0, 255], premultiplied by `mask` h×w float32 [0, 1].
 
-    `passes` h×w×3 float32 [0, 1]: what the material itself lets through, already times `mask`.
+    `passes` h×w×3 float32 [0, 1]: the light that the material itself lets through, premultiplied by `mask`.
     """
 
     colour: Array
@@ -45,30 +45,30 @@ class Layer:
 
 
 def supersampling(size: tuple[int, int]) -> int:
-    """Supersampling: small pictures can pay for more."""
+    """The supersampling factor for a picture of `size`: small pictures can afford more."""
     return 2 if max(size) > 800 else 3
 
 
-def raster(mesh: Mesh, view: View, box: Box, fold: int) -> Array:
-    """The mesh seen in `box` at `fold` times the size: h×w×4 uint8 (normal x, normal y, pattern, material + 1)."""
+def raster(mesh: Mesh, view: View, box: Box, factor: int) -> Array:
+    """The mesh in `box` at `factor` times its size: h×w×4 uint8 (normal x, normal y, pattern, material + 1)."""
     towards = np.array([0, 0, view.away], np.float32) - mesh.corners.mean(1) @ view.turn.T
     normals = mesh.normals @ view.turn.T
     facing = np.sum(normals * towards, axis=1) > 0
     order = np.flatnonzero(facing)[np.argsort(-np.linalg.norm(towards[facing], axis=1), kind="stable")]
-    seen = (view.project(mesh.corners[order]) - np.array(box[:2], np.float32) + 0.5) * fold - 0.5
+    seen = (view.project(mesh.corners[order]) - np.array(box[:2], np.float32) + 0.5) * factor - 0.5
     corners = np.round(seen * 2**FIXED).astype(np.int32)
     paint = np.empty((len(order), 4), np.int32)
     paint[:, :2] = np.round(127.5 + 127.5 * normals[order, :2])
     paint[:, 2] = np.round(255 * mesh.pattern[order])
     paint[:, 3] = mesh.material[order] + 1
-    canvas = np.zeros(((box[3] - box[1]) * fold, (box[2] - box[0]) * fold, 4), np.uint8)
+    canvas = np.zeros(((box[3] - box[1]) * factor, (box[2] - box[0]) * factor, 4), np.uint8)
     for quad, colour in zip(corners, paint.tolist(), strict=True):
         cv2.fillConvexPoly(canvas, quad, colour, shift=FIXED)
     return canvas
 
 
 def table(material: Material, light: Array) -> Array:
-    """Shading by normal, TABLE×TABLE×2 float32: what multiplies the material's colour, and what shines on top."""
+    """Shading by normal, TABLE×TABLE×2 float32: the factor of the material's colour, and the highlight on top."""
     ny, nx = np.meshgrid(*[np.linspace(-1, 1, TABLE, dtype=np.float32)] * 2, indexing="ij")
     nz = np.sqrt(np.clip(1 - nx * nx - ny * ny, 0, 1))
     mirror = np.stack([2 * nz * nx, 2 * nz * ny, 2 * nz * nz - 1], -1)
@@ -87,21 +87,21 @@ def table(material: Material, light: Array) -> Array:
 
 
 def step(value: Array, low: float, high: float) -> Array:
-    """0 below `low`, 1 above `high`, smooth between."""
+    """0 below `low`, 1 above `high`, smooth in between (smoothstep)."""
     share = np.clip((value - low) / (high - low), 0, 1)
     return share * share * (3 - 2 * share)
 
 
 def paint(
-    mesh: Mesh, view: View, box: Box, fold: int, *, materials: tuple[Material, ...], light: Array, facet: float = 0.4
+    mesh: Mesh, view: View, box: Box, factor: int, *, materials: tuple[Material, ...], light: Array, facet: float = 0.4
 ) -> Layer:
-    """A mesh shaded under `light` (3, towards the lamp) and brought to photo size, h×w of `box`.
+    """The mesh shaded under `light` 3 (towards the lamp) at the photo's size, h×w of `box`.
 
-    `facet` mm: how far the shading of the flat quads is smoothed; about the size of a quad.
+    `facet`: over how many mm the shading of the flat quads is smoothed; about the size of a quad.
     """
-    canvas = raster(mesh, view, box, fold)
+    canvas = raster(mesh, view, box, factor)
     mask = (canvas[..., 3] > 0).view(np.uint8) * np.uint8(255)
-    reach = int(max(3, round(view.scale / view.away * fold * facet))) | 1
+    reach = int(max(3, round(view.scale / view.away * factor * facet))) | 1
     soft, weight = cv2.blur(canvas, (reach, reach)), cv2.blur(mask, (reach, reach))  # flat quads become round
     at = np.flatnonzero(mask)
     kind = canvas.reshape(-1, 4)[at, 3] - 1
@@ -111,7 +111,7 @@ def paint(
     colours = np.stack([material.colours for material in materials])
     solid = np.array([1 - material.clear for material in materials], np.float32)[kind]
     rim = np.clip(np.hypot(values[:, 0] - 0.5, values[:, 1] - 0.5) * 2, 0, 1) ** 3
-    solid = solid + (1 - solid) * 0.5 * rim  # light through the edge of clear plastic travels further
+    solid = solid + (1 - solid) * 0.5 * rim  # light travels further through the edge of clear plastic
     colour = colours[kind, 0]
     if np.ptp(colours, axis=1).any():
         share = step(_pattern(canvas, mask, at, 3 * reach), 0.38, 0.62)[:, None]
@@ -127,13 +127,13 @@ def paint(
 
 
 def _pattern(canvas: Array, mask: Array, at: Array, reach: int) -> Array:
-    """The pattern at the flat indices `at`, float32 [0, 1], without the steps of the quads that carried it."""
+    """The pattern at the flat indices `at`, float32 [0, 1], without the steps between the quads."""
     soft, weight = cv2.blur(canvas[..., 2], (reach, reach)), cv2.blur(mask, (reach, reach))
     return soft.reshape(-1)[at] / np.maximum(weight.reshape(-1)[at], 1).astype(np.float32)
 
 
 def over(picture: Array, layer: Layer) -> Array:
-    """`layer` on `picture` h×w×3 float32 [0, 255]; clear material blurs what is seen through it."""
+    """Composite `layer` on `picture` h×w×3 float32 [0, 255]; clear material blurs what is seen through it."""
     bare = cv2.multiply(picture, cv2.merge([1 - layer.mask] * 3))
     if layer.passes.any():
         bare += cv2.GaussianBlur(picture, (0, 0), 2.0) * layer.passes

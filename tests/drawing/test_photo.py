@@ -15,7 +15,7 @@ from glasseg.drawing.photo import SCENES, draw_photo
 SMALL = (240, 320)
 
 
-def test_a_seed_says_everything() -> None:
+def test_a_seed_determines_everything() -> None:
     first, again = (draw_photo(np.random.default_rng(5), SMALL) for _ in range(2))
     other = draw_photo(np.random.default_rng(6), SMALL)
     assert first.name == again.name
@@ -53,7 +53,7 @@ def test_the_truth_is_soft_at_rims_and_sharp_elsewhere() -> None:
     partial = (photo.coverage > 0.02) & (photo.coverage < 0.98)
     inner = cv2.erode((photo.coverage > 0.5).astype(np.uint8), np.ones((5, 5), np.uint8)) > 0
     assert partial.any()
-    assert (partial & inner).sum() < 0.002 * inner.sum()  # but for the chinks at joints
+    assert (partial & inner).sum() < 0.002 * inner.sum()  # except for the chinks at joints
     assert len(np.unique(photo.coverage[partial])) > 50
 
 
@@ -68,10 +68,10 @@ def _on_green(monkeypatch: pytest.MonkeyPatch, seed: int, *, tinted: bool) -> tu
 
     monkeypatch.setattr(photo, "draw_glasses", opaque)
     monkeypatch.setattr(photo, "backdrop", lambda rng, scene, size, *_: np.full((*size, 3), (0, 255, 0), np.uint8))
-    monkeypatch.setattr(photo, "garnish", lambda rng, picture, ground: picture)
+    monkeypatch.setattr(photo, "add_clutter", lambda rng, picture, ground: picture)
     monkeypatch.setattr(photo, "_prop", lambda *_: None)
     monkeypatch.setattr(photo, "_shadows", lambda *arguments: np.ones(arguments[-1], np.float32))
-    monkeypatch.setattr(photo, "_finish", lambda rng, picture, truth: (np.round(picture).astype(np.uint8), truth))
+    monkeypatch.setattr(photo, "_photograph", lambda rng, picture, truth: (np.round(picture).astype(np.uint8), truth))
     drawn = draw_photo(np.random.default_rng(seed), (300, 400), scene="colour")
     pixels = drawn.image.astype(np.float32)
     return drawn, (pixels[..., 1] - pixels[..., [0, 2]].max(-1)) / 255
