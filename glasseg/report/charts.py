@@ -20,7 +20,7 @@ _TRAINING, _VALIDATION, _BEST, _INK = "#9a9a9a", "#0072b2", "#d55e00", "#333333"
 _DPI: Final = 110
 
 
-def curves(history: Sequence[dict[str, Any]], monitor: str) -> bytes:
+def training_curves(history: Sequence[dict[str, Any]], monitor: str) -> bytes:
     """Training and validation over the epochs as a PNG: a panel for each of `PANELS`, the best epoch marked.
 
     `history`: one row per epoch with `epoch`, `best`, each of `PANELS` and the same with the prefix `val_`; `monitor`:

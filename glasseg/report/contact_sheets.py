@@ -90,7 +90,7 @@ def panel(image: np.ndarray, label: Label, alpha: np.ndarray, whitened: np.ndarr
     return np.array(sheet)
 
 
-def judged_sheet(panels: Sequence[tuple[np.ndarray, str]], title: str, columns: int = 2) -> np.ndarray:
+def panel_sheet(panels: Sequence[tuple[np.ndarray, str]], title: str, columns: int = 2) -> np.ndarray:
     """A sheet of panels of evaluated photos with their captions, in rows of `columns`: H×W×3 uint8 RGB.
 
     Raises ValueError without a panel.

@@ -241,8 +241,8 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
     pq.write_table(pa.Table.from_pylist(judged.rows, schema=SCORES), sink)
     files = {
         SUMMARY: json.dumps(_without_nan(found), indent=1, allow_nan=False).encode(),
-        WORST: encoder.encode(contact_sheets.judged_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
-        RANDOM: encoder.encode(contact_sheets.judged_sheet(judged.random, "A random choice"), "png", 100),
+        WORST: encoder.encode(contact_sheets.panel_sheet(judged.worst, "Worst by strict IoU"), "png", 100),
+        RANDOM: encoder.encode(contact_sheets.panel_sheet(judged.random, "A random choice"), "png", 100),
         CURVE: charts.precision_recall_chart(metrics.precision_recall(judged.histogram), threshold),
         SCORES_NAME: sink.getvalue(),
     }

@@ -77,11 +77,11 @@ def _task(course: Course) -> tuple[Task, list[int], int]:
 def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, threshold: float) -> dict[str, bytes]:
     curve = metrics.precision_recall(judged.histogram)
     return {
-        "curves.png": charts.curves(history, monitor),
+        "curves.png": charts.training_curves(history, monitor),
         "precision-recall.png": charts.precision_recall_chart(curve, threshold),
-        "worst.png": encoder.encode(contact_sheets.judged_sheet(judged.worst, "Worst validation photos"), "png", 100),
+        "worst.png": encoder.encode(contact_sheets.panel_sheet(judged.worst, "Worst validation photos"), "png", 100),
         "random.png": encoder.encode(
-            contact_sheets.judged_sheet(judged.random, "Validation photos at random"), "png", 100
+            contact_sheets.panel_sheet(judged.random, "Validation photos at random"), "png", 100
         ),
     }
 

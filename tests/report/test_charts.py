@@ -27,19 +27,19 @@ def decoded(png: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("epochs", [1, 2, 300])
 def test_curves_of_any_length_are_a_wide_picture_with_the_best_epoch_in_it(epochs: int) -> None:
-    picture = decoded(charts.curves(history(epochs), "photo_iou"))
+    picture = decoded(charts.training_curves(history(epochs), "photo_iou"))
     assert picture.shape[1] > 1300 and picture.shape[0] > 700
     orange = (np.abs(picture[..., ::-1].astype(int) - [0xD5, 0x5E, 0x00]) < 20).all(axis=2)
     assert orange.sum() > 6 * 20
 
 
 def test_the_same_history_gives_the_same_bytes() -> None:
-    assert charts.curves(history(3), "loss") == charts.curves(history(3), "loss")
+    assert charts.training_curves(history(3), "loss") == charts.training_curves(history(3), "loss")
 
 
 def test_a_history_without_epochs_is_refused() -> None:
     with pytest.raises(ValueError):
-        charts.curves([], "loss")
+        charts.training_curves([], "loss")
 
 
 def test_a_first_epoch_far_off_does_not_flatten_the_rest() -> None:

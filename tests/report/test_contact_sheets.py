@@ -121,9 +121,9 @@ def test_a_panel_shows_what_was_missed_and_what_is_surplus() -> None:
     assert ((third - contact_sheets._SURPLUS).__abs__().max(axis=2) < 30).sum() > 500
 
 
-def test_a_judged_sheet_holds_all_its_panels() -> None:
+def test_a_panel_sheet_holds_all_its_panels() -> None:
     panel = np.full((contact_sheets.THUMB[0], 4 * contact_sheets.THUMB[1] + 24, 3), 10, np.uint8)
-    sheet = contact_sheets.judged_sheet([(panel, f"a {i}.jpg") for i in range(5)], "Worst")
+    sheet = contact_sheets.panel_sheet([(panel, f"a {i}.jpg") for i in range(5)], "Worst")
     assert (sheet == 10).all(axis=2).sum() >= 5 * panel.shape[0] * panel.shape[1]
     with pytest.raises(ValueError):
-        contact_sheets.judged_sheet([], "Worst")
+        contact_sheets.panel_sheet([], "Worst")
