@@ -184,7 +184,7 @@ def _pairs(out: Path, rows: Sequence[dict[str, Any]]) -> Iterator[contact_sheets
         before = _picture(out / "photos" / row["key"])
         after = None if row["status"] == "failed" else _picture(out / "white" / output_name(row["key"], "keep"))
         coverage = row["mask_coverage"]
-        found = "" if coverage is None else f"  ·  {coverage:.1%} of the frame covered by glasses"
+        found = "" if coverage is None else f"  ·  {coverage:.1%} of the frame is glasses"
         yield before, after, f"{row['key']}\n{row['status']}{found}"
 
 
