@@ -1,4 +1,4 @@
-"""The pictures of a training run by number: labelled photos turned and relit, glasses laid on backdrops, drawings."""
+"""The pictures of a training run by number: labelled photos rotated and relit, composites, drawn photos."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Photos:
 
 
 class _Backdrops(Sequence[np.ndarray]):
-    """The backdrops of one split, read when they are asked for."""
+    """The backdrops of one split, each read when it is indexed."""
 
     def __init__(self, photos: Photos, found: Sequence[Backdrop]) -> None:
         self._photos, self._found = photos, found
@@ -73,10 +73,10 @@ class _Backdrops(Sequence[np.ndarray]):
 
 
 class Samples:
-    """Every picture of a run, made when asked for: the same number of the same epoch is the same picture anywhere.
+    """Every picture of a run, made on demand: the same number in the same epoch is the same picture in any process.
 
     An epoch has `training` pictures: each product and cutout once, on a new backdrop every time, each labelled photo
-    `scene_repeats` times, and `drawn` drawn ones. The `validation` pictures are the same in every epoch, unturned.
+    `scene_repeats` times, and `drawn` drawn photos. The `validation` pictures are the same in every epoch.
     """
 
     def __init__(
@@ -108,17 +108,17 @@ class Samples:
         return len(self._pairs[Split.VALIDATION])
 
     def train(self, epoch: int, index: int, side: int) -> Sample:
-        """Training picture `index` of `epoch`, side×side pixels; the two numbers seed what is done to it."""
+        """Training picture `index` of `epoch`, side×side pixels; the two numbers seed its augmentation."""
         rng = np.random.default_rng([self._config.seed, epoch, index])
         sample = self._made(index, rng, side)
-        if rng.random() < self._config.quarter_turns:  # photos are now and then stored lying on their side
+        if rng.random() < self._config.quarter_turns:  # some photos are stored lying on their side
             times = int(rng.choice([1, 3]))
             parts = (sample.image, sample.coverage, sample.opening, sample.weight)
             return Sample(*(np.ascontiguousarray(np.rot90(part, times)) for part in parts))
         return sample
 
     def validate(self, index: int, side: int) -> Sample:
-        """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that never changes."""
+        """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that is always the same."""
         thing = self._photos.labelled(self._pairs[Split.VALIDATION][index])
         if isinstance(thing, Scene):
             return _sample(augmentation.to_square(thing, side, self._config.resize))
@@ -126,9 +126,9 @@ class Samples:
         return composite([thing], self._backdrops[Split.VALIDATION], rng, side, [*Style][index % len(Style)])
 
     def _made(self, index: int, rng: np.random.Generator, side: int) -> Sample:
-        """A drawn photo, a labelled one turned, or glasses on a backdrop, now and then with one or two more pairs.
+        """A drawn photo, an augmented labelled one, or glasses on a backdrop, sometimes with one or two more pairs.
 
-        Those are of the same kind: of cutouts no openings are known, and beside those of products they would count.
+        Those are of the same kind: a cutout's openings are not known, and next to a product's they would count as none.
         """
         if index >= len(self._shown):
             return self._turned(self._photos.drawn(index - len(self._shown)), rng, side)

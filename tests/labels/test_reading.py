@@ -94,7 +94,7 @@ def test_a_broken_photo_is_a_photo_error_and_a_broken_mask_a_value_error() -> No
     [
         (b"", "not a picture"),
         (png(np.zeros((9, 9, 3), np.uint8)), "not a cutout"),
-        (png(np.zeros((9, 9, 4), np.uint8)), "shows nothing"),
+        (png(np.zeros((9, 9, 4), np.uint8)), "no pixel is opaque"),
     ],
 )
 def test_what_is_no_cutout_says_why(data: bytes, words: str) -> None:
