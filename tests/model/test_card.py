@@ -103,4 +103,4 @@ def test_a_calibration_stays_until_there_is_another(untrained_folder: Path, tmp_
 
 def test_a_card_says_that_validation_photos_were_given_apart() -> None:
     card = model_card.card(spec(**{**TRAINING, "split": {"how": "--val"}}))
-    assert "given apart, by `--val`" in card and "seed" not in card
+    assert "given separately, by `--val`" in card and "seed" not in card
