@@ -20,7 +20,7 @@ GOOD: Final = 0.9
 """Strict IoU below which a person should look."""
 CAUGHT: Final = 0.8
 """Share of the masks below `GOOD` that the review line is drawn to catch."""
-BINS: Final = (0.0, 0.7, 0.8, 0.9, 0.95, 1.0)
+EDGES: Final = (0.0, 0.7, 0.8, 0.9, 0.95, 1.0)
 """Edges of the classes of a reliability table."""
 FOLDS: Final = 10
 _RIDGE: Final = 3.0
@@ -159,12 +159,12 @@ def auc(scores: np.ndarray, bad: np.ndarray) -> float | None:
 
 
 def reliability(predicted: np.ndarray, truth: np.ndarray) -> list[dict[str, Any]]:
-    """For each class of `BINS` with masks: its ends, their number, mean quality and strict IoU, share below `GOOD`."""
-    which = np.clip(np.searchsorted(BINS, predicted, side="right") - 1, 0, len(BINS) - 2)
+    """For each class of `EDGES` with masks: its ends, their number, mean quality and strict IoU, share below `GOOD`."""
+    which = np.clip(np.searchsorted(EDGES, predicted, side="right") - 1, 0, len(EDGES) - 2)
     return [
         {
-            "from": BINS[i],
-            "to": BINS[i + 1],
+            "from": EDGES[i],
+            "to": EDGES[i + 1],
             "n": int(np.count_nonzero(which == i)),
             "quality": float(predicted[which == i].mean()),
             "strict_iou": float(truth[which == i].mean()),

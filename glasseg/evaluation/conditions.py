@@ -25,7 +25,7 @@ class Conditions:
     brightness: float
 
 
-BINS: Final[dict[str, tuple[tuple[float, str], ...]]] = {
+CLASSES: Final[dict[str, tuple[tuple[float, str], ...]]] = {
     "scale": ((0.5, "small, under half of the photo"), (0.8, "middling"), (math.inf, "large, over 80 % of the photo")),
     "tilt": ((5, "level, under 5°"), (15, "tilted 5° to 15°"), (math.inf, "tilted over 15°")),
     "brightness": ((85, "dark"), (170, "medium"), (math.inf, "bright")),
@@ -49,9 +49,9 @@ def conditions(image: np.ndarray, label: Label) -> Conditions:
     )
 
 
-def bins(measured: Conditions) -> dict[str, str]:
+def classes_of(measured: Conditions) -> dict[str, str]:
     """The class of each condition; "" if it could not be measured."""
-    return {name: _class_of(getattr(measured, name), classes) for name, classes in BINS.items()}
+    return {name: _class_of(getattr(measured, name), classes) for name, classes in CLASSES.items()}
 
 
 def _class_of(value: float, classes: tuple[tuple[float, str], ...]) -> str:

@@ -91,7 +91,7 @@ def by_stem(keys: Iterable[str]) -> dict[str, str]:
     return {stem: key for _, key, stem in sorted(ranked, reverse=True)}
 
 
-def beside(photo: str, masks: Mapping[str, str], root_name: str) -> str | None:
+def next_to(photo: str, masks: Mapping[str, str], root_name: str) -> str | None:
     """The key in `masks` (of `by_stem`) of a photo's mask, NAME_mask in its folder FOLDER or in FOLDER_masks.
 
     For a photo that lies in the root itself, called `root_name`, the latter is "../FOLDER_masks/…".
@@ -101,7 +101,7 @@ def beside(photo: str, masks: Mapping[str, str], root_name: str) -> str | None:
     return _first((posixpath.join(folder, f"{name}_mask"), f"{sibling}/{name}_mask"), masks)
 
 
-def apart(photo: str, masks: Mapping[str, str]) -> str | None:
+def in_masks_folder(photo: str, masks: Mapping[str, str]) -> str | None:
     """The key in `masks` (of `by_stem`) of the mask of images/SUB/NAME: masks/SUB/NAME, or NAME_mask there."""
     stem = f"masks/{posixpath.splitext(photo)[0].removeprefix('images/')}"
     return _first((stem, f"{stem}_mask"), masks)

@@ -186,7 +186,7 @@ class _Listing:
 
     def mask_of(self, photo: str) -> str | None:
         """The mask next to a photo."""
-        return masks.beside(photo, self.masks, self._name)
+        return masks.next_to(photo, self.masks, self._name)
 
     def pair(self, photo: str, mask: str | None, *, kind: Kind = Kind.SCENE, group: str = "", split: str = "") -> Pair:
         """The pair of two keys; if the mask lies outside the root, the pair's root is the one above."""
@@ -211,7 +211,7 @@ def _from_tree(root: Root, taken: Collection[str]) -> Found:
         raise GlassegError(f"there is nothing in {root.uri}: is it the right place?")
     photos = [key for key in sorted(files.keys) if is_photo(key) and root.uri_of(key) not in taken]
     if any(key.startswith("images/") for key in photos) and any(key.startswith("masks/") for key in files.keys):
-        found = {key: masks.apart(key, files.masks) for key in photos if key.startswith("images/")}
+        found = {key: masks.in_masks_folder(key, files.masks) for key in photos if key.startswith("images/")}
     else:
         found = {key: files.mask_of(key) for key in photos if not masks.is_mask(key)}
     return Found(

@@ -9,13 +9,13 @@ import numpy as np
 LEVELS: Final = 256
 SHARES: Final = 17
 """Classes of coverage from 0 to 1."""
-COUNTS: Final = LEVELS * SHARES + LEVELS
-"""Length of a `tally`."""
+TALLY_LENGTH: Final = LEVELS * SHARES + LEVELS
+"""Numbers in a `tally`."""
 _RAMPS: Final = np.arange(0.2, 0.95, 0.1)
 
 
 def tally(probability: np.ndarray, coverage: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """What one picture contributes to the choice: `COUNTS` float64, to be summed over pictures.
+    """What one picture contributes to the choice: `TALLY_LENGTH` float64, to be summed over pictures.
 
     `probability`, `coverage` and `weight` are s×s uint8; weight 0 is not scored. First the pixels by probability and
     coverage, then the IoU at each threshold: pixels of at least that probability against coverage ≥ 128.

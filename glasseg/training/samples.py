@@ -21,7 +21,7 @@ from glasseg.training.backdrops import Style
 from glasseg.training.cache import PictureCache
 from glasseg.training.composites import Sample, composite
 
-SIDE: Final = 640
+PHOTO_SIDE: Final = 640
 """Longest side in pixels of the photos that pictures are made of."""
 CACHE_BYTES: Final = 900 * 2**20
 """Decoded photos that one process keeps: about a thousand, of 0.5 to 2.5 MB each."""
@@ -51,12 +51,16 @@ class Photos:
         read = reading.read_product if pair.kind == Kind.PRODUCT else reading.read_scene
         try:
             photo = root.read(pair.photo)[0]
-            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else reading.read_cutout(photo, SIDE)
+            return (
+                read(photo, root.read(pair.mask)[0], PHOTO_SIDE)
+                if pair.mask
+                else reading.read_cutout(photo, PHOTO_SIDE)
+            )
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
-        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
+        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], PHOTO_SIDE)
 
 
 class _Backdrops(Sequence[np.ndarray]):
@@ -158,6 +162,6 @@ def _sample(scene: Scene) -> Sample:
 
 def _drawn(number: int) -> Scene:
     rng = np.random.default_rng([number, 0xD0])
-    photo = draw_photo(rng, (round(SIDE * rng.uniform(0.6, 1.0)), SIDE))
+    photo = draw_photo(rng, (round(PHOTO_SIDE * rng.uniform(0.6, 1.0)), PHOTO_SIDE))
     coverage = np.rint(photo.coverage * 255).astype(np.uint8)
     return Scene(photo.image, coverage, np.full_like(coverage, 255), np.zeros_like(coverage))

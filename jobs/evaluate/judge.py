@@ -49,7 +49,7 @@ SCORES: Final = pa.schema(
         *(pa.field(one.name, pa.float64()) for one in fields(PhotoScore)),
         *(pa.field(name, pa.float64()) for name in RIM_SCORES),
         *(pa.field(one.name, pa.float64()) for one in fields(conditions.Conditions)),
-        *(pa.field(f"{name}_class", pa.string()) for name in conditions.BINS),
+        *(pa.field(f"{name}_class", pa.string()) for name in conditions.CLASSES),
         pa.field("confidence", pa.float64()),
         pa.field("features", pa.list_(pa.float64())),
     ]
@@ -168,7 +168,7 @@ class Judge:
             "height": image.shape[0],
             "width": image.shape[1],
             **{key: _null(value) for key, value in scores.items()},
-            **{f"{key}_class": value for key, value in conditions.bins(measured).items()},
+            **{f"{key}_class": value for key, value in conditions.classes_of(measured).items()},
             **_known(alpha, seen),
             "counts": metrics.count(alpha >= 128, label).tolist(),
             "histogram": metrics.histogram(levels, label).ravel().tolist(),

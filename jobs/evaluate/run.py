@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import metrics
-from glasseg.evaluation.conditions import BINS
+from glasseg.evaluation.conditions import CLASSES
 from glasseg.evaluation.metrics import PhotoScore
 from glasseg.evaluation.testset import Composites, Setting, settings_of
 from glasseg.images import encoder
@@ -218,7 +218,7 @@ def breakdown(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, A
     kinds = {row["kind"] for row in rows}
     settings: list[str] = [setting for setting in Setting if setting in kinds]
     classes: dict[str, list[str]] = {"kind": settings} if settings else {}
-    classes |= {name: [word for _, word in bins] for name, bins in BINS.items()}
+    classes |= {name: [word for _, word in bins] for name, bins in CLASSES.items()}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for condition, words in classes.items():
         column = "kind" if condition == "kind" else f"{condition}_class"

@@ -13,7 +13,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels import reading
 from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Problem, Split
 from glasseg.storage.roots import open_root
-from glasseg.training.samples import SIDE
+from glasseg.training.samples import PHOTO_SIDE
 from jobs.terminal import say
 
 BATCH_ROWS: Final = 64
@@ -120,4 +120,4 @@ def _read(kind: str, files: list[bytes]) -> None:
         Kind.PRODUCT: reading.read_product,
         Kind.SCENE: reading.read_scene,
     }
-    readers[kind](*files, SIDE)
+    readers[kind](*files, PHOTO_SIDE)

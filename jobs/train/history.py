@@ -30,7 +30,7 @@ class Tally:
         self.trained = progress.seconds
         """Seconds until the last training step was done."""
         self._totals, self._counts = np.zeros(6), np.zeros((2, len(metrics.COUNTS)))
-        self._alpha = np.zeros(threshold.COUNTS)
+        self._alpha = np.zeros(threshold.TALLY_LENGTH)
 
     @property
     def seconds(self) -> float:
