@@ -1,4 +1,7 @@
-"""Every default once. Only the top function of a job takes one of these; below it, plain arguments."""
+"""Every default once. Only the top function of a job takes one of these; below it, plain arguments.
+
+A `TrainConfig` is also data: the recipe that a run follows, resumes and records, passed on whole.
+"""
 
 from __future__ import annotations
 
@@ -122,55 +125,55 @@ class TrainConfig:
     batch: int = 16
     """Pictures per step, over all workers."""
     patience: int = 0
-    """Epochs without a better validation after which training stops; 0 goes on to the end."""
+    """Epochs without a better validation after which training stops; 0: never."""
     monitor: Monitor = "photo_iou"
     """What makes an epoch better on validation: `photo_iou` (higher; labelled photos weigh as much as composites) or
     `loss` (lower)."""
     loss: Loss = "bce_dice"
     optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-3
-    """At its highest."""
+    """The rate at its highest."""
     warmup_steps: int = 200
-    """Over which the rate rises."""
+    """Steps over which the rate rises."""
     cooldown: int = 12
-    """The last epochs, over which the rate falls to zero; in between it is constant."""
+    """The number of last epochs in which the rate falls to zero; before, it is constant."""
     sides: tuple[int, ...] = (256, 384, 512)
-    """Sides in pixels of the square training pictures; steps take turns with them."""
+    """Sides in pixels of the square training pictures; steps cycle through them."""
     weight_decay: float = 1e-4
     clip_norm: float = 5.0
     """Largest norm of a step's gradient; 0 leaves it as it is."""
     deep_supervision: bool = True
-    """Whether heads at 1/4 and 1/8 of the size, used in training only, learn material and openings too."""
+    """Whether heads at 1/4 and 1/8 of the size, used only in training, learn material and openings too."""
     averaging: float = 0.998
-    """Momentum a step of the weight average that is validated and kept; 0 keeps the weights themselves."""
+    """Momentum per step of the weight average that is validated and kept; 0 keeps the weights themselves."""
     precision: Precision = "mixed"
-    """`mixed` computes in bfloat16 where the hardware does; `float32` never."""
+    """`mixed` computes in bfloat16 where the hardware supports it; `float32` never."""
     resize: Resize = "letterbox"
     rotation: float = 20.0
-    """Degrees to either side, evenly; like the five below, of labelled photos and their masks."""
+    """Degrees to either side, uniform; this and the next five apply to labelled photos and their masks."""
     shift: float = 0.1
-    """Of height and width."""
+    """Share of height and width."""
     shear: float = 0.1
     zoom: float = 0.1
     flip: bool = True
     light: bool = True
     """Gain, colour cast, noise, blur and JPEG."""
     quarter_turns: float = 0.04
-    """Of the pictures, the share that lies on its side."""
+    """Share of the pictures that lie on their side."""
     close_ups: float = 0.5
-    """Of labelled photos, the share that is shown from as near as the second look at a photo is."""
+    """Share of the labelled photos that are shown as close as the second look at a photo is."""
     several: float = 0.15
-    """Of products and cutouts on backdrops, the share with one or two more pairs."""
+    """Share of the composites with one or two more pairs of glasses."""
     scene_repeats: int = 2
     """How often an epoch shows each labelled photo that has its own background."""
     drawn: int = 100
     """Drawn photos in an epoch."""
     looks: int = 2
     first_side: int | None = 384
-    """Of the first of two looks, which only finds the glasses, in pixels."""
+    """Side in pixels at the first of two looks, which only finds the glasses."""
     mirror: bool = True
     validation_share: float = 0.1
-    """Of the groups, where the data does not say."""
+    """Share of the groups, where the data does not name a split."""
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -209,12 +212,12 @@ PRESETS: dict[Preset, TrainConfig] = {
         mirror=False,
     ),
 }
-"""Whole recipes by the name of their network; `baseline` is the documented classic."""
+"""Whole recipes by the name of their network; `baseline` is the classic small U-Net."""
 
 
 @dataclass(frozen=True)
 class TrainJob:
-    """The other options of `glasseg train`: what it reads, where it runs, what it does with an OUT in use."""
+    """The other options of `glasseg train`: what it reads, where it runs, whether it replaces what is in OUT."""
 
     cutouts: str | None = None
     backgrounds: str | None = None
@@ -223,12 +226,12 @@ class TrainJob:
     max_bad: int = 10
     workers: int = 1
     cpus_per_worker: int | None = None
-    """None: an even share of this machine; on a cluster that was given, 1."""
+    """None: an even share of this machine; 1 on a cluster."""
     gpus_per_worker: int = 0
     loader_cpus: int = 2
-    """Threads that make pictures, for each worker."""
+    """Threads per worker that make its pictures."""
     checkpoint_minutes: float = 10.0
-    """The most work that a lost machine costs, about: one is kept after each epoch, and within long ones this often."""
+    """The most work that a lost machine costs, roughly: one is kept after each epoch, and this often within it."""
     address: str | None = None
     endpoint_url: str | None = None
     overwrite: bool = False

@@ -1,1 +1,1 @@
-"""How good masks are."""
+"""How good masks are, and how far a prediction of that can be trusted."""

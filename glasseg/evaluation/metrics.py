@@ -1,4 +1,4 @@
-"""How well a mask fits, per photo and over whole sets, by the field's definitions."""
+"""How well masks fit, for one photo and for whole sets, by the field's definitions."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from glasseg.labels.pairs import Label
 TOLERANCE: Final = 0.003
 """How far from the truth a boundary may lie, as a share of the photo's diagonal."""
 COUNTS: Final = ("photos", "scored", "found", "truth", "both", "photo_iou", "boundary_f", "share_95")
-"""What `count` says of a photo, in this order: how many photos, how many pixels (scored, found, true, both found and
-true), and what is averaged over photos. Each can be summed over photos and over workers; float32 will do for the sum.
+"""What `count` returns for a photo, in this order: the number of photos (1), of pixels (scored, found, true, both found
+and true), and scores to be averaged over photos. All can be summed over photos and workers; float32 suffices for it.
 """
 LEVELS: Final = 256
-"""Values of a mask that `histogram` tells apart."""
+"""Values of a mask that `histogram` distinguishes."""
 
 
 @dataclass(frozen=True)
 class PhotoScore:
-    """Scores of one photo, each in [0, 1]; ignored pixels count nowhere.
+    """Scores of one photo, each in [0, 1]; ignored pixels never count.
 
     `iou` leaves the see-through openings unscored, `strict_iou` counts them as background, `openings_left_out` is the
-    share of opening pixels that the mask leaves out (nan without openings); precision, recall, F1 and accuracy are
-    strict as well, and so is `boundary_f`, see there. `alpha_error` is the mean absolute error of alpha against the
-    label. Where nothing is true and nothing is found every score is perfect.
+    share of opening pixels that the mask leaves out (nan without openings); precision, recall, F1, accuracy and
+    `boundary_f` (see that function) are strict too. `alpha_error` is the mean absolute error of alpha against the
+    label. If nothing is true and nothing is found, every score is perfect.
     """
 
     iou: float
@@ -77,7 +77,7 @@ def _refuse_other_size(mask: np.ndarray, label: Label) -> None:
 
 
 def _ratio(part: float, whole: float) -> float:
-    """`part / whole`; nothing found where nothing is true is a perfect score."""
+    """`part / whole`; 1 for an empty whole, since finding nothing where nothing is true is perfect."""
     return part / whole if whole else 1.0
 
 
@@ -85,7 +85,7 @@ def boundary_f(found: np.ndarray, truth: np.ndarray, scored: np.ndarray, *, tole
     """F measure of the boundary of `found` against that of `truth`, each H×W bool, where `scored`.
 
     A boundary pixel is right when the other boundary passes within `tolerance` of the diagonal, at least one pixel.
-    What is not scored counts as outside in both. Without any boundary it is 1 when the masks agree, else 0.
+    Pixels that are not scored count as outside in both. Without any boundary it is 1 if the masks agree, else 0.
     F. Perazzi et al., "A Benchmark Dataset and Evaluation Methodology for Video Object Segmentation", 2016, after
     G. Csurka et al., "What is a good evaluation measure for semantic segmentation?", 2013.
     """
@@ -105,17 +105,17 @@ def boundary_f(found: np.ndarray, truth: np.ndarray, scored: np.ndarray, *, tole
 
 
 def _boundary(mask: np.ndarray) -> np.ndarray:
-    """The pixels of an H×W bool mask that touch, by a side, what is outside; the frame's border is no boundary."""
+    """The pixels of an H×W bool mask that share a side with one outside it; the photo's border is not a boundary."""
     grown = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     eroded = cv2.erode(grown, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))[1:-1, 1:-1]
     return mask & (eroded == 0)
 
 
 def _near(edge: np.ndarray, reach: float) -> np.ndarray:
-    """Which pixels lie within `reach` pixels of one of `edge`, H×W bool both."""
+    """Which pixels lie within `reach` pixels of one of `edge`; both H×W bool."""
     y, x = np.mgrid[-int(reach) : int(reach) + 1, -int(reach) : int(reach) + 1]
     disc = x * x + y * y <= reach * reach + 1e-6  # a reach of 3 pixels may come as 2.9999999
-    # a fraction of a distance transform's time at 2 MP
+    # takes a fraction of a distance transform's time at 2 MP
     return np.asarray(cv2.dilate(edge.view(np.uint8), disc.astype(np.uint8)) > 0)
 
 
@@ -125,10 +125,10 @@ RIM: Final = 5
 
 @dataclass(frozen=True)
 class RimScore:
-    """How clean the rim of a cut-out is, against the same glasses shot on white; in levels of 0–255.
+    """How clean the rim of a cut-out is, compared with the same glasses shot on white; in levels, 0–255.
 
-    `rim_error`: mean absolute difference within `RIM` pixels of the true edge. `halo`: by how much the picture is
-    darker than it should be, on the mean, in the part of the rim outside the edge; below 0 it is paler.
+    `rim_error`: mean absolute difference within `RIM` pixels of the true edge. `halo`: by how much the part of the rim
+    outside the edge is darker than it should be, on average; below 0 it is paler.
     """
 
     rim_error: float
@@ -138,7 +138,7 @@ class RimScore:
 def rim_score(picture: np.ndarray, original: np.ndarray, material: np.ndarray) -> RimScore:
     """Score a cut-out against its on-white original (both H×W×3 uint8); `material` is H×W bool, the truth.
 
-    Both are nan where the material has no edge.
+    Both scores are nan if the material has no edge.
     """
     mask = material.astype(np.uint8)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * RIM + 1, 2 * RIM + 1))
@@ -152,7 +152,7 @@ def rim_score(picture: np.ndarray, original: np.ndarray, material: np.ndarray) -
 
 @dataclass(frozen=True)
 class SetScore:
-    """Scores of a set of photos: the first five over all its pixels, the others means over its photos.
+    """Scores of a set of photos: the first five over all its pixels, the others averaged over its photos.
 
     `share_95`: photos with a strict IoU of .95 or more.
     """
@@ -168,7 +168,7 @@ class SetScore:
 
 
 def count(found: np.ndarray, label: Label) -> np.ndarray:
-    """`COUNTS` of one photo as float64: the sum over photos is what `set_score` takes. `found` is H×W bool; strict.
+    """`COUNTS` of one photo as float64, strict; `set_score` takes the sum over photos. `found` is H×W bool.
 
     Raises ValueError when the sizes differ.
     """
@@ -182,7 +182,7 @@ def count(found: np.ndarray, label: Label) -> np.ndarray:
 
 
 def set_score(counts: np.ndarray) -> SetScore:
-    """The scores of a set, from the sum of its photos' `count`; ValueError for no photo."""
+    """The scores of a set, from the sum of its photos' `count`. Raises ValueError for no photos."""
     photos, scored, found, truth, both, photo_iou, edge, share_95 = (float(value) for value in counts)
     if not photos:
         raise ValueError("a set without photos has no score")
@@ -200,7 +200,7 @@ def set_score(counts: np.ndarray) -> SetScore:
 
 
 def histogram(values: np.ndarray, label: Label) -> np.ndarray:
-    """Pixels by value, 2×`LEVELS` int64, to be summed over photos: those that are material, and the others.
+    """Pixels by value, 2×`LEVELS` int64, to be summed over photos: first those that are material, then the others.
 
     `values`: H×W uint8, a probability or an alpha. Raises ValueError when the sizes differ.
     """
@@ -212,7 +212,7 @@ def histogram(values: np.ndarray, label: Label) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Curve:
-    """Precision and recall by threshold (a share, ascending): pixels count as found from there on."""
+    """Precision and recall at each threshold (a share, ascending), from which on pixels count as found."""
 
     thresholds: np.ndarray
     precision: np.ndarray
@@ -224,12 +224,12 @@ def precision_recall(histogram: np.ndarray) -> Curve:
     """The curve of a set, from the sum of its photos' `histogram`.
 
     The average precision is the step-wise area Σ (Rₙ − Rₙ₋₁) Pₙ from the highest threshold down, nothing interpolated,
-    as scikit-learn's `average_precision_score` defines it. Where nothing is found precision is 1. Raises ValueError for
-    a set without material.
+    as scikit-learn's `average_precision_score` defines it. Precision is 1 if nothing is found. Raises ValueError for a
+    set without material.
     """
     right, wrong = (np.cumsum(part[::-1])[::-1].astype(np.float64) for part in histogram)
     if not right[0]:
-        raise ValueError("without material there is no recall")
+        raise ValueError("recall is not defined without material")
     precision = np.where(right + wrong > 0, right / np.maximum(right + wrong, 1), 1.0)
     recall = right / right[0]
     steps = recall - np.append(recall[1:], 0.0)

@@ -1,7 +1,7 @@
-"""Seeded test pictures: validation products on validation backdrops, at the size at which they were photographed.
+"""Seeded composites to test on: validation products on validation backdrops, at the size at which they were taken.
 
-A third each lies on a studio sweep, on a texture such as a table top, and in a natural scene. The same number is the
-same picture wherever the data is the same.
+One third each is on a studio sweep, on a texture such as a table top, and in a natural scene. On the same data the same
+number is always the same picture.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ NATURAL: Final = "BIDS/BSDS500"
 """The source of natural scenes in a list of backgrounds; those of other sources are textures."""
 SEED: Final = 7
 MAX_SIDE: Final = 2000
-"""Larger glasses are shrunk to it: their canvas is up to 2.5 times as wide, and takes 84 bytes a pixel to fill."""
+"""Larger glasses are shrunk to this: their canvas is up to 2.5 times as wide and takes 84 bytes a pixel to fill."""
 
 
 class Setting(StrEnum):
-    """What the glasses of a test picture lie on."""
+    """What the glasses of a composite lie on."""
 
     STUDIO = "studio"
     TABLE = "table"
@@ -38,10 +38,10 @@ class Setting(StrEnum):
 
 @dataclass(frozen=True)
 class Composite:
-    """One test picture: `image` H×W×3 uint8 RGB, its label of the same size, and the same glasses shot on white.
+    """One composite: `image` H×W×3 uint8 RGB, its label of the same size, and the same glasses shot on white.
 
-    `group`: of the product, as its pairs have it.
-    `original`: H×W×3 uint8, under the same light and without the camera's noise; what a perfect cut-out would give.
+    `group`: the product's, as in its pairs. `original`: H×W×3 uint8, under the same light and without the camera's
+    noise; what a perfect cut-out would be.
     """
 
     name: str
@@ -60,9 +60,9 @@ def settings_of(found: Found) -> tuple[Setting, ...]:
 
 
 class Composites:
-    """Makes test pictures by number from the validation split of `found`.
+    """Makes composites by number from the validation split of `found`.
 
-    Raises GlassegError when it has no product or cutout, or no backdrop for one of the `settings`.
+    Raises GlassegError when that has no product or cutout, or no backdrop for one of the `settings`.
     """
 
     def __init__(
@@ -80,13 +80,13 @@ class Composites:
         }
         self._settings, self._endpoint_url = settings, endpoint_url
         if not self._groups:
-            raise GlassegError("no product or cutout of the split validation to make test pictures of")
+            raise GlassegError("no product or cutout of the split validation to make composites of")
         for setting in set(settings) & set(self._backdrops):
             if not self._backdrops[setting]:
-                raise GlassegError(f"no background of the split validation for {setting} test pictures")
+                raise GlassegError(f"no background of the split validation for {setting} composites")
 
     def make(self, number: int) -> Composite:
-        """Test picture `number`; raises PhotoError or ValueError when one of its files can't be used."""
+        """Composite `number`. Raises PhotoError or ValueError when one of its files can't be used."""
         rng = np.random.default_rng([SEED, number])
         setting = self._settings[number % len(self._settings)]
         group = self._groups[rng.integers(len(self._groups))]
@@ -126,7 +126,7 @@ class Composites:
 
 
 def _placed(layer: Layer, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The layer, never enlarged, on a white canvas that it fills by 40 to 92 %; turned a little, now and then more."""
+    """The layer, never enlarged, on a white canvas of which it fills 40 to 92 %; rotated a little, sometimes more."""
     height, width = layer.coverage.shape
     share, aspect = rng.uniform(0.4, 0.92), rng.choice([1, 4 / 3, 1.5])
     across = max(width / share, height / share * aspect)
@@ -165,7 +165,7 @@ def _shadow(coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _taken(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The picture, H×W×3 float, with a camera's noise and JPEG; uint8."""
+    """The picture, H×W×3 float, as a camera would take it, with noise and JPEG; uint8."""
     image = image + rng.normal(0, rng.uniform(0, 4), image.shape)
     bgr = np.clip(image, 0, 255).astype(np.uint8)[..., ::-1]
     data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(80, 96))])[1]

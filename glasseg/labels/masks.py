@@ -1,4 +1,4 @@
-"""Mask files: what they say, and where the mask of a photo lies."""
+"""Mask files: what their values mean, and where the mask of a photo lies."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import cv2
 import numpy as np
 
 MASK_EXTENSIONS: Final = ("png", "jpg", "jpeg")
-"""What a mask's name ends with, case-blind; of two masks for one photo the earlier in this order counts."""
+"""Extensions of masks, case-blind; of two masks for one photo the one earlier in this order counts."""
 
 _LABEL_MAP_VALUES: Final = np.array([0, 64, 128, 255])
 _JPEG: Final = b"\xff\xd8"
-"""What every JPEG begins with."""
+"""The first bytes of every JPEG."""
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_COLOUR_TYPE: Final = 25
-"""Where a PNG says what its channels are; `_PNG_WITH_ALPHA`: the answers with an alpha channel."""
+"""Offset of a PNG's colour type; `_PNG_WITH_ALPHA`: the types with an alpha channel."""
 _PNG_WITH_ALPHA: Final = (4, 6)
 _COLOURED: Final = 32
-"""Levels between two channels of a pixel from which on it is no grey; JPEG leaves a few in a mask saved in colour."""
+"""A pixel whose channels differ by more levels is not grey; JPEG leaves a few in a mask that was saved in colour."""
 _COLOURED_SHARE: Final = 0.01
-"""A mask with more coloured pixels than this is none. Four of five photos of glasses have more, masks have none."""
+"""A picture with more coloured pixels is not a mask. Four of five photos of glasses have more, masks have none."""
 
 
 @dataclass(frozen=True)
 class Label:
-    """What a mask file says: three H×W bool arrays that exclude each other; where all are false is background.
+    """The meaning of a mask file: three H×W bool arrays that exclude each other; where all are false is background.
 
-    `material`: visible material of the glasses. `opening`: see-through, background as well. `ignored`: not scored.
+    `material`: visible material of the glasses. `opening`: see-through, background too. `ignored`: not scored.
     """
 
     material: np.ndarray
@@ -42,8 +42,8 @@ def read_label(data: bytes) -> Label:
     """Read the bytes of a mask file.
 
     A lossless mask whose values all lie in {0, 64, 128, 255} is a label map (255 material, 128 opening, 64 not
-    scored); in any other one a value above 127 is material. What is transparent is background. Raises ValueError when
-    the bytes are no picture, or one in colour, such as the photo itself.
+    scored); in any other mask a value above 127 is material. Transparent pixels are background. Raises ValueError when
+    the bytes are not a picture, or one in colour, such as the photo itself.
     """
     picture = _decoded(data, cv2.IMREAD_COLOR)
     if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] in _PNG_WITH_ALPHA:
@@ -62,7 +62,7 @@ def read_label(data: bytes) -> Label:
 def _decoded(data: bytes, flags: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error as error:  # a header that claims more pixels than OpenCV takes
+    except cv2.error as error:  # a header that claims more pixels than OpenCV accepts
         raise ValueError(f"the mask can't be decoded: {error.err}") from error
     if picture is None:
         raise ValueError("the mask is not a picture")
@@ -77,12 +77,12 @@ def _coloured_share(picture: np.ndarray) -> float:
 
 
 def is_mask(key: str) -> bool:
-    """Whether a key is named as a mask beside its photo is."""
+    """Whether a key is named like a mask that lies next to its photo."""
     return posixpath.splitext(key)[0].endswith("_mask")
 
 
 def by_stem(keys: Iterable[str]) -> dict[str, str]:
-    """Every key that may be a mask, by its name without extension; where two share that, by `MASK_EXTENSIONS`."""
+    """Every key that may be a mask, by its name without extension; of two with the same, by `MASK_EXTENSIONS`."""
     ranked = []
     for key in keys:
         stem, dot_extension = posixpath.splitext(key)
@@ -91,7 +91,7 @@ def by_stem(keys: Iterable[str]) -> dict[str, str]:
     return {stem: key for _, key, stem in sorted(ranked, reverse=True)}
 
 
-def beside(photo: str, masks: Mapping[str, str], root_name: str) -> str | None:
+def next_to(photo: str, masks: Mapping[str, str], root_name: str) -> str | None:
     """The key in `masks` (of `by_stem`) of a photo's mask, NAME_mask in its folder FOLDER or in FOLDER_masks.
 
     For a photo that lies in the root itself, called `root_name`, the latter is "../FOLDER_masks/…".
@@ -101,7 +101,7 @@ def beside(photo: str, masks: Mapping[str, str], root_name: str) -> str | None:
     return _first((posixpath.join(folder, f"{name}_mask"), f"{sibling}/{name}_mask"), masks)
 
 
-def apart(photo: str, masks: Mapping[str, str]) -> str | None:
+def in_masks_folder(photo: str, masks: Mapping[str, str]) -> str | None:
     """The key in `masks` (of `by_stem`) of the mask of images/SUB/NAME: masks/SUB/NAME, or NAME_mask there."""
     stem = f"masks/{posixpath.splitext(photo)[0].removeprefix('images/')}"
     return _first((stem, f"{stem}_mask"), masks)

@@ -1,4 +1,4 @@
-"""Labelled photos: which photo belongs to which mask, in a tree of files or in a list, on a disk or on S3."""
+"""Labelled photos: which mask belongs to which photo, in a tree of files or in a list, on disk or on S3."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reas
 __all__ = ["INDEX", "Backdrop", "Found", "Kind", "Label", "Pair", "Problem", "Split", "find", "read_label"]
 
 INDEX: Final = "index.csv"
-"""A list of this name in a folder says what is in it."""
+"""A list of this name in a folder describes its contents."""
 
 
 class Kind(StrEnum):
@@ -78,7 +78,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Backdrop:
-    """A picture without glasses; `source` is where a list says that it comes from."""
+    """A picture without glasses; `source`: where it comes from, if a list names it."""
 
     root: str
     photo: str
@@ -88,7 +88,7 @@ class Backdrop:
 
 @dataclass(frozen=True)
 class Problem:
-    """A labelled photo that can't be used; `split` when a list named one."""
+    """A labelled photo that can't be used; `split` if a list named one."""
 
     name: str
     reason: str
@@ -97,7 +97,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Found:
-    """All that training or judging may use, what it can't, and how many photos are `left_out` for which reason."""
+    """What training or evaluation may use, what can't be used, and how many photos are `left_out` for which reason."""
 
     pairs: list[Pair] = field(default_factory=list)
     backdrops: list[Backdrop] = field(default_factory=list)
@@ -108,14 +108,14 @@ class Found:
 def find(
     uri: str, *, cutouts: str | None = None, backgrounds: str | None = None, endpoint_url: str | None = None
 ) -> Found:
-    """The labelled photos of a folder, an S3 prefix or a list; a list is read, of all other files only the names.
+    """The labelled photos of a folder, an S3 prefix or a list. A list is read; of other files only the names count.
 
-    A folder is told by its `INDEX`, by images/ with masks/ (masks/SUB/NAME.png of images/SUB/NAME.jpg), or by the masks
-    beside its photos (NAME_mask.png or .jpg, also in a sibling folder FOLDER_masks). A list has a column image (or
-    file) and perhaps mask, kind, group (or product_group), split and source; names in it are relative to its folder.
+    The masks of a folder are those named by its `INDEX`, else masks/SUB/NAME.png for images/SUB/NAME.jpg, else those
+    next to its photos (NAME_mask.png or .jpg, also in a sibling folder FOLDER_masks). A list has a column image (or
+    file) and optionally mask, kind, group (or product_group), split and source; its names are relative to its folder.
     Every photo below `cutouts` is a cutout, every one below `backgrounds` a backdrop.
 
-    Pairs of a list keep its order, those of a tree are sorted by key. Raises GlassegError when there is nothing, or a
+    Pairs of a list keep its order, those of a tree are sorted by key. Raises GlassegError when there are none, or a
     place or the list can't be used.
     """
     extra_cutouts, extra_backgrounds = (_photos(extra, endpoint_url) for extra in (cutouts, backgrounds))
@@ -131,14 +131,14 @@ def find(
     if not found.pairs:
         first = f" ({found.problems[0].name} {found.problems[0].reason})" if found.problems else ""
         raise GlassegError(
-            f"no labelled photos in {uri}{first}: the mask of NAME.jpg is NAME_mask.png beside it, masks/NAME.png when "
+            f"no labelled photos in {uri}{first}: the mask of NAME.jpg is NAME_mask.png next to it, masks/NAME.png if "
             "it is in images/, or named by a list, whose names are relative to its folder"
         )
     return _printable(found)
 
 
 def _printable(found: Found) -> Found:
-    """`found` with photos among the problems whose names are no UTF-8: storage refuses them, Arrow can't hold them."""
+    """`found` with photos whose names are not UTF-8 among the problems: storage refuses them, Arrow can't hold them."""
     problems = [replace(problem, name=printable(problem.name)) for problem in found.problems]
     odd = [one for one in found.pairs if not _is_printable(one.photo, one.mask or "")]
     odd_backdrops = [one for one in found.backdrops if not _is_printable(one.photo)]
@@ -158,7 +158,7 @@ def _is_printable(*names: str) -> bool:
 
 
 def _photos(uri: str | None, endpoint_url: str | None) -> list[tuple[Root, str]]:
-    """Root and key of every photo below `uri`, sorted. Raises GlassegError when there is none."""
+    """Root and key of every photo below `uri`, sorted. Raises GlassegError if there are none."""
     if uri is None:
         return []
     root, names = open_source(uri, endpoint_url=endpoint_url)
@@ -178,18 +178,18 @@ class _Listing:
         self.masks = masks.by_stem(self.keys | self._sibling())
 
     def _sibling(self) -> set[str]:
-        """The files of FOLDER_masks beside the root FOLDER, as "../FOLDER_masks/…"."""
+        """The files of FOLDER_masks next to the root FOLDER, as "../FOLDER_masks/…"."""
         if self._name:
-            with suppress(GlassegError, PhotoError):  # who may not look outside the root has nothing there
+            with suppress(GlassegError, PhotoError):  # without permission to look outside the root, there are none
                 return {f"../{entry.key}" for entry in self._above.list(f"{self._name}_masks/")}
         return set()
 
     def mask_of(self, photo: str) -> str | None:
-        """The mask beside a photo."""
-        return masks.beside(photo, self.masks, self._name)
+        """The mask next to a photo."""
+        return masks.next_to(photo, self.masks, self._name)
 
     def pair(self, photo: str, mask: str | None, *, kind: Kind = Kind.SCENE, group: str = "", split: str = "") -> Pair:
-        """The pair of two keys; with a mask outside the root, its root is the one above."""
+        """The pair of two keys; if the mask lies outside the root, the pair's root is the one above."""
         root = self.root
         if mask and mask.startswith("../"):
             root, photo, mask = self._above, f"{self._name}/{photo}", mask.removeprefix("../")
@@ -197,7 +197,7 @@ class _Listing:
 
 
 def _above(root: Root) -> tuple[Root, str]:
-    """The root one up, and the name of `root` in it, "" when `root` is a bucket or the disk."""
+    """The root one level up, and the name of `root` in it, "" when `root` is a whole bucket or the disk."""
     if isinstance(root, Folder):
         return Folder(root.path.parent), root.path.name
     above, _, name = root.prefix.rpartition("/")
@@ -205,13 +205,13 @@ def _above(root: Root) -> tuple[Root, str]:
 
 
 def _from_tree(root: Root, taken: Collection[str]) -> Found:
-    """The photos of a tree, by their names; `taken`: uris of those that are something else."""
+    """The photos of a tree, paired by name; `taken`: uris of photos that are cutouts or backdrops."""
     files = _Listing(root)
     if not files.keys:
         raise GlassegError(f"there is nothing in {root.uri}: is it the right place?")
     photos = [key for key in sorted(files.keys) if is_photo(key) and root.uri_of(key) not in taken]
     if any(key.startswith("images/") for key in photos) and any(key.startswith("masks/") for key in files.keys):
-        found = {key: masks.apart(key, files.masks) for key in photos if key.startswith("images/")}
+        found = {key: masks.in_masks_folder(key, files.masks) for key in photos if key.startswith("images/")}
     else:
         found = {key: files.mask_of(key) for key in photos if not masks.is_mask(key)}
     return Found(
@@ -222,12 +222,12 @@ def _from_tree(root: Root, taken: Collection[str]) -> Found:
 
 
 def _is_aside(key: str) -> bool:
-    """Whether a photo that is not taken from images/ is no mask either."""
+    """Whether a photo outside images/ is not a mask either."""
     return not key.startswith("masks/") and not masks.is_mask(key)
 
 
 def _from_list(root: Root, index: str) -> Found:
-    """What the list `index` of the root names. Raises GlassegError when it can't be used, or names a photo twice."""
+    """What the list `index` of the root names. Raises GlassegError if it can't be used or names a photo twice."""
     where = root.uri_of(index)
     try:
         rows = reader.read(where, root.read(index)[0])
@@ -259,7 +259,7 @@ def _from_list(root: Root, index: str) -> Found:
 
 
 def _thing(files: _Listing, row: dict[str, str], photo: str, named: str) -> Pair | Backdrop | str | None:
-    """What a row is, or why it can't be used; None for a photo without a mask that no training looks at.
+    """The meaning of a row, or why it can't be used; None for a photo without a mask in a split that nobody uses.
 
     `photo` and `named`: the keys of its photo and of the mask that it names, "" for none.
     """
@@ -288,20 +288,20 @@ def _image(row: dict[str, str]) -> str:
 
 
 def _key(way: str, name: str) -> str:
-    """The key of what a list calls `name`, perhaps with a Windows separator; `way` leads from the root to the list."""
+    """The key of a list's `name`, possibly with Windows separators; `way` leads from the root to the list."""
     return posixpath.normpath(way + name.replace("\\", "/")) if name else ""
 
 
 def _common_root(root: Root, names: Iterable[str]) -> tuple[Root, str]:
-    """The root that holds all names of a list in `root`, some of which may lead up ("../"), and the way back down."""
+    """The root above all names of a list in `root`, some of which may lead up ("../"), and the way back down."""
     way = ""
     for _ in range(max((_key("", name).split("/").count("..") for name in names), default=0)):
         above, name = _above(root)
-        if name:  # a name that leads out of the bucket or disk is not there
+        if name:  # a name that leads out of the bucket or disk does not exist
             root, way = above, f"{name}/{way}"
     return root, way
 
 
 def _common_folder(keys: Iterable[str]) -> str:
-    """The folder that all keys lie in, without "/" at its end: so FOLDER_masks counts, should only photos be named."""
+    """The folder that holds all keys, without "/" at its end: FOLDER_masks matches too if only photos are named."""
     return posixpath.commonprefix([key for key in keys if not unsafe_reason(key)]).rpartition("/")[0]

@@ -13,14 +13,14 @@ from glasseg.labels.pairs import Label, read_label
 
 MAX_PIXELS: Final = 100_000_000
 MIN_BACKDROP: Final = 16
-"""Shortest side of a backdrop in pixels; smaller pictures are dividers and tracking pixels."""
+"""Shortest side of a backdrop in pixels; anything smaller is a divider or a tracking pixel."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Glasses on white, cropped to them with a margin: `photo` h×w×3 uint8 RGB, the others h×w uint8 (0–255).
+    """Glasses on white, cropped with a margin: `photo` h×w×3 uint8 RGB, the others h×w uint8 (0–255).
 
-    `coverage`: material. `opening`: see-through parts. `lens`: large tinted parts, through which a scene may shine.
+    `coverage`: material. `opening`: see-through parts. `lens`: large tinted parts, through which a backdrop may shine.
     """
 
     photo: np.ndarray
@@ -38,7 +38,7 @@ class Layer:
 class Scene:
     """A labelled photo with its own background: `photo` h×w×3 uint8 RGB, the others h×w uint8 (0–255).
 
-    `coverage`: material. `weight`: 0 is not scored. `opening`: see-through parts, as far as the label names them.
+    `coverage`: material. `weight`: 0 where not scored. `opening`: see-through parts, as far as the label names them.
     """
 
     photo: np.ndarray
@@ -55,7 +55,7 @@ class Scene:
 def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
     """A labelled photo from the bytes of photo and mask, its longest side at most `side` pixels.
 
-    Raises PhotoError when the photo and ValueError when the mask can't be used: unreadable, of another size, empty.
+    Raises PhotoError when the photo can't be used, ValueError when the mask can't: unreadable, another size, empty.
     """
     image, label = _labelled(photo, mask)
     masks = (label.material, ~label.ignored, label.opening)
@@ -65,12 +65,12 @@ def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
 def read_product(photo: bytes, mask: bytes, side: int | None = None) -> Layer:
     """Glasses of a photo on pure white and its mask; raises as `read_scene` does."""
     image, label = _labelled(photo, mask)
-    image[label.ignored] = 255  # a tag on its string, say: no part of the layer
+    image[label.ignored] = 255  # a tag on its string, for example, is not part of the glasses
     return _layer(image, _soften(image, _bytes(label.material)), _bytes(label.opening), side)
 
 
 def read_cutout(picture: bytes, side: int | None = None) -> Layer:
-    """Glasses of an 8-bit picture with an alpha channel; raises ValueError when it is none, or shows nothing."""
+    """Glasses of an 8-bit picture with an alpha channel. Raises ValueError for any other, and if nothing is opaque."""
     bgra = cv2.imdecode(np.frombuffer(picture, np.uint8), cv2.IMREAD_UNCHANGED) if picture else None
     if bgra is None:
         raise ValueError("not a picture")
@@ -78,7 +78,7 @@ def read_cutout(picture: bytes, side: int | None = None) -> Layer:
         raise ValueError("not a cutout: a cutout is an 8-bit picture with an alpha channel")
     rgba = cv2.cvtColor(bgra, cv2.COLOR_BGRA2RGBA)
     if not (rgba[..., 3] > 127).any():
-        raise ValueError("a cutout that shows nothing")
+        raise ValueError("the cutout is empty: no pixel is opaque")
     alpha = rgba[..., 3:].astype(np.float32) / 255
     photo = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     coverage = np.ascontiguousarray(rgba[..., 3])
@@ -94,9 +94,9 @@ def read_backdrop(photo: bytes, side: int | None = None) -> np.ndarray:
 
 
 def shrunk(picture: np.ndarray, side: int | None) -> np.ndarray:
-    """The picture with its longest side at most `side` pixels; None leaves it as it is.
+    """The picture with its longest side at most `side` pixels, by averaging; None leaves it as it is.
 
-    Raises ValueError when nothing would be left of the shorter side.
+    Raises ValueError if the shorter side would round to nothing.
     """
     factor = (side or np.inf) / max(picture.shape[:2])
     if factor >= 1:
@@ -122,10 +122,10 @@ def _bytes(mask: np.ndarray) -> np.ndarray:
 
 
 def _soften(photo: np.ndarray, material: np.ndarray) -> np.ndarray:
-    """Soft coverage of a hard mask on a white photo: a rim pixel counts by its darkness beside the darkest near it.
+    """Soft coverage from a hard mask on a white photo: a rim pixel counts by its darkness, relative to those near it.
 
-    `photo` h×w×3 uint8, `material` h×w uint8, 0 or 255; returns h×w uint8.
-    A thresholded mask counts half-white rim pixels whole; laid on dark, they would teach the network a white halo.
+    `photo` h×w×3 uint8, `material` h×w uint8, 0 or 255; returns h×w uint8. A thresholded mask counts half-white rim
+    pixels in full; on a dark backdrop they would teach the network a white halo.
     """
     red, green, blue = cv2.split(photo)
     lightness = cv2.min(cv2.min(red, green), blue)  # ten times as fast as numpy over the last axis
@@ -138,7 +138,7 @@ def _soften(photo: np.ndarray, material: np.ndarray) -> np.ndarray:
 
 
 def _layer(photo: np.ndarray, coverage: np.ndarray, opening: np.ndarray, side: int | None) -> Layer:
-    """The layer cut to its glasses with a margin; `photo` h×w×3 uint8 on white, the others h×w uint8."""
+    """The layer cropped to its glasses with a margin; `photo` h×w×3 uint8 on white, the others h×w uint8."""
     x, y, w, h = cv2.boundingRect((coverage > 16).astype(np.uint8))
     margin = max(4, h // 10)
     rows, columns = slice(max(0, y - margin), y + h + margin), slice(max(0, x - margin), x + w + margin)
@@ -148,9 +148,9 @@ def _layer(photo: np.ndarray, coverage: np.ndarray, opening: np.ndarray, side: i
 
 
 def _lens(coverage: np.ndarray) -> np.ndarray:
-    """What stays of a coverage, h×w uint8, after a wide opening: no frame or temple, mostly tinted lenses; soft.
+    """What remains of a coverage, h×w uint8, after a wide morphological opening: mostly tinted lenses, no frame; soft.
 
-    At a quarter of the size: a wide opening takes longer than all the rest of reading a photo.
+    At a quarter of the size: at full size it would take longer than the rest of reading a photo.
     """
     height, width = coverage.shape
     small = cv2.resize(coverage, (max(1, width // 4), max(1, height // 4)), interpolation=cv2.INTER_AREA)

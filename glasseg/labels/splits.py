@@ -1,4 +1,4 @@
-"""Which labelled photos are trained on and which validate: by group, stable, told by a seed."""
+"""Which labelled photos are trained on and which validate: by group, stable, decided by a seed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from glasseg.labels.pairs import BACKGROUND, Found, Pair, Split
 from glasseg.storage.keys import printable
 
 COLUMNS: Final = ("image", "mask", "kind", "group", "source", "split")
-"""Of the list that `as_csv` makes."""
+"""Columns of the list that `as_csv` writes."""
 
 _Product = tuple[str, ...]
 
@@ -23,9 +23,9 @@ _Product = tuple[str, ...]
 def assign(found: Found, *, share: float, seed: int) -> Found:
     """`found` with every undecided split decided: about a `share` (0 to 1) of the groups validates.
 
-    A group goes where its decided photos are, otherwise by its hash, so that a photo stays on its side when others come
-    or go; backdrops go by their keys. Of a few groups that would all be trained on, the one next to the line validates.
-    Raises GlassegError when a group stands on both sides, or a side is empty.
+    A group goes where its decided photos are, otherwise by its hash, so that a photo stays on its side when others are
+    added or removed; backdrops go by their keys. If all groups would be trained on, the one closest to the line
+    validates. Raises GlassegError when a group is on both sides, or a side is empty.
     """
     decided = _decided(found.pairs)
     groups = {_product(p): p.group for p in found.pairs if not p.split and _product(p) not in decided}
@@ -47,7 +47,7 @@ def assign(found: Found, *, share: float, seed: int) -> Found:
 def as_csv(found: Found) -> bytes:
     """All pairs and backdrops as a list with `COLUMNS`, sorted; names are relative to the root of each.
 
-    Laid into the root, the list says the same again to `pairs.find`.
+    Placed in the root, the list gives `pairs.find` the same pairs and splits.
     """
     rows: list[tuple[str, ...]] = [(p.photo, p.mask or "", p.kind, p.group, "", p.split) for p in found.pairs]
     rows += [(b.photo, "", BACKGROUND, "", b.source, b.split) for b in found.backdrops]
@@ -59,7 +59,7 @@ def as_csv(found: Found) -> bytes:
 
 
 def _product(pair: Pair) -> _Product:
-    """What tells its product from all others; photos without a group of theirs may share a key in two roots."""
+    """What identifies its product; photos without a group of their own may share a key in two roots."""
     return (pair.root, pair.photo) if pair.group == pair.photo else (pair.group,)
 
 
@@ -68,15 +68,15 @@ def _side(name: str, share: float, seed: int) -> Split:
 
 
 def _place(name: str, seed: int) -> float:
-    """Where a name stands for ever, evenly in [0, 1)."""
+    """A fixed number for each name, uniform in [0, 1)."""
     digest = hashlib.sha256(f"{seed}/{name}".encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
 def _decided(pairs: Iterable[Pair]) -> Mapping[_Product, str]:
-    """The split of every product of which a photo has one; what is trained on or validates comes before other words.
+    """The split of every product that has a photo with one; train and validation come before other words.
 
-    Raises GlassegError when photos of one product are trained on and validate.
+    Raises GlassegError when photos of one product are in both.
     """
     photos: dict[_Product, dict[str, str]] = defaultdict(dict)
     for pair in pairs:

@@ -1,4 +1,4 @@
-"""`MODEL_CARD.md`: what a model is and how good, for those who decide about it. Written from `model.json` alone."""
+"""`MODEL_CARD.md`: what a model is and how good, for those who decide whether to use it. Made from `model.json`."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _SET: Final = {
 
 
 def card(spec: ModelSpec) -> str:
-    """The page in markdown; a section whose facts are missing from `spec.training` is left out."""
+    """The card in markdown; a section whose facts are missing from `spec.training` is left out."""
     facts = spec.training
     sections = [
         _head(spec),
@@ -58,10 +58,10 @@ def card(spec: ModelSpec) -> str:
 def renew(
     uri: str, training: dict[str, Any], *, calibration: Calibration | None = None, endpoint_url: str | None = None
 ) -> ModelSpec:
-    """Replace what a model folder's `model.json` says of the training, and write its card anew; the model stays.
+    """Replace the `training` facts in a model folder's `model.json` and rewrite its card.
 
-    So does its calibration, unless another is given. Raises GlassegError when there is no model, or its folder can't be
-    written to.
+    The model stays the same, and so does its calibration unless another is given. Raises GlassegError when there is no
+    model, or its folder can't be written to.
     """
     spec = replace(load(uri, endpoint_url=endpoint_url).spec, training=training)
     if calibration:
@@ -79,7 +79,7 @@ def renew(
 def _head(spec: ModelSpec) -> str:
     name = spec.training.get("data", {}).get("name")
     how = "letterboxed" if spec.resize == "letterbox" else "stretched"
-    looks = "; what a smaller look before found is cropped" if spec.looks == 2 else ""
+    looks = ", after a first look at a smaller size has found where to crop it" if spec.looks == 2 else ""
     mirror = ", together with its mirror image" if spec.mirror else ""
     words = [
         "Finds the visible material of eyeglasses in a product photo, so that glasseg can put everything else on",
@@ -90,7 +90,7 @@ def _head(spec: ModelSpec) -> str:
         f"A U-Net, preset `{spec.preset}`, trained from scratch{f' on {name}' if name else ''}. A photo is {how} to",
         f"{spec.input_side}×{spec.input_side} pixels{mirror}{looks}. With p the network's probability,",
         f"alpha = clip((p − {spec.threshold:g}) / {spec.ramp:g} + 0.5, 0, 1),",
-        "and along the edge it follows the photo.",
+        "and along its edge alpha follows the photo.",
     ]
     return "\n\n".join([f"# Model {spec.model_id}", " ".join(words), " ".join(network)])
 
@@ -104,11 +104,11 @@ def _data(data: dict[str, Any] | None, split: dict[str, Any] | None) -> str:
     if data.get("skipped"):
         words.append(f"{data['skipped']} could not be used.")
     if split and "share" not in split:
-        words.append("The validation photos were given apart, by `--val`.")
+        words.append("The validation photos were given separately, by `--val`.")
     elif split:
         words.append(
-            f"Where the data does not say, {split['share']:.0%} of the groups validate, by {split['how']}, "
-            f"seed {split['seed']}; no group is on both sides."
+            f"Where the data does not name a split, {split['share']:.0%} of the groups validate, chosen by a "
+            f"{split['how']}, seed {split['seed']}; no group is on both sides."
         )
     if data.get("licence"):
         words.append(data["licence"])
@@ -138,22 +138,22 @@ def _validation(scores: dict[str, Any] | None, weak: Sequence[dict[str, Any]] | 
     worst = ""
     if weak:
         listed = [f"{one['condition']} {one['bin']} ({one['strict_iou']:.3f}, {one['n']} photos)" for one in weak]
-        worst = "It is worst, by strict IoU, at: " + "; ".join(listed) + "."
-    intro = f"{scores.get('photos', '')} pictures of the validation split at full resolution, at the threshold above."
+        worst = "Its weakest classes, by strict IoU: " + "; ".join(listed) + "."
+    intro = f"{scores.get('photos', '')} pictures of the validation split, at full resolution and the threshold above."
     return _section("Validation", [intro.strip(), _rows(("score", ""), rows), worst])
 
 
 def _quality(found: dict[str, Any] | None) -> str:
-    """How well the quality of a mask is foretold, of photos that the calibration was not fitted on."""
+    """How well the quality of a mask is predicted for photos that the calibration was not fitted on."""
     if not found:
         return ""
     kinds = [(name, found[name]) for name in ("photos", "composites") if name in found]
     intro = (
         f"`quality` in the manifest is the strict IoU to expect of a mask; below {found['review_below']:g} a person "
-        f"should look. Calibrated on validation photos of {found['data']}, and tried there by cross-fitting: the "
-        "quality of every photo is told by what photos of other groups have taught."
+        f"should look at it. Calibrated on validation photos of {found['data']} and evaluated there by cross-fitting: "
+        "the quality of every photo is predicted by a calibration fitted on photos of other groups."
     )
-    heads = ("", "n", f"under {found['good']:g}", "AUC", "by confidence", "flagged", "… of those under")
+    heads = ("", "n", f"under {found['good']:g}", "AUC", "by confidence", "flagged", "caught")
     rows = [
         (
             name,
@@ -171,12 +171,12 @@ def _quality(found: dict[str, Any] | None) -> str:
         means = (_number(row[name]) for name in ("quality", "strict_iou"))
         bins.append((f"{row['from']:g} to {row['to']:g}", row["n"], *means, f"{row['bad']:.0%}"))
     table = _rows(("quality", "photos", "mean quality", "mean strict IoU", f"under {found['good']:g}"), bins)
-    about = "Of photos with a background of their own:" if table else ""
+    about = "For photos with a background of their own:" if table else ""
     return _section("Quality", [intro, _rows(heads, rows), about, table])
 
 
 def _test(test: dict[str, Any]) -> str:
-    """One recorded evaluation: its command, its scores, and where it was good and bad."""
+    """One recorded evaluation: its command, its scores, and their breakdown."""
     columns = ("mean", "median", "worst")
     rows = [
         (words, *(_number(test["summary"][name].get(column)) for column in columns))
@@ -204,7 +204,7 @@ def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[Any]]) -> s
 
 
 def _section(title: str, parts: Iterable[str]) -> str:
-    """A heading with what there is below it; nothing when there is nothing."""
+    """A heading and the non-empty parts below it; "" if there are none."""
     there = [part for part in parts if part]
     return "\n\n".join([f"## {title}", *there]) if there else ""
 

@@ -29,18 +29,18 @@ PACKAGED = "packaged"
 
 _INFERENCE_FIELDS = ("preset", "input_side", "resize", "looks", "threshold", "ramp", "mirror", "weights_sha256")
 _LATER_FIELDS = ("first_side",)
-"""Part of a model's id only where they are set: older models keep theirs."""
+"""Part of a model's id only if set, so that older models keep theirs."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What inference depends on, in `training` what people want to know, and in `quality` what a mask's is told by.
+    """What inference depends on, and in `training` and `quality` the facts for people and the calibration.
 
-    `preset` and `input_side` (pixels) as in `unet`; `resize` is letterbox or stretch; `looks` 1 or 2 (2: what was found
-    is cropped and segmented again); `mirror`: p is the mean over the photo and its mirror image;
-    alpha = clip((p - threshold) / ramp + 0.5, 0, 1). `first_side`: pixels of the square at the first of two looks;
-    None, as in older models, for three quarters of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises
-    ValueError or TypeError for values that no segmenter could use, and for what is no calibration.
+    `preset` and `input_side` (pixels) as in `unet`; `looks` 1 or 2 (2: what was found is cropped and segmented again);
+    `mirror`: p is the mean over the photo and its mirror image; alpha = clip((p - threshold) / ramp + 0.5, 0, 1).
+    `first_side`: side in pixels of the square at the first of two looks; None, as in older models, for three quarters
+    of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises ValueError or TypeError for values that no
+    segmenter could use, and for an invalid calibration.
     """
 
     preset: str
@@ -69,7 +69,7 @@ class ModelSpec:
 
     @property
     def calibration(self) -> Calibration | None:
-        """What tells the quality of a mask; None for a model that was never calibrated."""
+        """What predicts the quality of a mask; None for a model that was never calibrated."""
         return None if self.quality is None else Calibration.from_dict(self.quality)
 
     @property
@@ -83,7 +83,7 @@ class ModelSpec:
 
 @dataclass(frozen=True)
 class ModelFolder:
-    """A model in memory: small enough to travel to workers through the object store, whatever they can reach."""
+    """A model in memory, small enough to reach workers through the object store, whatever storage they can read."""
 
     spec: ModelSpec
     weights: bytes
@@ -112,9 +112,9 @@ def save(
     mirror: bool = False,
     first_side: int | None = None,
 ) -> ModelSpec:
-    """Write `network` and its `model.json` into `folder`, in place of a model that is there.
+    """Write `network` and its `model.json` into `folder`, replacing a model that is there.
 
-    Both files are complete before they get their names, the weights first: a folder that was left half-way is either
+    Both files are complete before they get their names, the weights first: if this is interrupted, the folder is either
     still the old model, or refused by `load`.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -131,7 +131,7 @@ def save(
 
 
 def publish(folder: Path, uri: str, *, endpoint_url: str | None = None) -> None:
-    """Put the model of a local folder into another one, local or s3://; in the order of `save`.
+    """Copy the model of a local folder into another one, local or s3://, in the order of `save`.
 
     Raises GlassegError when the place can't be written to.
     """
@@ -146,7 +146,7 @@ def publish(folder: Path, uri: str, *, endpoint_url: str | None = None) -> None:
 def load(uri: str, *, endpoint_url: str | None = None) -> ModelFolder:
     """Read a model folder from a path, `s3://…`, or the package (`PACKAGED`).
 
-    Raises GlassegError when it is missing, unreadable, or when json and weights do not belong together.
+    Raises GlassegError when it is missing or unreadable, or when json and weights don't match.
     """
     root: Root = open_root(packaged_folder() if uri == PACKAGED else uri, endpoint_url=endpoint_url)
     wanted = f"a model is a folder with {SPEC_NAME} and {WEIGHTS_NAME}, as `glasseg train` writes it"

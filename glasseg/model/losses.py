@@ -1,4 +1,4 @@
-"""Losses of soft masks, as pure functions on keras operations."""
+"""Losses for soft masks, as pure functions of keras tensors."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def dice(coverage: Any, probability: Any, weight: Any) -> Any:
 
 
 def bce_dice(coverage: Any, probability: Any, weight: Any) -> Any:
-    """Sum of `binary_cross_entropy` (smooth gradients) and `dice` (minds thin glasses in a large frame); N float32."""
+    """Sum of `binary_cross_entropy` (smooth gradients) and `dice` (thin glasses in a large photo count); N float32."""
     return binary_cross_entropy(coverage, probability, weight) + dice(coverage, probability, weight)
 
 
 def coarse(coverage: Any, opening: Any, weight: Any, shares: Any) -> Any:
-    """Cross-entropy of a head of `glasseg.model.unet.deeply_supervised`, the sum for material and openings; N float32.
+    """Cross-entropy of a head of `glasseg.model.unet.deeply_supervised`, summed over material and openings; N float32.
 
     `coverage`, `opening`, `weight`: N×h×w×1 as above; `shares`: N×h/k×w/k×2 float32 in [0, 1]. Labels need not name
-    openings: where a photo's has none, only its material is known not to be one.
+    openings: if a photo's label names none, only its material is known not to be one.
     """
     times = coverage.shape[1] // shares.shape[1]
     material, openings, scored = (ops.average_pool(part, times, strides=times) for part in (coverage, opening, weight))

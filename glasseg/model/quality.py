@@ -1,7 +1,7 @@
-"""The strict IoU to expect of a mask, from what inference knows of it without a label.
+"""The strict IoU to expect of a mask, from what inference knows about it without a label.
 
-`features` measures the signs of a bad mask, and a `Calibration`, fitted by `glasseg.evaluation.calibration` on labelled
-photos that the network has not learnt, weighs them. It lies in `model.json`, outside of `model_id`: a mask does not
+`features` measures the signs of a bad mask. A `Calibration`, fitted by `glasseg.evaluation.calibration` on labelled
+photos that the network was not trained on, weighs them. It is kept in `model.json`, outside `model_id`: masks do not
 depend on it.
 """
 
@@ -20,33 +20,33 @@ from numpy.typing import ArrayLike
 from glasseg.model.letterbox import halved
 
 FEATURES: Final = ("undecided", "worst", "left_out", "edge", "parts", "sides", "finder")
-"""What `features` measures, in its order; each grows as a mask gets worse.
+"""What `features` measures, in this order; each grows as a mask gets worse.
 
-undecided: how far alpha and probability are apart, as a share of the mask; logarithm, like the next three.
-worst: how undecided the tenth of the places that is worst is.
-left_out: the probability that lies outside of the mask, as a share of the mask.
-edge: how undecided the mask is along its edge, as a share of the mask: much for thin frames.
-parts: of how many parts it is, weighed by their size; logarithm.
-sides: by how much its left half is more undecided than its right one, or less.
-finder: how far the first look disagreed with what came out; log-odds.
+undecided: how far alpha and probability are apart, as a share of the mask; a logarithm, like the next three.
+worst: how undecided the worst tenth of the places is.
+left_out: the probability outside the mask, as a share of the mask.
+edge: how undecided the mask is along its edge, as a share of the mask; large for thin frames.
+parts: the number of its parts, weighted by their size; a logarithm.
+sides: the difference between its left and right half in how undecided they are.
+finder: how far the first look disagreed with the result; log-odds.
 
-Calibrations name what they weigh: a sign that is measured in another way gets another name.
+Calibrations name what they weigh, so a sign that is measured differently needs another name.
 """
 CELLS: Final = 256
-"""Cells along the longer side of the glasses, in which they are measured whatever the size of the photo."""
+"""Cells along the longer side of the glasses, the grid on which they are measured whatever the photo's size."""
 _PLACE: Final = 16
-"""Cells along the side of a place."""
+"""Cells along the side of one place."""
 _SEEN: Final = 0.1
-"""Probability from which on something outside of the mask is looked at."""
+"""Probability from which a pixel outside the mask is taken into account."""
 _EDGE: Final = np.ones((5, 5), np.uint8)
 _REACH: Final = 4.0
-"""Standard deviations beyond which a sign says no more: further out no photo was calibrated on."""
+"""Standard deviations at which a sign is clipped: no photo that was calibrated on is further out."""
 
 
 def features(alpha: np.ndarray, probability: np.ndarray, agreement: float | None) -> np.ndarray:
     """The signs of a bad mask, float64 of the length and in the order of `FEATURES`; finite for every mask.
 
-    `alpha` (H×W uint8) was made of `probability` (H×W float32 in [0, 1]); `agreement` as the segmenter gives it.
+    `alpha` (H×W uint8) was made from `probability` (H×W float32 in [0, 1]); `agreement` as in a `Segmentation`.
     """
     small, p, middle = _shrunk(alpha, probability)
     mask = (small >= 0.5).astype(np.uint8)
@@ -68,8 +68,8 @@ def features(alpha: np.ndarray, probability: np.ndarray, agreement: float | None
 
 
 def _shrunk(alpha: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """The part of a photo that holds glasses, or what could be some: alpha and probability, rows×columns float32 in
-    [0, 1], with about `CELLS` cells along the glasses, and the column of the glasses' middle."""
+    """The part of a photo that shows glasses, or might: alpha and probability, rows×columns float32 in [0, 1], with
+    about `CELLS` cells along the glasses, and the column of the glasses' middle."""
     height, width = alpha.shape
     step = max(1, max(height, width) // 512)
     found = cv2.boundingRect(alpha)
@@ -79,7 +79,7 @@ def _shrunk(alpha: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.
     x1, y1 = (min(side, max(box[i] + box[i + 2] for box in boxes)) for i, side in ((0, width), (1, height)))
     glasses = max(boxes[0][2:])
     scale = min(CELLS / glasses, 2 * CELLS / max(x1 - x0, y1 - y0))
-    trimmed = 2 ** max(0, math.floor(-math.log2(scale)))  # whole halves, which shrink fast
+    trimmed = 2 ** max(0, math.floor(-math.log2(scale)))  # for `halved`, which is fast
     x1, y1 = (end - (end - start) % trimmed if end - start >= trimmed else end for start, end in ((x0, x1), (y0, y1)))
     size = (max(1, round((x1 - x0) * scale)), max(1, round((y1 - y0) * scale)))
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
@@ -91,7 +91,7 @@ def _shrunk(alpha: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.
 
 
 def _worst(undecided: np.ndarray, small: np.ndarray) -> float:
-    """Of the places that hold glasses the nine-tenths quantile of how undecided they are; 0 where there is none."""
+    """How undecided the places with glasses are, their .9 quantile; 0 if there are none."""
     size = (max(1, round(small.shape[1] / _PLACE)), max(1, round(small.shape[0] / _PLACE)))
     doubt, there = (cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (undecided, small))
     shares = (doubt / (there + 1 / _PLACE))[there > 0]
@@ -99,14 +99,14 @@ def _worst(undecided: np.ndarray, small: np.ndarray) -> float:
 
 
 def _parts(mask: np.ndarray) -> float:
-    """The logarithm of 1 over the sum of the squared shares of the parts of a mask (uint8); 0 for one part or none."""
+    """Minus the logarithm of the sum of the squared shares of a mask's parts (uint8); 0 for one part or none."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
     areas = stats[1:, cv2.CC_STAT_AREA].astype(np.float64)
     return math.log(areas.sum() ** 2 / np.square(areas).sum()) if len(areas) else 0.0
 
 
 def _mean(undecided: np.ndarray, small: np.ndarray) -> float:
-    """How undecided a side of the glasses is, weighed by alpha, [0, 1]; 1 for a side where nothing was found."""
+    """How undecided one side of the glasses is, weighted by alpha, [0, 1]; 1 if nothing was found there."""
     area = float(small.sum())
     return float((undecided * small).sum()) / area if area else 1.0
 
@@ -117,11 +117,11 @@ def _log(share: float) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the signs say of a mask: a logistic regression, and the quality below which a person should look.
+    """A logistic regression from signs to quality, and the quality below which a person should look.
 
-    `features` are names of `FEATURES`, each with the mean and the standard deviation (above 0) that it had and its
-    weight. Raises ValueError for names that are unknown or come twice, lists of other lengths, numbers that are not
-    finite, and a `review_below` outside of [0, 1].
+    `features` are names of `FEATURES`, each with its mean, its standard deviation (above 0) and its weight. Raises
+    ValueError for unknown or repeated names, lists of different lengths, numbers that are not finite, and a
+    `review_below` outside [0, 1].
     """
 
     features: tuple[str, ...]
@@ -136,10 +136,10 @@ class Calibration:
         if unknown := set(self.features) - set(FEATURES):
             raise ValueError(f"the calibration of quality weighs {', '.join(sorted(unknown))}, which is not measured")
         if len(set(self.features)) < len(self.features) or any(len(one) != len(self.features) for one in lists):
-            raise ValueError("the calibration of quality has lists that don't fit together")
+            raise ValueError("the calibration of quality has lists of different lengths or repeated names")
         numbers = [*(number for one in lists for number in one), self.intercept, self.review_below]
         if not all(map(math.isfinite, numbers)) or min(self.scales, default=1) <= 0 or not 0 <= self.review_below <= 1:
-            raise ValueError("the calibration of quality has numbers that mean nothing")
+            raise ValueError("the calibration of quality has numbers that are out of range")
 
     @property
     def id(self) -> str:
@@ -152,15 +152,15 @@ class Calibration:
         return float(expected(standardised(values, self.means, self.scales), self.weights, self.intercept))
 
     def to_dict(self) -> dict[str, Any]:
-        """As it is written into `model.json`."""
+        """As written into `model.json`."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, found: Any) -> Calibration:
-        """What `to_dict` gave. Raises ValueError or TypeError for anything else."""
+        """From what `to_dict` returned. Raises ValueError or TypeError for anything else."""
         names = [one.name for one in fields(cls)]
         if not isinstance(found, dict) or sorted(found) != sorted(names):
-            raise ValueError(f"the calibration of quality has no {', '.join(names)}")
+            raise ValueError(f"the calibration of quality needs exactly {', '.join(names)}")
         means, scales, weights = (tuple(map(float, found[name])) for name in ("means", "scales", "weights"))
         intercept, line = float(found["intercept"]), float(found["review_below"])
         return cls(tuple(map(str, found["features"])), means, scales, weights, intercept, line)
@@ -172,5 +172,5 @@ def standardised(values: np.ndarray, means: ArrayLike, scales: ArrayLike) -> np.
 
 
 def expected(standard: np.ndarray, weights: ArrayLike, intercept: float) -> np.ndarray:
-    """The logistic function of the weighed signs (… × features): …, in [0, 1]."""
+    """The logistic function of the weighted signs (… × features): …, in [0, 1]."""
     return 1 / (1 + np.exp(-(standard @ np.array(weights) + intercept)))

@@ -15,33 +15,33 @@ from glasseg.model.folder import ModelFolder
 from glasseg.model.letterbox import Letterbox, halved, letterbox, unletterbox
 
 BATCH: Final = 4
-"""Photos per network call. Always this many, padded: then a photo gives the same bytes alone and at any place.
+"""Photos per network call. Always this many, padded, so that a photo gives the same bytes alone and at any place.
 
-Few, since the last call of a run is padded; calls of 8 are no faster on a CPU.
+Few, because the last call of a run is padded; calls of 8 are no faster on a CPU.
 """
 
 _FOUND: Final = 0.3
-"""Probability from which a pixel counts for the crop of the second look; low, so that faint temples stay inside."""
+"""Probability from which a pixel belongs inside the second look's crop; low, to include faint temples."""
 _MARGIN: Final = 0.08
 _WORTHWHILE: Final = 0.8
-"""Largest share of the photo's longest side that a second look's crop may have: more would show the same pixels."""
+"""Largest share of the photo's longest side for which a crop is worth a second look: more would show the same."""
 
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What the network says of one photo."""
+    """The network's result for one photo."""
 
     probability: np.ndarray
     """Of glasses, at photo size: H×W float32 in [0, 1]."""
     agreement: float | None
-    """Soft IoU, [0, 1], of what the first of two looks saw with `probability`; None when there was one look."""
+    """Soft IoU, [0, 1], of the first of two looks with `probability`; None if there was only one look."""
 
 
 class Segmenter:
     """A network ready to run: one per process, called from one thread.
 
-    `threads` fixes TensorFlow's threads, so that a photo gives the same bytes whatever else runs; TensorFlow takes it
-    once per process, before its first operation (RuntimeError for another number later).
+    `threads` fixes TensorFlow's threads, so that a photo gives the same bytes whatever else runs. TensorFlow accepts it
+    once per process, before its first operation (RuntimeError for another number later). `gpu`: whether to use one.
     """
 
     def __init__(self, model: ModelFolder, threads: int, gpu: bool = False) -> None:
@@ -56,24 +56,24 @@ class Segmenter:
         finally:
             keras.mixed_precision.set_dtype_policy(before)
         self.spec = model.spec
-        # no autograph: there is nothing to translate, and what it would write is left in the temporary folder; one
-        # signature: both looks share a graph, whose tracing a worker's start waits for
+        # no autograph: there is nothing to translate, and it would leave files in the temporary folder; one signature:
+        # both looks share a graph, since tracing delays the start of a worker
         self._run = tf.function(
             lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0],
             autograph=False,
             input_signature=[tf.TensorSpec([BATCH, None, None, 3], tf.uint8)],
         )
         side = self._first_side
-        self._network([np.zeros((side, side, 3), np.uint8)])  # compiles, so that the first photo does not wait
+        self._network([np.zeros((side, side, 3), np.uint8)])  # compiles, so that the first photo need not wait
 
     @property
     def _first_side(self) -> int:
-        """The side of the square at the first look; the first of two only finds the glasses, and may see less."""
+        """Side of the square at the first look; the first of two only finds the glasses, and can be coarser."""
         side = self.spec.input_side
         return (self.spec.first_side or side * 3 // 4) if self.spec.looks == 2 else side
 
     def segment(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
-        """What each H×W×3 uint8 RGB photo shows."""
+        """The segmentation of each H×W×3 uint8 RGB photo."""
         found: list[Segmentation] = []
         for first in range(0, len(images), BATCH):
             found += self._group(list(images[first : first + BATCH]))
@@ -98,7 +98,7 @@ class Segmenter:
         ]
 
     def _glances(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, Letterbox]]:
-        """The first look's map of each photo, side×side float32, and how the photo lies in it."""
+        """The first look at each photo: its map, side×side float32, and how the photo lies in it."""
         boxed = [self._square(image, self._first_side) for image in images]
         maps = self._network([square for square, _ in boxed])
         return [(map, box) for map, (_, box) in zip(maps, boxed, strict=True)]
@@ -120,7 +120,7 @@ class Segmenter:
 
 
 def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int, ...]) -> np.ndarray:
-    """A map of a photo's crop in the photo, H×W float32: 0 around it."""
+    """The map of a photo's crop placed in the photo, H×W float32, 0 around it."""
     if crop is None:
         return part
     whole = np.zeros(size, np.float32)
@@ -129,8 +129,8 @@ def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int,
 
 
 def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> float:
-    """Soft IoU, [0, 1], of a look's map (side×side float32) with the probability in the end (H×W float32), at the
-    size of the look; 1 where both see nothing."""
+    """Soft IoU, [0, 1], of a look's map (side×side float32) with the final probability (H×W float32), at the look's
+    size; 1 if both see nothing."""
     height, width = box.inner
     seen = map[box.top : box.top + height, box.left : box.left + width]
     last = cv2.resize(halved(probability, box.inner), (width, height), interpolation=cv2.INTER_LINEAR)
@@ -139,9 +139,9 @@ def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> floa
 
 
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
-    """Where the photo is worth a second look, as (rows, columns) of the photo; None when the crop would show it all.
+    """The part of the photo for the second look, as (rows, columns); None when a crop would show nearly all of it.
 
-    `map`: side×side float32 [0, 1] of the square that `box` describes. The crop is never empty.
+    `map`: side×side float32 in [0, 1], of the square that `box` describes. The crop is never empty.
     """
     height, width = box.inner
     inner = map[box.top : box.top + height, box.left : box.left + width]
@@ -154,12 +154,12 @@ def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
 
 
 def _widened(start: float, stop: float, scale: float, length: int) -> slice:
-    """The photo's pixels, of `length`, that model pixels [start, stop) touch; in whole eights, which shrink fast."""
+    """The photo's pixels, of `length`, that model pixels [start, stop) touch, to multiples of 8, which shrink fast."""
     return slice(math.floor(max(start, 0) * scale / 8) * 8, min(length, math.ceil(stop * scale / 8) * 8))
 
 
 def prepare_tensorflow(threads: int, gpu: bool) -> bool:
-    """Fix TensorFlow's threads, and its GPUs if `gpu`; whether one will be used. RuntimeError when it is too late."""
+    """Fix TensorFlow's threads and whether it sees GPUs; whether one will be used. Raises RuntimeError if too late."""
     import tensorflow as tf  # noqa: PLC0415
 
     _limit_threads(tf, threads)
@@ -167,13 +167,13 @@ def prepare_tensorflow(threads: int, gpu: bool) -> bool:
 
 
 def _choose_gpus(tf: Any, gpu: bool) -> bool:
-    """Hide the GPUs from a worker that was given none, let the others share theirs; whether one will be used."""
+    """Hide the GPUs from a worker that was given none, let others share theirs; whether one will be used."""
     if not gpu:
         tf.config.set_visible_devices([], "GPU")
         return False
     devices = tf.config.list_physical_devices("GPU")
     for device in devices:
-        tf.config.experimental.set_memory_growth(device, True)  # else the first worker takes all of its memory
+        tf.config.experimental.set_memory_growth(device, True)  # otherwise the first worker takes all of its memory
     return bool(devices)
 
 

@@ -1,4 +1,4 @@
-"""Threshold and ramp that suit a network best, from counts that can be summed over photos and workers."""
+"""The best threshold and ramp for a network, from counts that can be summed over photos and workers."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import numpy as np
 
 LEVELS: Final = 256
 SHARES: Final = 17
-"""Classes of coverage, 0 to 1."""
-COUNTS: Final = LEVELS * SHARES + LEVELS
-"""Length of a `tally`."""
+"""Classes of coverage from 0 to 1."""
+TALLY_LENGTH: Final = LEVELS * SHARES + LEVELS
+"""Numbers in a `tally`."""
 _RAMPS: Final = np.arange(0.2, 0.95, 0.1)
 
 
 def tally(probability: np.ndarray, coverage: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """What one picture says of all thresholds and ramps: `COUNTS` float64, to be summed over pictures.
+    """What one picture contributes to the choice: `TALLY_LENGTH` float64, to be summed over pictures.
 
     `probability`, `coverage` and `weight` are s×s uint8; weight 0 is not scored. First the pixels by probability and
-    coverage, then the IoU at each threshold: pixels of that probability and above against coverage ≥ 128.
+    coverage, then the IoU at each threshold: pixels of at least that probability against coverage ≥ 128.
     """
     scored = weight > 0
     classes = np.round(coverage[scored] * ((SHARES - 1) / 255)).astype(np.int32)
@@ -33,7 +33,7 @@ def tally(probability: np.ndarray, coverage: np.ndarray, weight: np.ndarray) -> 
 def choose(tallies: np.ndarray) -> tuple[float, float]:
     """The threshold with the best mean IoU, and for it the ramp with the least mean absolute error of alpha.
 
-    `tallies`: a sum of `tally`. The threshold is kept within [0.3, 0.7]: outside, a network is not trained yet.
+    `tallies`: a sum of `tally`. The threshold is kept within [0.3, 0.7]: outside it, a network is not trained yet.
     """
     pixels, ious = tallies[: LEVELS * SHARES].reshape(LEVELS, SHARES), tallies[LEVELS * SHARES :]
     low, high = round(0.3 * 255), round(0.7 * 255)

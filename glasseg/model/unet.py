@@ -1,4 +1,4 @@
-"""The U-Net: two presets, both trained from scratch, built with keras operations only.
+"""The U-Net: two presets, both trained from scratch, built from keras operations only.
 
 O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation", 2015.
 """
@@ -14,17 +14,17 @@ from glasseg.config import INPUT_SIDE
 
 
 class FusedBatchNormalization(layers.BatchNormalization):
-    """Batch normalisation with the weights and the arithmetic of keras' own, through TensorFlow's fused kernel.
+    """Batch normalisation with the weights and arithmetic of keras, through TensorFlow's fused kernel.
 
     Keras 3 normalises in several float32 passes over the whole tensor; in mixed bfloat16 on a CPU they took two thirds
     of a training step. The fused kernel reads the tensor once. `synchronized` statistics are those of all training
-    workers, whose batches have to be of one size. Other backends go the keras way.
+    workers, whose batches must have the same size. On other backends it is keras' own.
     """
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if keras.backend.backend() != "tensorflow":
             return super().call(inputs, training=training, mask=mask)
-        import tensorflow as tf  # noqa: PLC0415  (the network itself stays free of it)
+        import tensorflow as tf  # noqa: PLC0415  (other backends do without it)
 
         scale, offset = (tf.cast(v, tf.float32) for v in (self.gamma, self.beta))
         if not (training and self.trainable):
@@ -40,7 +40,7 @@ class FusedBatchNormalization(layers.BatchNormalization):
 
 
 def _normalized(inputs: Any, scale: Any, offset: Any, statistics: tuple[Any, Any], epsilon: float) -> Any:
-    """`inputs` (N×h×w×c) by given `statistics`: mean and variance, each c float32, as `scale` and `offset` are."""
+    """`inputs` (N×h×w×c) normalised by given `statistics`: mean and variance, c float32, like `scale` and `offset`."""
     import tensorflow as tf  # noqa: PLC0415
 
     mean, variance = statistics
@@ -49,19 +49,20 @@ def _normalized(inputs: Any, scale: Any, offset: Any, statistics: tuple[Any, Any
 
 
 def _normalized_alone(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any]:
-    """`inputs` by their own mean and (biased) variance, and these two."""
+    """`inputs` normalised by their own mean and (biased) variance, and these two."""
     import tensorflow as tf  # noqa: PLC0415
 
     outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(inputs, scale, offset, epsilon=epsilon)
     values = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-    return outputs, mean, variance * (values - 1) / values  # the kernel's is the unbiased one, keras keeps the other
+    return outputs, mean, variance * (values - 1) / values  # the kernel returns the unbiased one
 
 
 def _normalized_together(inputs: Any, scale: Any, offset: Any, epsilon: float) -> tuple[Any, Any, Any]:
-    """As `_normalized_alone`, by mean and variance of all replicas' inputs.
+    """Like `_normalized_alone`, but by mean and variance of all replicas' inputs.
 
-    C. Peng et al., "MegDet: A Large Mini-Batch Object Detector", 2018. The kernel's gradient is of given statistics;
-    what these owe to the inputs is x̂ times the mean of dy·x̂ and the mean of dy, which the kernel computes as well.
+    C. Peng et al., "MegDet: A Large Mini-Batch Object Detector", 2018. The kernel's gradient treats the statistics as
+    given; their own dependence on the inputs adds x̂ times the mean of dy·x̂ and the mean of dy, which the kernel
+    computes as well.
     """
     import tensorflow as tf  # noqa: PLC0415
 
@@ -102,9 +103,9 @@ def _normalized_together(inputs: Any, scale: Any, offset: Any, epsilon: float) -
 def build(preset: str, *, synchronized: bool = False) -> keras.Model:
     """Build an untrained network.
 
-    `preset` is a key of `INPUT_SIDE`. The model maps N×side×side×3 in [0, 255], RGB, to N×side×side×1 float32 in
-    (0, 1), the probability of glasses; also for other sides that are a multiple of 64. `synchronized` shares batch
-    statistics between training workers (tensorflow backend only).
+    `preset` is a key of `INPUT_SIDE`, ValueError otherwise. The model maps N×side×side×3 RGB in [0, 255] to
+    N×side×side×1 float32 in (0, 1), the probability of glasses; the side may be any multiple of 64. `synchronized`
+    shares batch statistics between training workers (tensorflow backend only).
     """
     if preset == "baseline":
         return _baseline()
@@ -114,11 +115,11 @@ def build(preset: str, *, synchronized: bool = False) -> keras.Model:
 
 
 def deeply_supervised(network: keras.Model) -> keras.Model:
-    """`network`, a `compact` one, with heads that training teaches as well; its weights are shared.
+    """`network`, a `compact` one, with additional heads for training; its weights are shared.
 
     C. Lee et al., "Deeply-Supervised Nets", 2015. Returns [probability, head, head]; a head maps N×side×side×3 to
-    N×s×s×2 float32 in (0, 1), with s = side / `SUPERVISED_AT`: the shares of material and of see-through opening.
-    There, a lens is an object of some pixels, tinted or clear as a whole.
+    N×s×s×2 float32 in (0, 1), with s = side / `SUPERVISED_AT`: the shares of material and of see-through opening. At
+    that size a lens is an object of a few pixels, tinted or clear as a whole.
     """
     heads = [
         layers.Conv2D(2, 1, activation="sigmoid", dtype="float32", name=f"head_{part}")(
@@ -157,18 +158,18 @@ COMPACT_STEM: Final = 16
 COMPACT_DOWN: Final = (0, 0, 1, 2)
 COMPACT_MIDDLE: Final = 3
 COMPACT_UP: Final = (0, 0, 1, 1)
-"""Residual blocks a level, going down, in the middle and coming up: at small sizes more depth costs little time."""
+"""Residual blocks per level, going down, in the middle and coming up: depth costs little time at small sizes."""
 
 
 SUPERVISED_AT: Final = (4, 8)
-"""Parts of the side at which `deeply_supervised` has heads."""
+"""The divisors of the side at which `deeply_supervised` has heads."""
 
 
 def _compact(synchronized: bool) -> keras.Model:
     """Deeper and narrower, with batch normalisation: two strided convolutions let it see 512 pixels at the cost of 128.
 
-    Thin temples need the 512 pixels, the rest of the work is done at a quarter of them; the first stem level returns as
-    a skip, and a 2×2 transposed convolution writes the logits at full size.
+    Thin temples need the 512 pixels; the rest of the work is done at a quarter of that. The first stem level comes back
+    as a skip connection, and a 2×2 transposed convolution writes the logits at full size.
     """
 
     def convolve(x: Any, filters: int, strides: int = 1) -> Any:

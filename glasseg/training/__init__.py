@@ -1,1 +1,1 @@
-"""What a network learns from."""
+"""The pictures that a network learns from."""

@@ -1,4 +1,4 @@
-"""Labelled photos turned, moved and relit: photo and masks under one affine warp, then light."""
+"""Labelled photos rotated, moved and relit: one affine warp for photo and masks, then the light."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from glasseg.config import Resize
 from glasseg.labels.reading import Scene
 
 _ENLARGED = 1.5
-"""The most that a close-up enlarges the pixels of a photo."""
+"""The largest factor by which a close-up enlarges a photo."""
 
 
 def to_square(scene: Scene, side: int, resize: Resize, matrix: np.ndarray | None = None) -> Scene:
-    """The scene as the network sees it, side×side pixels, by one warp with nearest fill.
+    """The scene as the network sees it, side×side pixels, by one warp; what lies outside the photo repeats its edge.
 
-    `resize`: letterbox or stretch. `matrix`, 3×3, moves the square's pixels further, see `affine`.
+    `matrix`, 3×3, moves the square's pixels further, see `affine`.
     """
     height, width = scene.coverage.shape
     fit = np.array([side / width, side / height])
@@ -34,7 +34,7 @@ def to_square(scene: Scene, side: int, resize: Resize, matrix: np.ndarray | None
     into = into if matrix is None else matrix @ into
     shrink = min(1.0, float(np.sqrt(abs(np.linalg.det(into[:2, :2])))))
     parts = [scene.photo, scene.coverage, scene.weight, scene.opening]
-    if shrink < 0.7:  # a warp looks at few pixels only: average large photos down before
+    if shrink < 0.7:  # a warp samples few pixels: average large photos down first
         small = (max(1, round(width * shrink)), max(1, round(height * shrink)))
         parts = [cv2.resize(part, small, interpolation=cv2.INTER_AREA) for part in parts]
         back = np.diag([width / small[0], height / small[1], 1.0])
@@ -48,10 +48,10 @@ def to_square(scene: Scene, side: int, resize: Resize, matrix: np.ndarray | None
 
 
 def close_up(scene: Scene, side: int, share: float) -> np.ndarray:
-    """The 3×3 matrix by which the material of a letterboxed scene fills a `share` of the square and is in its middle.
+    """The 3×3 matrix that centres the material of a letterboxed scene and makes it fill a `share` of the square.
 
-    So the second look at a photo sees it. Small glasses fill less: no pixel of the scene is enlarged more than
-    `_ENLARGED` times. `side` in pixels, as for `to_square`.
+    The second look at a photo sees glasses this large. Small glasses fill less: the scene is enlarged `_ENLARGED` times
+    at most. `side` in pixels, as for `to_square`.
     """
     height, width = scene.coverage.shape
     x, y, w, h = cv2.boundingRect((scene.coverage > 127).astype(np.uint8))
@@ -70,8 +70,8 @@ def affine(
 ) -> np.ndarray:
     """A random 3×3 matrix of the pixels of a side×side square, about its centre.
 
-    Each is even over its range: `rotation` ± degrees, `shift` ± of the side, `shear` ± as a slope, `zoom` 1 ± along
-    each axis; `flip` left to right every second time.
+    Each is uniform over its range: `rotation` ± degrees, `shift` ± share of the side, `shear` ± as a slope, `zoom` 1 ±
+    along each axis; `flip`: left to right every second time.
     """
     turn = np.deg2rad(rng.uniform(-rotation, rotation))
     scale = rng.uniform(1 - zoom, 1 + zoom, 2) * [rng.choice([-1, 1]) if flip else 1, 1]
@@ -85,7 +85,7 @@ def affine(
 
 
 def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Camera and studio: gain, now and then too little, gamma, colour cast, softness, noise, JPEG; s×s×3 uint8."""
+    """An image (s×s×3 uint8) under another camera and light: gain, sometimes low, gamma, cast, blur, noise, JPEG."""
     if rng.random() < 0.8:
         levels = np.arange(256, dtype=np.float32)[:, None] / 255
         cast = rng.uniform(0.93, 1.07, 3) if rng.random() < 0.5 else np.ones(3)
@@ -105,7 +105,7 @@ def relight(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _softened(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Every fourth picture from fewer pixels, every fifth out of focus."""
+    """Every fourth picture enlarged from fewer pixels, every fifth out of focus."""
     height, width = image.shape[:2]
     if rng.random() < 0.25:
         factor = rng.uniform(0.3, 0.9)

@@ -1,4 +1,4 @@
-"""Backdrops to lay glasses on: studio sweeps, photos of textures and scenes, and things that are no glasses."""
+"""Backdrops to lay glasses on: studio sweeps, photos of textures and scenes, and objects that are not glasses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def draw(rng: np.random.Generator, side: int, photos: Sequence[np.ndarray], styl
 
 
 def _photo(rng: np.random.Generator, side: int, photos: Sequence[np.ndarray]) -> np.ndarray:
-    """A random crop, sharp or out of focus: upscaled scenes alone would teach that sharp means glasses."""
+    """A random crop, sharp or out of focus: if all were upscaled, the network would learn that sharp means glasses."""
     photo = photos[int(rng.integers(len(photos)))]
     size = int(min(photo.shape[:2]) * rng.uniform(0.45, 1.0))
     y, x = (int(rng.integers(0, n - size + 1)) for n in photo.shape[:2])
@@ -49,7 +49,7 @@ def _photo(rng: np.random.Generator, side: int, photos: Sequence[np.ndarray]) ->
 
 
 def _colour(rng: np.random.Generator) -> np.ndarray:
-    """A studio colour: most often near white or grey, sometimes dark, sometimes saturated."""
+    """A studio colour, RGB: most often near white or grey, sometimes dark, sometimes saturated."""
     chance = rng.random()
     if chance < 0.45:
         return rng.uniform(190, 255) + rng.normal(0, 4, 3)
@@ -61,7 +61,7 @@ def _colour(rng: np.random.Generator) -> np.ndarray:
 
 
 def studio(rng: np.random.Generator, side: int) -> np.ndarray:
-    """A sweep: one or two colours over a soft horizon, a light gradient, a vignette, fine grain."""
+    """A studio sweep, side×side×3 uint8 RGB: one or two colours over a soft horizon, a gradient, a vignette, grain."""
     first = _colour(rng)
     second = first * rng.uniform(0.75, 1.15) if rng.random() < 0.7 else _colour(rng)
     y, x = np.ogrid[0 : 1 : side * 1j, 0 : 1 : side * 1j]
@@ -90,7 +90,7 @@ def _light(rng: np.random.Generator, side: int) -> np.ndarray:
 
 
 def _with_boxes(rng: np.random.Generator, backdrop: np.ndarray, photos: Sequence[np.ndarray]) -> np.ndarray:
-    """Cases, boxes, podiums, books: filled quadrangles, plain or textured, some with print, that are background."""
+    """The backdrop with cases, boxes, podiums, books: filled quadrangles, plain or textured, some printed on."""
     side = backdrop.shape[0]
     for _ in range(rng.integers(1, 4)):
         centre = rng.uniform(0, 1, 2) * side
@@ -119,7 +119,7 @@ _FONTS = (cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TR
 
 
 def _with_print(rng: np.random.Generator, backdrop: np.ndarray) -> np.ndarray:
-    """Words, rings, discs and lines, as on packages and in corners of shop photos: thin and dark, yet no glasses."""
+    """The backdrop with words, rings, discs and lines, as on packages: thin and dark, yet not glasses."""
     side = backdrop.shape[0]
     out = backdrop.copy()
     for _ in range(rng.integers(1, 4)):
@@ -142,7 +142,7 @@ def _with_print(rng: np.random.Generator, backdrop: np.ndarray) -> np.ndarray:
 
 
 def _with_light(rng: np.random.Generator, backdrop: np.ndarray) -> np.ndarray:
-    """Light through a window or leaves: soft bands and blobs, brighter or darker."""
+    """The backdrop under light through a window or leaves: soft bands and blobs, brighter or darker."""
     side = backdrop.shape[0]
     small = np.zeros((side // 8, side // 8), np.uint8)
     for _ in range(rng.integers(1, 7)):

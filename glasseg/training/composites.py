@@ -1,7 +1,6 @@
-"""Training pictures: glasses cut out of photos on white, laid on other backgrounds as light would, with soft truth.
+"""Composites: glasses cut out of photos on white, laid on other backgrounds the way light would, with their soft mask.
 
-On pure white, glasses are trivial to segment; what the network must learn is to find them on wood, cloth, sweeps and
-shadows.
+On pure white, glasses are trivial to segment; the network must learn to find them on wood, cloth, sweeps and shadows.
 """
 
 from __future__ import annotations
@@ -22,7 +21,8 @@ from glasseg.training.backdrops import Style
 class Sample:
     """One training picture: `image` s×s×3 uint8 RGB, the others s×s uint8.
 
-    `coverage`: material, soft. `opening`: see-through parts, as far as they are known. `weight`: 0 is not scored.
+    `coverage`: material, soft. `opening`: see-through parts, as far as they are known. `weight`: 0 where a pixel is not
+    scored.
     """
 
     image: np.ndarray
@@ -40,8 +40,8 @@ def composite(
 ) -> Sample:
     """Lay one or several pairs of glasses on a backdrop of side×side pixels, under one light, as a camera would.
 
-    `photos`: h×w×3 uint8 scenes to make backdrops of; `style`: None for any of them, now and
-    then plain white.
+    `photos`: h×w×3 uint8 scenes to make backdrops of; `style`: None for any of them, and
+    sometimes plain white.
     """
     poses = [_pose(rng, side)] if len(layers) == 1 else _arranged(len(layers), rng, side)
     parts = [_placed(layer, rng, side, pose) for layer, pose in zip(layers, poses, strict=True)]
@@ -70,7 +70,7 @@ def composite(
 
 @dataclass(frozen=True)
 class _Pose:
-    """How glasses lie: their longest side in pixels, radians by which they are turned, and (x, y) of their middle.
+    """How glasses lie: `span`, their longest side in pixels, `angle` in radians, and `centre`, (x, y).
 
     Without a `centre` they lie anywhere that leaves most of them inside the picture.
     """
@@ -81,13 +81,13 @@ class _Pose:
 
 
 def _pose(rng: np.random.Generator, side: int) -> _Pose:
-    """A pose of glasses that have the picture to themselves."""
+    """A random pose of a single pair of glasses."""
     span = side * (rng.uniform(1.0, 1.6) if rng.random() < 0.08 else rng.uniform(0.35, 0.98))
     return _Pose(span, float(np.deg2rad(rng.normal(0, 6) if rng.random() < 0.7 else rng.uniform(-40, 40))))
 
 
 def _arranged(n: int, rng: np.random.Generator, side: int) -> list[_Pose]:
-    """The poses of several pairs as shops lay them: in a column, a row or a slanted line, alike in size and turn."""
+    """Poses of several pairs as shops lay them out: in a column, a row or a slanted line, similar in size and angle."""
     angle = rng.normal(0, 0.08) if rng.random() < 0.7 else rng.uniform(-0.6, 0.6)
     column = rng.random() < 0.75
     # glasses are wide: in a column they may be as wide as the picture and still lie apart
@@ -99,7 +99,7 @@ def _arranged(n: int, rng: np.random.Generator, side: int) -> list[_Pose]:
 
 
 def _placed(layer: Layer, rng: np.random.Generator, side: int, pose: _Pose) -> Layer:
-    """The layer on a white side×side canvas as the pose says, and tilted a little."""
+    """The layer on a white side×side canvas, posed as asked and tilted a little."""
     h, w = layer.coverage.shape
     scale, angle, centre = pose.span / max(h, w), pose.angle, pose.centre
     parts = [layer.photo, layer.coverage, layer.opening, layer.lens]
@@ -122,7 +122,7 @@ def _placed(layer: Layer, rng: np.random.Generator, side: int, pose: _Pose) -> L
 
 
 def _shaded(backdrop: np.ndarray, photo: np.ndarray, coverage: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The backdrop with cast shadows, one that hugs the rim, and now and then a mirror image on a glossy floor."""
+    """The backdrop with cast shadows, one that hugs the rim, and sometimes a mirror image on a glossy floor."""
     side = backdrop.shape[0]
     out = backdrop.astype(np.float32)
     if rng.random() < 0.1:
@@ -151,7 +151,7 @@ def _shaded(backdrop: np.ndarray, photo: np.ndarray, coverage: np.ndarray, rng: 
 
 
 def _displaced(backdrop: np.ndarray, opening: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The backdrop as it is seen through lenses with power: a little moved and enlarged behind openings."""
+    """The backdrop as seen through lenses with power: moved and enlarged a little behind openings."""
     if rng.random() >= 0.4 or not opening.any():
         return backdrop
     side = backdrop.shape[0]
@@ -163,10 +163,10 @@ def _displaced(backdrop: np.ndarray, opening: np.ndarray, rng: np.random.Generat
 
 
 def _merged(part: Layer, backdrop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """`photo - (1 - a) * (255 - backdrop)`, sometimes with the material recoloured or see-through in part.
+    """`photo - (1 - a) * (255 - backdrop)`, sometimes with the material recoloured or partly see-through.
 
-    With P = photo - 255 (1 - a), the colour that the material itself gives: out = gain P + a lift + (1 - a) backdrop.
-    A scene shines through tinted lenses, and through the whole of a frame of clear acetate.
+    With P = photo - 255 (1 - a), the material's own share of the colour: out = gain P + a lift + (1 - a) backdrop.
+    The backdrop shines through tinted lenses, and through a whole frame of clear acetate.
     """
     photo, alpha = part.photo, part.coverage.astype(np.float32)[..., None] / 255
     if rng.random() < 0.15:
@@ -189,7 +189,7 @@ def _merged(part: Layer, backdrop: np.ndarray, rng: np.random.Generator) -> np.n
 def _banded(
     image: np.ndarray, weight: np.ndarray, width: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows or columns at both ends repeat the edge and are not scored: what a letterboxed photo looks like."""
+    """Rows or columns at both ends repeat the edge and are not scored, as in a letterboxed photo."""
     if rng.random() < 0.25:
         image, weight = image.transpose(1, 0, 2), weight.T
         image, weight = _bands(image, weight, width)

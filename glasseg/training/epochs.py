@@ -1,8 +1,8 @@
-"""Which pictures a training worker sees in which step: every sample once an epoch, in an order told by the seed.
+"""Which pictures a training worker sees in which step: every sample once per epoch, in an order given by the seed.
 
 A run is one sequence of steps: those of the first epoch, those of its validation, those of the second epoch, and so on.
-A step's global batch is shared evenly, each worker taking consecutive places of it, so the same global batches are seen
-by any number of workers. The last batch of a pass is filled up with samples that weigh nothing.
+A step's global batch is shared evenly, each worker taking consecutive places of it, so that any number of workers sees
+the same global batches. The last batch of a pass is filled up with samples of weight zero.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 class Step:
     """One step of one worker: `epoch` from 0, the `indices` of its samples, and which of them are `real` (bool).
 
-    The others only fill up the batch. `last` says whether a pass ends here; `side` is that of its square pictures.
+    The others only fill up the batch. `last`: whether a pass ends here. `side`: of its square pictures, in pixels.
     """
 
     number: int
@@ -32,9 +32,9 @@ class Step:
 class Epochs:
     """The plan of a run: `samples` and `validation` pictures an epoch, `batch` of them a step over `workers` workers.
 
-    Training steps take turns with the `sides` of their pictures; validation has one, whatever the sides, or its scores
-    could not be compared. Raises ValueError when the batch can't be shared evenly or there is nothing to train or
-    validate on.
+    Training steps cycle through `sides`, the sides of their pictures in pixels; validation has one, whatever they are,
+    so that its scores can be compared. Raises ValueError when the batch can't be shared evenly or there is nothing to
+    train or validate on.
     """
 
     samples: int
@@ -58,7 +58,7 @@ class Epochs:
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch with its validation."""
+        """Steps of an epoch, validation included."""
         return self.training_steps + -(-self.validation // self.batch)
 
     def step(self, number: int, worker: int) -> Step:

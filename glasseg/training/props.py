@@ -1,4 +1,4 @@
-"""What lies on glasses and in front of them in real photos: glare and print on clear lenses, tags, fingers."""
+"""What lies on and in front of glasses in real photos: glare and print on clear lenses, price tags, fingers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _COATINGS = ((90, 200, 120), (90, 120, 230), (170, 90, 220), (230, 190, 110))
 
 
 def on_clear_lenses(image: np.ndarray, opening: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The image (s×s×3 uint8 RGB) with what clear lenses show: a breath of tint, glare, print and stickers.
+    """The image (s×s×3 uint8 RGB) with what clear lenses show: a hint of tint, glare, print and stickers.
 
-    `opening` (s×s uint8): the see-through parts, which stay background whatever is seen on them.
+    `opening` (s×s uint8): the see-through parts, which remain background whatever is on them.
     """
     if not opening.any():
         return image
@@ -36,9 +36,9 @@ def on_clear_lenses(image: np.ndarray, opening: np.ndarray, rng: np.random.Gener
 def in_front(
     image: np.ndarray, coverage: np.ndarray, opening: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The three arrays (s×s×3 and s×s uint8) with a price tag or a finger before the glasses, now and then.
+    """The three arrays (s×s×3 and s×s uint8), sometimes with a price tag or a finger in front of the glasses.
 
-    What is covered is background.
+    What they cover is background.
     """
     for chance, prop in ((0.06, _tag), (0.05, _finger)):
         if rng.random() < chance and coverage.any():
@@ -50,7 +50,7 @@ def in_front(
 
 
 def _over(image: np.ndarray, other: np.ndarray, where: np.ndarray, strength: float) -> np.ndarray:
-    """`other` laid over the image by `where` (s×s uint8) times `strength`; uint8."""
+    """`other` blended over the image by `where` (s×s uint8) times `strength`; s×s×3 uint8."""
     share = where.astype(np.float32)[..., None] * np.float32(strength / 255)
     return np.rint(image + (other.astype(np.float32) - image) * share).astype(np.uint8)
 
@@ -60,7 +60,7 @@ def _plain(image: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
 
 
 def _somewhere(mask: np.ndarray, rng: np.random.Generator) -> tuple[int, int]:
-    """A random (x, y) where the mask is above half; the middle of the square when it is nowhere."""
+    """A random (x, y) where the mask is above one half; the centre of the square if it is nowhere."""
     inside = np.flatnonzero(mask > 127)
     if not inside.size:
         return mask.shape[1] // 2, mask.shape[0] // 2
@@ -81,7 +81,7 @@ def _glare(opening: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _print(opening: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Words, or a sticker with words, on a lens: the picture s×s×3 and where it is s×s, both uint8."""
+    """Words, or a sticker with words, on a lens: its picture (s×s×3) and its mask (s×s), both uint8."""
     side = opening.shape[0]
     picture, where = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), np.uint8)
     x, y = _somewhere(opening, rng)
@@ -103,7 +103,7 @@ def _print(opening: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, n
 
 
 def _tag(coverage: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A card with print on a string tied to the glasses: the picture s×s×3 and where it is s×s, both uint8."""
+    """A printed card on a string tied to the glasses: its picture (s×s×3) and its mask (s×s), both uint8."""
     side = coverage.shape[0]
     picture, where = np.zeros((side, side, 3), np.uint8), np.zeros((side, side), np.uint8)
     knot = _somewhere(coverage, rng)
@@ -123,7 +123,7 @@ def _tag(coverage: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np
 
 
 def _finger(coverage: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """One or two fingers from beyond the frame that hold the glasses: picture s×s×3 and where it is s×s, both uint8."""
+    """One or two fingers that reach in and hold the glasses: their picture (s×s×3) and their mask (s×s), both uint8."""
     side = coverage.shape[0]
     where = np.zeros((side, side), np.uint8)
     tip, width = np.array(_somewhere(coverage, rng)), rng.uniform(0.05, 0.13) * side
@@ -134,7 +134,7 @@ def _finger(coverage: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray,
         ends = (tuple(int(v) for v in tip + across), tuple(int(v) for v in root))
         cv2.line(where, *ends, 255, int(width), cv2.LINE_AA)
     skin = np.array(_SKIN[rng.integers(len(_SKIN))]) * rng.uniform(0.85, 1.1)
-    # rounder than flat: darker toward its sides
+    # round, not flat: darker toward the sides
     depth = cv2.GaussianBlur(where, (0, 0), width / 3).astype(np.float32)[..., None] / 255
     picture = np.clip(skin * (0.55 + 0.5 * depth), 0, 255).astype(np.uint8)
     return picture, where

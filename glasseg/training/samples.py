@@ -1,4 +1,4 @@
-"""The pictures of a training run by number: labelled photos turned and relit, glasses laid on backdrops, drawings."""
+"""The pictures of a training run by number: labelled photos rotated and relit, composites, drawn photos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from glasseg.training.backdrops import Style
 from glasseg.training.cache import PictureCache
 from glasseg.training.composites import Sample, composite
 
-SIDE: Final = 640
+PHOTO_SIDE: Final = 640
 """Longest side in pixels of the photos that pictures are made of."""
 CACHE_BYTES: Final = 900 * 2**20
 """Decoded photos that one process keeps: about a thousand, of 0.5 to 2.5 MB each."""
@@ -51,16 +51,20 @@ class Photos:
         read = reading.read_product if pair.kind == Kind.PRODUCT else reading.read_scene
         try:
             photo = root.read(pair.photo)[0]
-            return read(photo, root.read(pair.mask)[0], SIDE) if pair.mask else reading.read_cutout(photo, SIDE)
+            return (
+                read(photo, root.read(pair.mask)[0], PHOTO_SIDE)
+                if pair.mask
+                else reading.read_cutout(photo, PHOTO_SIDE)
+            )
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
-        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], SIDE)
+        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], PHOTO_SIDE)
 
 
 class _Backdrops(Sequence[np.ndarray]):
-    """The backdrops of one split, read when they are asked for."""
+    """The backdrops of one split, each read when it is indexed."""
 
     def __init__(self, photos: Photos, found: Sequence[Backdrop]) -> None:
         self._photos, self._found = photos, found
@@ -73,10 +77,10 @@ class _Backdrops(Sequence[np.ndarray]):
 
 
 class Samples:
-    """Every picture of a run, made when asked for: the same number of the same epoch is the same picture anywhere.
+    """Every picture of a run, made on demand: the same number in the same epoch is the same picture in any process.
 
     An epoch has `training` pictures: each product and cutout once, on a new backdrop every time, each labelled photo
-    `scene_repeats` times, and `drawn` drawn ones. The `validation` pictures are the same in every epoch, unturned.
+    `scene_repeats` times, and `drawn` drawn photos. The `validation` pictures are the same in every epoch.
     """
 
     def __init__(
@@ -108,17 +112,17 @@ class Samples:
         return len(self._pairs[Split.VALIDATION])
 
     def train(self, epoch: int, index: int, side: int) -> Sample:
-        """Training picture `index` of `epoch`, side×side pixels; the two numbers seed what is done to it."""
+        """Training picture `index` of `epoch`, side×side pixels; the two numbers seed its augmentation."""
         rng = np.random.default_rng([self._config.seed, epoch, index])
         sample = self._made(index, rng, side)
-        if rng.random() < self._config.quarter_turns:  # photos are now and then stored lying on their side
+        if rng.random() < self._config.quarter_turns:  # some photos are stored lying on their side
             times = int(rng.choice([1, 3]))
             parts = (sample.image, sample.coverage, sample.opening, sample.weight)
             return Sample(*(np.ascontiguousarray(np.rot90(part, times)) for part in parts))
         return sample
 
     def validate(self, index: int, side: int) -> Sample:
-        """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that never changes."""
+        """Validation picture `index`: a labelled photo as it is, or a product on a backdrop that is always the same."""
         thing = self._photos.labelled(self._pairs[Split.VALIDATION][index])
         if isinstance(thing, Scene):
             return _sample(augmentation.to_square(thing, side, self._config.resize))
@@ -126,9 +130,9 @@ class Samples:
         return composite([thing], self._backdrops[Split.VALIDATION], rng, side, [*Style][index % len(Style)])
 
     def _made(self, index: int, rng: np.random.Generator, side: int) -> Sample:
-        """A drawn photo, a labelled one turned, or glasses on a backdrop, now and then with one or two more pairs.
+        """A drawn photo, an augmented labelled one, or glasses on a backdrop, sometimes with one or two more pairs.
 
-        Those are of the same kind: of cutouts no openings are known, and beside those of products they would count.
+        Those are of the same kind: a cutout's openings are not known, and next to a product's they would count as none.
         """
         if index >= len(self._shown):
             return self._turned(self._photos.drawn(index - len(self._shown)), rng, side)
@@ -158,6 +162,6 @@ def _sample(scene: Scene) -> Sample:
 
 def _drawn(number: int) -> Scene:
     rng = np.random.default_rng([number, 0xD0])
-    photo = draw_photo(rng, (round(SIDE * rng.uniform(0.6, 1.0)), SIDE))
+    photo = draw_photo(rng, (round(PHOTO_SIDE * rng.uniform(0.6, 1.0)), PHOTO_SIDE))
     coverage = np.rint(photo.coverage * 255).astype(np.uint8)
     return Scene(photo.image, coverage, np.full_like(coverage, 255), np.zeros_like(coverage))

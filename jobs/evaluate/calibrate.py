@@ -1,4 +1,4 @@
-"""`glasseg calibrate`: what a model says of the quality of its masks, fitted on labelled photos it has not learnt."""
+"""`glasseg calibrate`: how a model predicts the quality of its masks, fitted on photos it was not trained on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from jobs.terminal import say
 
 
 def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
-    """Judge the validation photos of `data`, fit a calibration, write it into `model`, and print what it is worth.
+    """Judge the validation photos of `data`, fit a calibration, write it into `model`, and print how good it is.
 
     Raises GlassegError when there are too few photos, too many can't be used, or a place can't be used.
     """
@@ -34,12 +34,12 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
     evidence = Evidence.of(judged.rows)
     if not evidence.enough:
         raise _too_few(len(evidence.truth), data)
-    fitted, told = calibration.calibrate(evidence)
+    fitted, worth = calibration.calibrate(evidence)
     spec = unchanged(model, folder.spec.model_id, config.endpoint_url)
-    training = {**spec.training, "quality": {"data": name_of(data), **told}}
+    training = {**spec.training, "quality": {"data": name_of(data), **worth}}
     model_card.renew(model, training, calibration=fitted, endpoint_url=config.endpoint_url)
-    say(f"  {spec.model_id} tells quality by calibration {fitted.id} from now on")
-    click.echo(quality_table(told))
+    say(f"  {spec.model_id} predicts quality by calibration {fitted.id} from now on")
+    click.echo(quality_table(worth))
 
 
 def _too_few(count: int, data: str) -> GlassegError:
@@ -53,7 +53,7 @@ def _photos(model: ModelFolder, data: str, found: Found) -> list[int]:
     """The numbers of the photos with a background of their own: of the split validation, where it has photos."""
     named = any(pair.split == Split.VALIDATION for pair in found.pairs)
     if not named and model.spec.training.get("data", {}).get("name") == name_of(data):
-        say(f"  {model.spec.model_id} was trained on data of this name: photos that it has learnt flatter it")
+        say(f"  {model.spec.model_id} was trained on data of this name: the calibration will be too optimistic")
     return [
         number
         for number, pair in enumerate(found.pairs)
@@ -62,8 +62,8 @@ def _photos(model: ModelFolder, data: str, found: Found) -> list[int]:
 
 
 def _composites(found: Found, wanted: int) -> int:
-    """How many composites can be made: all that are wanted, or none without products to make them of."""
+    """How many composites can be made: as many as are wanted, or none without products."""
     products = any(pair.split == Split.VALIDATION and pair.kind != Kind.SCENE for pair in found.pairs)
     if wanted and not products:
-        say("  no composites: no product or cutout is of the split validation")
+        say("  no composites: no product or cutout is in the split validation")
     return wanted if products else 0

@@ -1,4 +1,4 @@
-"""Masks judged against labels, through Ray Data: rows of what to judge in, rows of scores out."""
+"""Masks judged against labels by Ray Data: rows of what to judge in, rows of scores out."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 BATCH_ROWS: Final = 16
 THREADS_PER_CPU: Final = 3
 LOST_BATCHES: Final = 3
-"""Times that a batch is tried again after losing its worker."""
+"""How often a batch is tried again after losing its worker."""
 
 PLAIN: Final = "_plain"
 RIM_SCORES: Final = tuple(one.name + way for way in ("", PLAIN) for one in fields(RimScore))
-"""Of test pictures, whose glasses on white are known: the product's rim, and that of a plainly upsampled mask."""
+"""Scores of composites, whose glasses on white are known: of our rim, and of that of a plainly upsampled mask."""
 
 SCORES: Final = pa.schema(
     [
@@ -49,13 +49,13 @@ SCORES: Final = pa.schema(
         *(pa.field(one.name, pa.float64()) for one in fields(PhotoScore)),
         *(pa.field(name, pa.float64()) for name in RIM_SCORES),
         *(pa.field(one.name, pa.float64()) for one in fields(conditions.Conditions)),
-        *(pa.field(f"{name}_class", pa.string()) for name in conditions.BINS),
+        *(pa.field(f"{name}_class", pa.string()) for name in conditions.CLASSES),
         pa.field("confidence", pa.float64()),
         pa.field("features", pa.list_(pa.float64())),
     ]
 )
 """One row per judged photo; a score that a photo does not have is null. `confidence` and `features` (as in
-`glasseg.model.quality`) are what inference itself knows of the mask; where no glasses were found it knows neither."""
+`glasseg.model.quality`) are what inference itself knows about the mask; both are null if no glasses were found."""
 
 _ROWS: Final = pa.schema(
     [
@@ -71,7 +71,7 @@ _ROWS: Final = pa.schema(
 
 @dataclass(frozen=True)
 class Task:
-    """What every judging worker must know; `settings`: of the test pictures, when there are any."""
+    """What every judging worker must know; `settings`: of the composites, () without; `cpus`, `gpus`: per worker."""
 
     found: Found
     settings: tuple[Setting, ...]
@@ -82,7 +82,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is judged: `image` H×W×3 uint8 RGB, its label, and of a test picture the same glasses on white."""
+    """What is judged: `image` H×W×3 uint8 RGB, its label, and for a composite the same glasses on white."""
 
     name: str
     kind: str
@@ -94,7 +94,7 @@ class Subject:
 
 @dataclass
 class Judged:
-    """What came out: rows of `SCORES` sorted by name, sums over all photos, and panels of some as (panel, caption)."""
+    """The result: rows of `SCORES` sorted by name, sums over all photos, and panels of some as (panel, caption)."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)
     counts: np.ndarray = field(default_factory=lambda: np.zeros(len(metrics.COUNTS)))
@@ -126,7 +126,7 @@ class Judge:
     def __call__(self, batch: pa.Table) -> pa.Table:
         try:
             opened = list(self._pool.map(self._open, batch.to_pylist()))
-        except GlassegError as error:  # out of the worker as a row: Ray would wrap the exception in its own
+        except GlassegError as error:  # passed on as a row: Ray would wrap the exception in its own
             return pa.Table.from_pylist([{"fatal": str(error)}], schema=_ROWS)
         good = [one for one in opened if not isinstance(one, Problem)]
         found = self._segmenter.segment([one.image for one in good])
@@ -135,9 +135,9 @@ class Judge:
         return pa.Table.from_pylist(rows, schema=_ROWS)
 
     def _open(self, row: dict[str, Any]) -> Subject | Problem:
-        """The subject of one row, or why there is none."""
+        """The subject of one row, or why it can't be judged."""
         pair = None if row["composite"] else self._task.found.pairs[row["number"]]
-        name = pair.photo if pair else f"test picture {row['number']}"
+        name = pair.photo if pair else f"composite {row['number']}"
         try:
             if pair:
                 return Subject(name, pair.kind, pair.group, *_labelled(pair, self._task.endpoint_url))
@@ -168,7 +168,7 @@ class Judge:
             "height": image.shape[0],
             "width": image.shape[1],
             **{key: _null(value) for key, value in scores.items()},
-            **{f"{key}_class": value for key, value in conditions.bins(measured).items()},
+            **{f"{key}_class": value for key, value in conditions.classes_of(measured).items()},
             **_known(alpha, seen),
             "counts": metrics.count(alpha >= 128, label).tolist(),
             "histogram": metrics.histogram(levels, label).ravel().tolist(),
@@ -177,7 +177,7 @@ class Judge:
 
 
 def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
-    """Photo and label of a pair; raises PhotoError or ValueError when they can't be judged."""
+    """Photo and label of a pair. Raises PhotoError or ValueError when they can't be judged."""
     root = open_root(pair.root, endpoint_url=endpoint_url)
     assert pair.mask is not None
     image = decoder.decode_on_white(root.read(pair.photo)[0], max_pixels=MAX_PIXELS)
@@ -191,7 +191,7 @@ def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
 
 
 def _known(alpha: np.ndarray, seen: Segmentation) -> dict[str, Any]:
-    """What inference itself knows of a mask, for the columns `confidence` and `features`."""
+    """What inference itself knows about a mask, for the columns `confidence` and `features`."""
     mask = review.measure(alpha, seen.probability)
     if mask.no_glasses:
         return {"confidence": None, "features": None}
@@ -216,8 +216,8 @@ def judge(
 ) -> Judged:
     """Judge `model` on the pairs of `task.found` with these numbers and on so many composites; Ray is connected.
 
-    `shown` panels are kept of the worst photos by strict IoU, and as many of others, evenly over the names. Ends early
-    with more than `max_bad` problems. Raises GlassegError when a worker says that the run has to stop.
+    `shown` panels are kept of the worst photos by strict IoU, and as many of a random choice. Ends early with more than
+    `max_bad` problems. Raises GlassegError when a worker reports that the run has to stop.
     """
     todo = [(number, False) for number in pairs] + [(number, True) for number in range(composites)]
     judged, worst, some = Judged(problems=list(task.found.problems)), _Shown(shown), _Shown(shown)
@@ -239,7 +239,7 @@ def judge(
         some.offer(_chance(row["name"]), row["name"], panel)
         judged.rows.append({name: row[name] for name in SCORES.names})
     judged.rows.sort(key=lambda row: str(row["name"]))
-    for row in judged.rows:  # in one order, whichever worker was first: a float sum depends on it
+    for row in judged.rows:  # always in the same order, since a float sum depends on it
         judged.counts += counts[row["name"]]
     judged.problems.sort(key=lambda problem: problem.name)
     judged.worst, judged.random = worst.panels(), some.panels()
@@ -247,7 +247,7 @@ def judge(
 
 
 class _Shown:
-    """The panels with the highest rank among all that were offered."""
+    """Of all panels that were offered, those with the highest rank."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -262,14 +262,14 @@ class _Shown:
 
 
 def _chance(name: str) -> float:
-    """A number that a name has for ever, evenly spread over names."""
+    """A fixed number for each name, uniform in [0, 1)."""
     import hashlib
 
     return int.from_bytes(hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[:6], "big") / 2**48
 
 
 def _stream(model: ModelFolder, task: Task, todo: Sequence[tuple[int, bool]], workers: int) -> Iterator[dict[str, Any]]:
-    """Rows of `_ROWS` as they are done."""
+    """Rows of `_ROWS`, each as soon as it is done."""
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 

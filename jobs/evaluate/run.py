@@ -1,4 +1,4 @@
-"""`glasseg evaluate`: how well a model's masks fit labelled photos, at full size and with the product's own alpha."""
+"""`glasseg evaluate`: how well a model's masks fit labelled photos, at full size and with the alpha of whiten."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from glasseg.config import CalibrateConfig, EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import metrics
-from glasseg.evaluation.conditions import BINS
+from glasseg.evaluation.conditions import CLASSES
 from glasseg.evaluation.metrics import PhotoScore
 from glasseg.evaluation.testset import Composites, Setting, settings_of
 from glasseg.images import encoder
@@ -37,7 +37,7 @@ from jobs.terminal import progress, say
 
 SCORES_NAME: Final = "scores.parquet"
 SUMMARY, WORST, RANDOM, CURVE = FILES = ("summary.json", "worst.png", "random.png", "precision-recall.png")
-"""What is written beside the scores."""
+"""The files that are written next to the scores."""
 NAMED: Final = 20
 METRICS: Final = tuple(one.name for one in fields(PhotoScore))
 LOWER_IS_BETTER: Final = {"alpha_error", *RIM_SCORES}
@@ -45,9 +45,9 @@ BROKEN_DOWN: Final = ("strict_iou", "openings_left_out", "boundary_f")
 
 
 def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) -> None:
-    """Print the scores of `model` on the labelled photos of `data`, or on test pictures of its validation split.
+    """Print the scores of `model` on the labelled photos of `data`, or on composites of its validation split.
 
-    Raises GlassegError when there is nothing to judge, too much can't be used, or a place can't be used.
+    Raises GlassegError when there is nothing to judge, too many photos can't be used, or a place can't be used.
     """
     config = replace(config, split=config.split.lower() if config.split else None)
     if config.composites and config.split:
@@ -58,12 +58,12 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
     out = _out(data, config)
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     if config.composites:
-        Composites(found, config.endpoint_url, settings_of(found))  # says here what is missing, not in a worker
+        Composites(found, config.endpoint_url, settings_of(found))  # raises here what a worker would
     problems = [] if config.composites else [one for one in found.problems if config.split in {None, one.split}]
-    if len(problems) > config.max_bad:  # else they are said at the end, with those found on the way
+    if len(problems) > config.max_bad:  # otherwise they are named at the end, with those found on the way
         refuse_bad(problems, config.max_bad)
     numbers = [] if config.composites else _numbers(data, found, config.split)
-    _say_doubts(folder, data, found, numbers)
+    _say_caveats(folder, data, found, numbers)
     judged = judge_all(
         folder, replace(found, problems=problems), numbers, config, composites=config.composites, shown=config.worst
     )
@@ -89,7 +89,7 @@ def judge_all(
 ) -> Judged:
     """Judge the pairs with these numbers and so many composites by Ray, with the workers that `config` asks for.
 
-    `shown` panels are kept of the worst photos and of others. What can't be judged is named; raises GlassegError when
+    `shown` panels are kept of the worst photos and of others. Names what can't be judged, and raises GlassegError when
     that is more than `config.max_bad`.
     """
     cpus = max(available_cpus(), (config.workers or 1) * (config.cpus_per_worker or 1))
@@ -115,14 +115,14 @@ def judge_all(
 
 
 def refuse_unwritable(model: str, what: str, endpoint_url: str | None) -> None:
-    """Raises GlassegError when the model's folder can't take what `what`, an option or a command, writes into it."""
+    """Raises GlassegError when `what`, an option or a command, can't write into the model's folder."""
     if model == model_folder.PACKAGED:
         raise GlassegError(f"{what} writes into the model's folder: give that folder instead of packaged")
     check_writable(open_root(model, endpoint_url=endpoint_url))
 
 
 def _out(data: str, config: EvaluateConfig) -> Root | None:
-    """Where the files go. Raises GlassegError when one of their names is taken, or it can't be written to."""
+    """Where the files go. Raises GlassegError when one of them exists, or the place can't be written to."""
     if not config.out:
         return None
     refuse_nested(data, config.out)
@@ -135,7 +135,7 @@ def _out(data: str, config: EvaluateConfig) -> Root | None:
 
 
 def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
-    """Which pairs are judged as they are. Raises GlassegError for none."""
+    """The numbers of the pairs that are judged as they are. Raises GlassegError when there are none."""
     numbers = [
         number
         for number, pair in enumerate(found.pairs)
@@ -150,16 +150,16 @@ def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
     return numbers
 
 
-def _say_doubts(model: ModelFolder, data: str, found: pairs.Found, numbers: Sequence[int]) -> None:
-    """What a reader of the scores should know of the photos `numbers`."""
+def _say_caveats(model: ModelFolder, data: str, found: pairs.Found, numbers: Sequence[int]) -> None:
+    """Report what a reader of the scores should know about the photos `numbers`."""
     others = sum(pair.kind != Kind.SCENE for pair in found.pairs)
     learnt = sum(found.pairs[number].split == Split.TRAIN for number in numbers)
     if numbers and others:
         say(f"  {others} products and cutouts left out: --composites N judges them on backgrounds")
     if learnt:
-        say(f"  {learnt} of these {len(numbers)} photos are of the split train: their scores say little of others")
+        say(f"  {learnt} of these {len(numbers)} photos are in the split train: their scores say little about others")
     elif numbers and model.spec.training.get("data", {}).get("name") == name_of(data):
-        say(f"  {model.spec.model_id} was trained on data of this name: if it is the same, the scores say little")
+        say(f"  {model.spec.model_id} was trained on data of this name: if it is the same, its scores are too high")
 
 
 def refuse_bad(problems: Sequence[Problem], max_bad: int) -> None:
@@ -170,7 +170,7 @@ def refuse_bad(problems: Sequence[Problem], max_bad: int) -> None:
         say(f"  … and {len(problems) - NAMED} more")
     if len(problems) > max_bad:
         raise GlassegError(
-            f"{len(problems)} photos can't be judged, more than --max-bad {max_bad}: mend them, or raise it"
+            f"{len(problems)} photos can't be judged, more than --max-bad {max_bad}: fix them, or raise it"
         )
 
 
@@ -181,7 +181,7 @@ def _command(name: str, config: EvaluateConfig) -> str:
 
 
 def summary(judged: Judged) -> dict[str, Any]:
-    """Everything about the set that is one number, by name; nan where there is none."""
+    """Every figure of the set by name; nan where there is none."""
     curve = metrics.precision_recall(judged.histogram)
     return {
         "photos": len(judged.rows),
@@ -194,7 +194,7 @@ def summary(judged: Judged) -> dict[str, Any]:
 
 
 def _rim_scores(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """The rim's scores, where there are test pictures that have them."""
+    """The names of the rim's scores, if there are composites, which have them."""
     return RIM_SCORES if any(row["rim_error"] is not None for row in rows) else ()
 
 
@@ -214,11 +214,11 @@ def _spread(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def breakdown(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By condition and class, in their order: how many photos, the means of `BROKEN_DOWN` and the share at .95."""
+    """By condition and class, in order: the number of photos, the means of `BROKEN_DOWN` and the share at .95."""
     kinds = {row["kind"] for row in rows}
     settings: list[str] = [setting for setting in Setting if setting in kinds]
     classes: dict[str, list[str]] = {"kind": settings} if settings else {}
-    classes |= {name: [word for _, word in bins] for name, bins in BINS.items()}
+    classes |= {name: [word for _, word in bins] for name, bins in CLASSES.items()}
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for condition, words in classes.items():
         column = "kind" if condition == "kind" else f"{condition}_class"
@@ -255,9 +255,9 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
 
 
 def record(model: str, found: dict[str, Any], endpoint_url: str | None) -> None:
-    """Note an evaluation in the model's json, in place of an earlier one by the same command, and renew its card.
+    """Record an evaluation in the model's json, replacing an earlier one by the same command, and renew its card.
 
-    Raises GlassegError when the folder holds another model by now, or can't be written to.
+    Raises GlassegError when the folder holds another model now, or can't be written to.
     """
     spec = unchanged(model, found["model"], endpoint_url)
     entry = {key: found[key] for key in ("command", "photos", "summary", "share_95", "set", "breakdown")}
@@ -268,10 +268,10 @@ def record(model: str, found: dict[str, Any], endpoint_url: str | None) -> None:
 
 
 def unchanged(model: str, model_id: str, endpoint_url: str | None) -> ModelSpec:
-    """What the model's folder says now. Raises GlassegError when it holds another model than was judged."""
+    """The model's description as it is now. Raises GlassegError when it is not the model that was judged."""
     spec = model_folder.load(model, endpoint_url=endpoint_url).spec
     if spec.model_id != model_id:
-        raise GlassegError(f"{model} has become {spec.model_id} meanwhile: {model_id} was judged")
+        raise GlassegError(f"{model} has become {spec.model_id} meanwhile, but {model_id} was judged: run it again")
     return spec
 
 
@@ -282,7 +282,7 @@ def _json(found: dict[str, Any], judged: Judged) -> dict[str, Any]:
 
 
 def _without_nan(found: Any) -> Any:
-    """`found` with None for every nan, which JSON does not know."""
+    """`found` with None for every nan, which JSON does not have."""
     if isinstance(found, dict):
         return {name: _without_nan(value) for name, value in found.items()}
     if isinstance(found, list):

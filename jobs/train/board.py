@@ -27,7 +27,7 @@ def board_of_lines() -> Iterator[Any]:
     def follow() -> None:
         shown = 0
         while True:
-            last = ended.wait(1)  # before asking, so that the last lines are shown too
+            last = ended.wait(1)  # read before asking, so that the last lines are shown too
             try:
                 lines = ray.get(board.since.remote(shown))
             except ray.exceptions.RayError:  # the run was interrupted, and Ray is on its way out

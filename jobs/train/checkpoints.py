@@ -1,4 +1,4 @@
-"""What a run keeps while it trains, in OUT: checkpoints of all it resumes from, the best model so far, the history."""
+"""What a run keeps in OUT while it trains: checkpoints to resume from, the best model so far, the history."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def begin(learner: Any, course: Course) -> Progress:
-    """From the last checkpoint, else from the model to start from, else from nothing."""
+    """Restore `learner` from the last checkpoint, else from the model to start from, if any; the progress so far."""
     import ray.train
 
     last = ray.train.get_checkpoint()
@@ -45,9 +45,9 @@ def begin(learner: Any, course: Course) -> Progress:
 
 
 def report(learner: Any, progress: Progress, course: Course, *, better: bool, chief: bool) -> None:
-    """Hand the epoch to Ray Train; the chief worker adds the checkpoint, and keeps the model when it is the best.
+    """Report the epoch to Ray Train; the chief worker adds a checkpoint, and keeps the model if it is the best.
 
-    An epoch is told only when no kill can take it away any more: Ray Train takes note of a checkpoint up to two seconds
+    People are shown an epoch only when a kill can no longer undo it: Ray Train records a checkpoint up to two seconds
     after the report.
     """
     import ray
@@ -66,7 +66,7 @@ def report(learner: Any, progress: Progress, course: Course, *, better: bool, ch
 
 
 def checkpoint(learner: Any, progress: Progress, row: dict[str, Any], course: Course, *, chief: bool) -> None:
-    """Hand Ray Train a checkpoint, and wait until it is kept; all workers must call it, the chief's is the one."""
+    """Report a checkpoint to Ray Train and wait until it is kept; all workers must call this, the chief's is kept."""
     import ray.train
 
     def upload(local: Any, name: str) -> Any:
@@ -87,7 +87,7 @@ def checkpoint(learner: Any, progress: Progress, row: dict[str, Any], course: Co
 
 
 def _keep(learner: Any, progress: Progress, course: Course) -> None:
-    """Write the averaged network as the model folder's."""
+    """Write the averaged network into the model folder."""
     row, config = progress.history[-1], course.config
     with tempfile.TemporaryDirectory() as folder:
         model_folder.save(
@@ -105,9 +105,9 @@ def _keep(learner: Any, progress: Progress, course: Course) -> None:
 
 
 def _persistently(write: Callable[[], T], course: Course) -> T:
-    """What `write` returns, attempted again after each of `PAUSES` while the storage fails; the last failure is raised.
+    """What `write` returns; while the storage fails, it is called again after each of `PAUSES`.
 
-    A storage that is away for a minute must not end a training of days.
+    An outage of a minute must not end a training of days. Raises what the last attempt raised.
     """
     for pause in PAUSES:
         try:

@@ -1,4 +1,4 @@
-"""What a training run is, and how far it has come: what travels to its workers and with its checkpoints."""
+"""What a training run is, sent to its workers, and how far it has come, kept with its checkpoints."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ class Course:
 
 @dataclass
 class Progress:
-    """How far a run has come; travels with the checkpoint."""
+    """How far a run has come; kept with each checkpoint."""
 
     epoch: int = 0
     step: int = 0
-    """Of the run, validation included; within an epoch, `training` and `seconds` are what it has added up so far."""
+    """The next step of the run, validation included; `training` and `seconds` are the totals of its epoch so far."""
     training: list[float] = field(default_factory=lambda: [0.0] * 6)
     seconds: float = 0.0
     best: float | None = None
@@ -47,9 +47,9 @@ class Progress:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def take(self, row: dict[str, Any], config: TrainConfig) -> bool:
-        """Add an epoch's row; whether it is the best so far. Raises GlassegError when it has no loss."""
+        """Add an epoch's row; whether it is the best so far. Raises GlassegError when its loss is not a number."""
         if not (math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])):
-            raise GlassegError(f"the loss is no number any more in epoch {row['epoch']}: lower --learning-rate")
+            raise GlassegError(f"the loss is no longer a number in epoch {row['epoch']}: lower --learning-rate")
         value = row["val_loss"] if config.monitor == "loss" else -row[f"val_{config.monitor}"]
         better = self.best is None or value < self.best
         self.best, self.waited = (value, 0) if better else (self.best, self.waited + 1)
@@ -59,5 +59,5 @@ class Progress:
         return better
 
     def ended(self, config: TrainConfig) -> bool:
-        """Whether the last epoch is done, or patience is at its end."""
+        """Whether the last epoch is done, or patience has run out."""
         return self.epoch >= config.epochs or (config.patience > 0 and self.waited >= config.patience)

@@ -1,4 +1,4 @@
-"""Every labelled photo is read once before training: what can't be used is named, and what can is fingerprinted."""
+"""Every labelled photo is read once before training: unusable ones are named, the others fingerprinted."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.labels import reading
 from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Problem, Split
 from glasseg.storage.roots import open_root
-from glasseg.training.samples import SIDE
+from glasseg.training.samples import PHOTO_SIDE
 from jobs.terminal import say
 
 BATCH_ROWS: Final = 64
 THREADS: Final = 4
 NAMED: Final = 20
-"""Problems that are shown; all of them count."""
+"""Problems that are listed by name; all of them count."""
 
 
 def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, list[str]]:
     """What of `found` can be used, and a digest of the content of each pair and backdrop. Ray must be connected.
 
-    Says what is skipped. Raises GlassegError when that is more than `max_bad`, or everything.
+    Reports what is skipped. Raises GlassegError when that is more than `max_bad`.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
     looks = _looked_at(items, endpoint_url)
@@ -39,7 +39,7 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
         first = problems[0]
         raise GlassegError(
             f"{len(problems)} photos can't be used (first {first.name}: {first.reason}), "
-            f"more than --max-bad {max_bad}: mend them, or raise it"
+            f"more than --max-bad {max_bad}: fix them, or raise it"
         )
     n = len(found.pairs)
     pairs = [pair for i, pair in enumerate(found.pairs) if i not in bad]
@@ -49,17 +49,17 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
 
 
 def fingerprint(found: Found, digests: list[str]) -> str:
-    """Twelve hex digits that tell the same photos in the same roles: content, kind, group and split of each."""
+    """Twelve hex digits, equal for the same photos in the same roles: content, kind, group and split of each."""
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
-    told = sorted(
+    roles = sorted(
         "\t".join((one.photo, getattr(one, "kind", "backdrop"), getattr(one, "group", ""), one.split, digest))
         for one, digest in zip(items, digests, strict=True)
     )
-    return hashlib.sha256("\n".join(told).encode()).hexdigest()[:12]
+    return hashlib.sha256("\n".join(roles).encode()).hexdigest()[:12]
 
 
 def on_both_sides(found: Found, digests: list[str]) -> list[str]:
-    """Validation photos whose very content, mask and all, is trained on too."""
+    """Validation photos whose exact content, including the mask, is also trained on."""
     sides: dict[str, set[str]] = {split: set() for split in Split}
     for pair, digest in zip(found.pairs, digests, strict=False):  # the backdrops' come after
         sides.get(pair.split, set()).add(digest)
@@ -93,7 +93,7 @@ def _looked_at(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[i
 
 
 def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any]]:
-    """A task of Ray Data: read and decode some photos with their masks."""
+    """A Ray Data task: read and decode some photos with their masks."""
 
     def one(row: dict[str, Any]) -> tuple[str, str, str]:
         try:
@@ -102,7 +102,7 @@ def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any
             _read(row["kind"], files)
         except (PhotoError, ValueError) as error:
             return "", str(error), ""
-        except GlassegError as error:  # a row, because Ray would wrap the exception in its own
+        except GlassegError as error:  # in a row, because Ray would wrap the exception in its own
             return "", "", str(error)
         return hashlib.sha256(b"".join(files)).hexdigest(), "", ""
 
@@ -120,4 +120,4 @@ def _read(kind: str, files: list[bytes]) -> None:
         Kind.PRODUCT: reading.read_product,
         Kind.SCENE: reading.read_scene,
     }
-    readers[kind](*files, SIDE)
+    readers[kind](*files, PHOTO_SIDE)

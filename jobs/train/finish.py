@@ -1,4 +1,4 @@
-"""The last part of training: the best model judged at full resolution, its pictures, its card."""
+"""The last part of training: the best model is judged at full resolution, and its charts, sheets and card written."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from jobs.train.history import HISTORY
 
 SPLIT: Final = "split.csv"
 COMPOSITES: Final = 120
-"""The most test pictures that products of the validation split are judged on."""
+"""The most composites that are made of the validation products to judge the model on."""
 WEAK: Final = 4
-"""Classes of photos that a card names as weak, at least so many photos each."""
+"""The most classes that the card names as weak, and the fewest photos that such a class has."""
 
 
 def finish(root: Root, course: Course) -> None:
@@ -40,14 +40,14 @@ def finish(root: Root, course: Course) -> None:
     for problem in judged.problems:
         say(f"  not judged: {problem.name}: {problem.reason}")
     if not judged.rows:
-        raise GlassegError("no validation photo can be judged any more: are they still there?")
+        raise GlassegError("no validation photo can be judged: are they still there?")
     try:
         history = parquet.read(root.read(HISTORY)[0]).to_pylist()
         for name, data in _pictures(judged, history, course.config.monitor, model.spec.threshold).items():
             root.write(name, data)
     except PhotoError as error:
-        raise GlassegError(f"can't write to {root.uri}: {error}") from error
-    training = {**model.spec.training, "history": _told(history), **_results(judged)}
+        raise GlassegError(f"can't finish the model in {root.uri}: {error}") from error
+    training = {**model.spec.training, "history": _totals(history), **_results(judged)}
     evidence, fitted = Evidence.of(judged.rows), None
     if evidence.enough:
         fitted, worth = calibration.calibrate(evidence)
@@ -63,8 +63,8 @@ def finish(root: Root, course: Course) -> None:
 
 
 def _task(course: Course) -> tuple[Task, list[int], int]:
-    """What the judging workers must know, the numbers of the scenes to judge as they are, and of how many test pictures
-    the validation split's products and cutouts are good for."""
+    """What the judging workers must know, the numbers of the validation scenes, and the number of composites to make of
+    the validation products and cutouts."""
     found = course.found
     validation = [(i, pair) for i, pair in enumerate(found.pairs) if pair.split == Split.VALIDATION]
     scenes = [i for i, pair in validation if pair.kind == Kind.SCENE]
@@ -86,8 +86,8 @@ def _pictures(judged: Judged, history: list[dict[str, Any]], monitor: str, thres
     }
 
 
-def _told(history: list[dict[str, Any]]) -> dict[str, Any]:
-    """The history in a few numbers."""
+def _totals(history: list[dict[str, Any]]) -> dict[str, Any]:
+    """The history summed up in a few numbers."""
     return {
         "epochs": len(history),
         "best_epoch": max(row["epoch"] for row in history if row["best"]),
@@ -97,7 +97,7 @@ def _told(history: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _results(judged: Judged) -> dict[str, Any]:
-    """What the card says of the validation photos, and what the model is bad at."""
+    """What the card says about the validation photos, and where the model is weakest."""
     found = summary(judged)
     classes = [
         {"condition": condition, "bin": word, "n": row["n"], "strict_iou": row["strict_iou"]}

@@ -1,4 +1,4 @@
-"""The history of a run, one row per epoch: what an epoch adds up, and its row as a table and for people."""
+"""The history of a run, one row per epoch: the totals of an epoch, its row, and both as a file and for people."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ HISTORY: Final = "history.parquet"
 
 
 class Tally:
-    """What one epoch adds up, on one worker; its training part is everybody's already."""
+    """The totals of one epoch: those of training over all workers, those of validation on this one."""
 
     def __init__(self, progress: Progress) -> None:
         self.training = np.array(progress.training)
         self._began = time.monotonic() - progress.seconds
         self.trained = progress.seconds
-        """Seconds after which the last training step was done."""
+        """Seconds until the last training step was done."""
         self._totals, self._counts = np.zeros(6), np.zeros((2, len(metrics.COUNTS)))
-        self._alpha = np.zeros(threshold.COUNTS)
+        self._alpha = np.zeros(threshold.TALLY_LENGTH)
 
     @property
     def seconds(self) -> float:
-        """Since the epoch began, interruptions not counted."""
+        """Since the epoch began, interruptions not included."""
         return time.monotonic() - self._began
 
     def train(self, totals: np.ndarray) -> None:
+        """Add a training step's totals, as `Learner.train` returns them."""
         self.training += totals
         self.trained = self.seconds
 
@@ -51,7 +52,7 @@ class Tally:
         *,
         with_background: np.ndarray,
     ) -> None:
-        """Add a batch, as `Learner.predict` takes and gives it; `with_background`: k bool, the photos as they were."""
+        """Add a batch as `Learner.predict` takes and returns it; `with_background`: k bool, scenes, not composites."""
         self._totals += totals
         parts = (probability, coverage, weight, with_background)
         for p, c, w, kind in zip(*(part[real] for part in parts), strict=True):
@@ -59,14 +60,15 @@ class Tally:
             self._alpha += threshold.tally(p, c, w)
 
     def validation(self) -> np.ndarray:
+        """The totals of validation as one vector, to be summed over workers."""
         return np.concatenate([self._totals, self._counts.ravel(), self._alpha])
 
 
 def row(epoch: int, tally: Tally, validation: np.ndarray) -> dict[str, Any]:
-    """One epoch's row of the history; pixels are found at a probability of one half.
+    """One epoch's row of the history, from its tally and the sum of all workers' `validation`.
 
-    `val_photo_iou` is the mean of two means, over photos with a background of their own and over composites: what the
-    model is for must not be outvoted by what there is more of.
+    Pixels count as found from a probability of one half. `val_photo_iou` is the mean of two means, over photos with a
+    background of their own and over composites, so that whichever is more numerous does not outweigh the other.
     """
     loss, photos, both, found, truth, scored = (float(value) for value in tally.training)
     totals, counted, alpha = np.split(validation, [6, 6 + 2 * len(metrics.COUNTS)])
@@ -101,7 +103,7 @@ def table(rows: list[dict[str, Any]]) -> bytes:
 
 
 def line(row: dict[str, Any], config: TrainConfig) -> str:
-    """One epoch for people."""
+    """One epoch as a line for people."""
     width = len(str(config.epochs))
     shown = ("precision", "recall", "f1", "iou", "photo_iou", "boundary_f", "share_95")
     scores = "  ".join(f"{name} {row[f'val_{name}']:.3f}" for name in shown)

@@ -17,17 +17,17 @@ from glasseg.model import losses, unet
 from glasseg.model.segmenter import compute_policy, prepare_tensorflow
 
 TOTALS: Final = ("loss", "photos", "both", "found", "truth", "scored")
-"""What `train` and `losses_of` add up: losses, photos, and pixels that are found and true, found, true, scored."""
+"""What `train` and `predict` add up: losses, photos, and pixels that are found and true, found, true, scored."""
 
 _LOSSES: Final = {"bce": losses.binary_cross_entropy, "bce_dice": losses.bce_dice}
 _HEADS_WEIGHT: Final = 0.3
-"""Of the loss of each head of deep supervision, beside that of the mask."""
+"""Weight of the loss of each head of deep supervision; that of the mask is 1."""
 
 
 class Learner:
-    """The network of one worker. Make it before anything else uses TensorFlow in the process.
+    """The network of one worker. Create it before anything else uses TensorFlow in the process.
 
-    `steps`: training steps of an epoch, for the learning rate; `threads` and `gpu` as for a `Segmenter`.
+    `steps`: training steps per epoch, for the learning rate; `threads` and `gpu` as for a `Segmenter`.
     """
 
     def __init__(self, config: TrainConfig, *, workers: int, steps: int, threads: int, gpu: bool) -> None:
@@ -40,18 +40,18 @@ class Learner:
         with self._strategy.scope():
             self._network = unet.build(config.preset, synchronized=workers > 1)
             trained = unet.deeply_supervised(self._network) if config.deep_supervision else self._network
-            self._trained = trained  # the network, perhaps with heads that only training has
+            self._trained = trained  # the network, with the heads that only training has, if any
             self._optimizer = _optimizer(config, steps)
             self._optimizer.build(self._trained.trainable_variables)
         self.averaged = unet.build(config.preset)
         self.averaged.set_weights(self._network.get_weights())
-        # no autograph: there is nothing to translate, and what it writes to do so is left in the temporary folder
+        # no autograph: there is nothing to translate, and it would leave files in the temporary folder
         graph = functools.partial(tf.function, autograph=False)
         self._step, self._total = graph(self._distributed_step), graph(self._distributed_total)
         self._average, self._judge = graph(self._averaging_step), graph(self._judging_step)
 
     def start_from(self, network: keras.Model) -> None:
-        """Begin with the weights of another network of the same preset."""
+        """Start from the weights of another network of the same preset."""
         for mine in (self._network, self.averaged):
             mine.set_weights(network.get_weights())
 
@@ -60,11 +60,11 @@ class Learner:
     ) -> np.ndarray:
         """One step on this worker's k of the global batch; `TOTALS` over all workers, float64.
 
-        `image` k×s×s×3, `coverage`, `opening` and `weight` k×s×s uint8, `real` k bool: the others count nowhere.
+        `image` k×s×s×3, `coverage`, `opening` and `weight` k×s×s uint8, `real` k bool: the others never count.
         """
         totals = self._step(image, coverage, opening, weight, real)
         done = float(_array(self._optimizer.iterations))
-        # young averages forget the start quickly; without averaging the newest weights count alone
+        # early on, the average forgets the start quickly; without averaging only the newest weights count
         self._average(tf.constant(max(1 - self._config.averaging, 1 / done), tf.float32))
         return np.asarray(totals)
 
@@ -81,15 +81,15 @@ class Learner:
         return float(self._optimizer.learning_rate)
 
     def total(self, vector: np.ndarray) -> np.ndarray:
-        """The sum of every worker's `vector`, float64; all must call it."""
+        """The sum of all workers' `vector`, float64; all must call this."""
         return np.asarray(self._total(tf.constant(vector, tf.float64)))
 
     def state(self) -> dict[str, np.ndarray]:
-        """All that training goes on from."""
+        """Everything that training resumes from."""
         return {f"{name}-{i:04}": _array(v) for name, i, v in self._variables()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        """Go on from what `state` returned, on any number of workers."""
+        """Resume from what `state` returned, on any number of workers."""
         for name, i, variable in self._variables():
             variable.assign(state[f"{name}-{i:04}"])
 
@@ -114,7 +114,7 @@ class Learner:
         variables = self._trained.trainable_variables
         gradients = tape.gradient(loss, variables)
         if self._config.clip_norm:
-            # clipped by the norm of the whole gradient, or the number of workers would matter; keras sums once more
+            # clipped by the norm of the whole gradient, or the number of workers would matter; keras sums again
             gradients = context.all_reduce(tf.distribute.ReduceOp.SUM, gradients)
             gradients, _ = tf.clip_by_global_norm(gradients, self._config.clip_norm)
             gradients = [gradient / context.num_replicas_in_sync for gradient in gradients]
@@ -123,7 +123,7 @@ class Learner:
 
     def _distributed_total(self, vector: Any) -> Any:
         def total(vector: Any) -> Any:
-            here = tf.identity(vector)  # on a device of this replica's, which reducing asks for
+            here = tf.identity(vector)  # on one of this replica's devices, as all_reduce requires
             return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
         return self._strategy.run(total, args=(vector,))
@@ -136,7 +136,7 @@ class Learner:
     def _judging_step(self, image: Any, coverage: Any, weight: Any, real: Any) -> tuple[Any, Any]:
         coverage, weight, real = _floats(coverage, weight, real)
         image = tf.cast(image, tf.float32)
-        # without the mirror image that the model may ask for later: it takes twice the time and leaves epochs in order
+        # without the mirror image that inference may use: it takes twice the time and does not change the ranking
         probability = self.averaged(image, training=False)
         each = self._loss(coverage, probability, weight) * real
         levels = tf.cast(tf.round(probability[..., 0] * 255), tf.uint8)
@@ -144,18 +144,18 @@ class Learner:
 
 
 def _communication(on_gpu: bool) -> Any:
-    """How workers add up their gradients: NCCL between GPUs, rings of gRPC between CPUs."""
+    """How workers sum their gradients: NCCL between GPUs, rings of gRPC between CPUs."""
     ways = tf.distribute.experimental.CommunicationImplementation
     return tf.distribute.experimental.CommunicationOptions(implementation=ways.NCCL if on_gpu else ways.RING)
 
 
 def _array(variable: Any) -> np.ndarray:
-    """A keras variable's value, also one that tf.distribute has wrapped."""
+    """The value of a keras variable, even if tf.distribute has wrapped it."""
     return np.asarray(tf.convert_to_tensor(variable.value))
 
 
 def _floats(coverage: Any, weight: Any, real: Any) -> tuple[Any, Any, Any]:
-    """Coverage and weight as k×s×s×1 float32 [0, 1], `real` as k float32; what is not real weighs nothing."""
+    """Coverage and weight as k×s×s×1 float32 in [0, 1], `real` as k float32; what is not real has weight 0."""
     real = tf.cast(real, tf.float32)
     return _share(coverage), _share(weight) * real[:, None, None, None], real
 
@@ -175,8 +175,8 @@ def _totals(each: Any, real: Any, coverage: Any, probability: Any, weight: Any) 
 class Rate(keras.optimizers.schedules.LearningRateSchedule):
     """A learning rate that rises over `warmup` steps, stays, and falls to zero over the last `cooldown` of `steps`.
 
-    A run of it can go on without end, and be brought to its end from anywhere: the fall goes as 1 - √share, after
-    A. Hägele et al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024.
+    A run can continue indefinitely and be cooled down from any point: the rate falls as 1 - √share, after A. Hägele et
+    al., "Scaling Laws and Compute-Optimal Training Beyond Fixed Training Durations", 2024.
     """
 
     def __init__(self, highest: float, *, steps: int, warmup: int, cooldown: int) -> None:
@@ -190,7 +190,7 @@ class Rate(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def _optimizer(config: TrainConfig, steps: int) -> keras.Optimizer:
-    """The optimizer of a run with `steps` training steps an epoch."""
+    """The optimizer of a run with `steps` training steps per epoch."""
     cooldown = min(config.cooldown, config.epochs) * steps
     rate = Rate(config.learning_rate, steps=config.epochs * steps, warmup=config.warmup_steps, cooldown=cooldown)
     match config.optimizer:

@@ -19,14 +19,14 @@ from glasseg.training.samples import Samples
 from jobs.engine import bounded_retries
 
 THREADS = 4
-"""The most threads of one loading process; they share what it holds in memory."""
+"""The most threads of one loading process; they share its cache of photos."""
 MOST_BLOCKS = 10_000
-"""Steps of one data set of Ray Data's, each a block: a long run streams one after another."""
+"""Steps in one Ray data set, each a block: a long run streams several data sets one after another."""
 
 
 @dataclass(frozen=True)
 class Load:
-    """What every loading process must know."""
+    """What every loading process must know; `cpus`: of all loading processes of this `worker`."""
 
     found: Found
     config: TrainConfig
@@ -37,15 +37,15 @@ class Load:
 
     @property
     def processes(self) -> int:
-        """Loading processes that share the CPUs."""
+        """Number of loading processes that share the CPUs."""
         return math.ceil(self.cpus / THREADS)
 
 
 class Loader:
-    """Makes the pictures of steps. Called by Ray Data with step numbers, returns their pictures, one a row.
+    """Makes the pictures of steps. Called by Ray Data with step numbers, returns their pictures, one per row.
 
     Columns: `planes`, the bytes of s×s×6 uint8 (image, coverage, opening, weight: steps differ in their size s), `real`
-    bool, `index` int64, and `fatal`, "" or why the pictures could not be made: a row, because Ray would wrap the
+    bool, `index` int64, and `fatal`, "" or why the pictures could not be made: a column, because Ray would wrap an
     exception in its own.
     """
 
@@ -66,8 +66,8 @@ class Loader:
         except (GlassegError, PhotoError, ValueError) as error:
             fatal = str(error)
         real, index = (np.concatenate([getattr(step, name) for step in steps]) for name in ("real", "indices"))
-        # an Arrow table, since Ray Data would take the bytes in a numpy array for their pointers, and hand on thousands
-        # of pictures at once
+        # an Arrow table: for a numpy array of bytes Ray Data counts only the pointers, and would pass on thousands of
+        # pictures at once
         return pa.table(
             {"planes": pa.array(planes, pa.binary()), "real": real, "index": index, "fatal": [fatal] * len(wanted)}
         )
@@ -89,7 +89,7 @@ def batch_of(columns: dict[str, Any], side: int) -> tuple[np.ndarray, ...]:
 
 
 def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
-    """Steps `first` to `last` (exclusive) with this worker's batch, as `Learner` takes it; Ray must be connected.
+    """Steps `first` to `last` (exclusive) with this worker's batch, as `Learner.train` takes it; Ray must be connected.
 
     Raises GlassegError when a picture can't be made.
     """
@@ -98,16 +98,16 @@ def stream(load: Load, *, first: int, last: int) -> Iterator[tuple[Step, tuple[n
 
 
 def _stream(load: Load, numbers: np.ndarray) -> Iterator[tuple[Step, tuple[np.ndarray, ...]]]:
-    """The steps of these numbers, each a block of Ray Data's: what a process has in hand when it is lost is little."""
+    """The steps of these numbers, each a block in Ray Data: a process that is lost has little work in hand."""
     import ray.data
     from ray.data import ActorPoolStrategy, DataContext
 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.execution_options.preserve_order = True
-    context.execution_no_progress_timeout_s = -1  # a training that was stopped for an hour goes on
+    context.execution_no_progress_timeout_s = -1  # a training that was suspended for an hour must not fail
     share = load.epochs.batch // load.epochs.workers
-    # blocks that are there already: reading a range would take tasks, and with them CPUs
+    # blocks that exist already: reading a range would need tasks, and CPUs for them
     there = ray.data.from_numpy(np.array_split(numbers, len(numbers)))
     with bounded_retries():
         rows = there.map_batches(
@@ -123,7 +123,7 @@ def _stream(load: Load, numbers: np.ndarray) -> Iterator[tuple[Step, tuple[np.nd
     )
     for number, batch in zip(numbers.tolist(), batches, strict=True):
         if fatal := str(batch["fatal"][0]):
-            raise GlassegError(f"a training picture can't be made any more: {fatal}")
+            raise GlassegError(f"a training picture can no longer be made: {fatal}")
         step = load.epochs.step(number, load.worker)
         if not np.array_equal(step.indices, batch["index"]):
             raise RuntimeError(f"step {number} came with samples {batch['index']}, not {step.indices}")

@@ -1,4 +1,4 @@
-"""The loop of one Ray Train worker: epochs of steps, validation, checkpoints, and the best model so far."""
+"""The training loop of one Ray Train worker: epochs of steps, their validation, and when to keep a checkpoint."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from jobs.train.course import Course, Progress
 from jobs.train.history import Tally
 from jobs.train.history import row as row_of
 
-ASKED: Final = 25
-"""Training steps after which the workers agree whether it is time for a checkpoint."""
+AGREE_EVERY: Final = 25
+"""Training steps between two agreements of the workers on whether it is time for a checkpoint."""
 
 
 def fit(settings: dict[str, Any]) -> None:
     """Run `settings["course"]` from the last checkpoint, if there is one, to its end.
 
-    Raises GlassegError for what another try would not heal; the board knows then, and later tries end at once.
+    Raises GlassegError or PhotoError for what another attempt would not fix; the board records it, so that further
+    attempts end at once.
     """
     import ray
 
@@ -90,16 +91,16 @@ def _fit(course: Course) -> None:
 
 
 def _inside(progress: Progress, epochs: Epochs) -> str:
-    """The step of a begun epoch that training goes on with, in words; "" at its beginning."""
+    """The step at which training resumes within an epoch, in words; "" at its beginning."""
     inside = progress.step - progress.epoch * epochs.steps
     return f", step {inside} of {epochs.training_steps}" if inside else ""
 
 
 def _is_time(learner: Any, step: int, kept: float, seconds: float) -> bool:
-    """Whether all workers should keep a checkpoint now: since `kept`, by each one's clock, `seconds` went by in all."""
-    return step % ASKED == 0 and float(learner.total(np.array([time.monotonic() - kept]))[0]) > seconds
+    """Whether all workers should keep a checkpoint: since `kept`, by their own clocks, `seconds` have passed in all."""
+    return step % AGREE_EVERY == 0 and float(learner.total(np.array([time.monotonic() - kept]))[0]) > seconds
 
 
 def _pace(learner: Any, config: TrainConfig) -> dict[str, Any]:
-    """How large and how fast an epoch was trained, for its row: a run may go on otherwise."""
+    """With which sides and rate an epoch was trained, for its row: both may change when a run is resumed."""
     return {"sides": ",".join(map(str, config.sides)), "learning_rate": learner.rate}

@@ -1,4 +1,4 @@
-"""`glasseg train --preview`: what the network will be shown, without training."""
+"""`glasseg train --preview`: some of the pictures that the network will be trained on."""
 
 from __future__ import annotations
 

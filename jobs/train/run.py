@@ -1,4 +1,4 @@
-"""`glasseg train`: labelled photos in, a model folder with its metrics and pictures out, by Ray Train."""
+"""`glasseg train`: labelled photos in, a model folder with metrics and pictures out, by Ray Train."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from jobs.train.course import Course
 from jobs.train.loop import fit
 
 EXPIRING: Final = {"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"}
-"""What botocore calls ways to get keys that expire and that Arrow knows as well."""
+"""botocore's names for sources of temporary keys that Arrow can use by itself."""
 MAX_FAILURES: Final = 8
-"""Times that a run starts again from its last checkpoint after losing a worker."""
+"""How often a run restarts from its last checkpoint after losing a worker."""
 
 
 @dataclass(frozen=True)
 class Data:
-    """What a run learns from; `fingerprint` changes with the content or the role of any file."""
+    """What a run learns from; `fingerprint` changes with the content or role of any file."""
 
     found: Found
     fingerprint: str
@@ -136,7 +136,8 @@ def _checked(found: Found, config: TrainConfig, max_bad: int, endpoint_url: str 
         say("  left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
     if twice := datacheck.on_both_sides(usable, digests):
         say(
-            f"  {len(twice)} validation photos are trained on too, under other names (first {twice[0]}): scores flatter"
+            f"  {len(twice)} validation photos are also trained on, under other names (first {twice[0]}): "
+            "the scores will be too high"
         )
     return Data(usable, datacheck.fingerprint(usable, digests))
 
@@ -206,7 +207,7 @@ def _fit(root: Root, course: Course, *, verbose: bool) -> None:
                 checkpoint_config=CheckpointConfig(num_to_keep=1),
             ),
         )
-        # Ray's own handler ends a run that Ctrl-C stopped with exit code 0, and stays when training is over
+        # after Ctrl-C Ray's own handler would end with exit code 0, and it stays installed when training is over
         trainer._register_sigint_handler = lambda controller: None
         try:
             trainer.fit()
@@ -217,7 +218,7 @@ def _fit(root: Root, course: Course, *, verbose: bool) -> None:
 
 
 def _ray_storage(root: Root) -> tuple[Any, str]:
-    """The filesystem (None: Ray's own choice) and the path below which Ray Train keeps its checkpoints."""
+    """The filesystem (None: Ray chooses) and the path below which Ray Train keeps its checkpoints."""
     if not isinstance(root, Bucket):
         return None, str(root.path / resume.UNFINISHED)
     import boto3
@@ -228,7 +229,7 @@ def _ray_storage(root: Root) -> tuple[Any, str]:
     if credentials is None:
         raise GlassegError(f"no credentials for {root.uri}: set AWS_ACCESS_KEY_ID or a profile")
     key = credentials.get_frozen_credentials()
-    # a role's keys end within hours: Arrow looks for those itself, and renews them
+    # a role's keys expire within hours: Arrow finds those itself, and renews them
     lasting = credentials.method not in EXPIRING
     keys = {"access_key": key.access_key, "secret_key": key.secret_key, "session_token": key.token} if lasting else {}
     scheme, _, host = root.endpoint().partition("://")

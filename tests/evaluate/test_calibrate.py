@@ -31,19 +31,19 @@ def model(untrained_folder: Path, tmp_path: Path) -> Path:
 
 def test_a_calibration_is_fitted_printed_and_noted_in_model_and_card(data: Path, model: Path) -> None:
     before = model_folder.load(str(model))
-    printed, said = calibrate(model, data, "--composites", 20)
+    printed, shown = calibrate(model, data, "--composites", 20)
     after = model_folder.load(str(model))
-    calibration, told = after.spec.calibration, after.spec.training["quality"]
-    assert calibration is not None and calibration.id in said
+    calibration, worth = after.spec.calibration, after.spec.training["quality"]
+    assert calibration is not None and calibration.id in shown
     assert after.spec.model_id == before.spec.model_id and after.weights == before.weights
-    assert (told["photos"]["n"], told["composites"]["n"], told["data"]) == (25, 20, data.name)
-    assert sum(row["n"] for row in told["reliability"]) == 25, "of the photos alone"
+    assert (worth["photos"]["n"], worth["composites"]["n"], worth["data"]) == (25, 20, data.name)
+    assert sum(row["n"] for row in worth["reliability"]) == 25, "only the photos"
     assert {name: after.spec.training[name] for name in before.spec.training} == before.spec.training
     lines = printed.splitlines()
     assert lines[1].split()[:2] == ["photos", "25"] and lines[2].split()[:2] == ["composites", "20"]
     card = (model / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert "## Quality" in card and f"below {calibration.review_below:g} a person" in card
-    assert card.count("\n| 0") >= len(told["reliability"]) and str(data.parent) not in card
+    assert card.count("\n| 0") >= len(worth["reliability"]) and str(data.parent) not in card
     assert not (model / "_glasseg").exists()
     calibrate(model, data, "--composites", 20)
     assert model_folder.load(str(model)).spec.quality == after.spec.quality, "the same photos fit the same calibration"
@@ -65,10 +65,10 @@ def test_without_a_split_and_products_all_photos_count(data: Path, model: Path, 
     photos.mkdir()
     for number in range(41):
         draw(photos / f"{number}.png", number)
-    printed, said = calibrate(model, photos)
-    assert "no composites" in said and printed.splitlines()[1].split()[:2] == ["photos", "41"]
-    told = model_folder.load(str(model)).spec.training["quality"]
-    assert "composites" not in told and told["photos"]["n"] == 41
+    printed, shown = calibrate(model, photos)
+    assert "no composites" in shown and printed.splitlines()[1].split()[:2] == ["photos", "41"]
+    worth = model_folder.load(str(model)).spec.training["quality"]
+    assert "composites" not in worth and worth["photos"]["n"] == 41
 
 
 def test_rows_of_the_judge_know_the_signs_of_every_mask(data: Path, untrained_folder: Path, tmp_path: Path) -> None:

@@ -135,7 +135,7 @@ def test_scores_do_not_land_among_the_photos_or_over_other_files(
 def test_a_reader_is_told_what_is_left_out_and_what_was_trained_on(data: Path, untrained_folder: Path) -> None:
     result = CliRunner().invoke(cli, ["evaluate", str(untrained_folder), str(data)])
     assert "5 products and cutouts left out" in result.stderr
-    assert "1 of these 5 photos are of the split train" in result.stderr
+    assert "1 of these 5 photos are in the split train" in result.stderr
 
 
 def test_data_without_products_is_refused_before_a_worker_looks(data: Path, untrained_folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A calibration from judged masks: better is told from worse, groups do not leak, the line catches what it says."""
+"""A calibration from judged masks: it ranks masks, groups do not leak, the line catches the share it should."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SIZE = (180, 240)
 
 
 def spoilt(coverage: np.ndarray, rng: np.random.Generator, harm: float) -> np.ndarray:
-    """The probability of a network that is as unsure, and as wrong, as `harm` says (0 to 1); H×W float32.
+    """The probability of a network that is as unsure and as wrong as `harm` (0 to 1); H×W float32.
 
     Of the picture's 24 × 24 places so many are undecided, and a part of what it is undecided about comes out wrong.
     """
@@ -41,7 +41,7 @@ def spoilt(coverage: np.ndarray, rng: np.random.Generator, harm: float) -> np.nd
 
 
 def judged(count: int, seed: int, harm: float | None = None) -> Evidence:
-    """Masks of drawn glasses, harmed by chance or as told, each with its own truth; a third are composites."""
+    """Masks of drawn glasses, harmed at random or as asked, each with its own truth; a third are composites."""
     rng = np.random.default_rng(seed)
     rows = []
     for number in range(count):
@@ -68,14 +68,14 @@ def evidence() -> Evidence:
 
 
 def test_masks_that_were_harmed_more_get_a_lower_quality(evidence: Evidence) -> None:
-    calibration, told = calibrate(evidence)
-    assert 0.2 < np.mean(evidence.truth < GOOD) < 0.95, "both kinds of masks are there to be told apart"
+    calibration, worth = calibrate(evidence)
+    assert 0.2 < np.mean(evidence.truth < GOOD) < 0.95, "there are good and bad masks"
     qualities = [
         np.mean([calibration.predict(vector) for vector in judged(12, seed=2, harm=harm).features])
         for harm in (0.0, 0.15, 0.3, 0.5)
     ]
     assert qualities == sorted(qualities, reverse=True) and qualities[0] > qualities[-1] + 0.2
-    assert told["photos"]["auc"] > 0.8 and told["photos"]["n"] + told["composites"]["n"] == 90
+    assert worth["photos"]["auc"] > 0.8 and worth["photos"]["n"] + worth["composites"]["n"] == 90
     predicted = cross_fit(evidence)
     assert abs(float(np.average(predicted - evidence.truth, weights=evidence.weights))) < 0.03
 
@@ -98,7 +98,7 @@ def test_a_sign_that_would_raise_the_quality_is_left_out() -> None:
     assert calibration.weights[calibration.features.index("undecided")] < -0.5
 
 
-def test_what_a_group_says_of_itself_is_not_heard(evidence: Evidence) -> None:
+def test_a_group_has_no_part_in_its_own_prediction(evidence: Evidence) -> None:
     before = cross_fit(evidence)
     mine = evidence.groups == "group 7"
     truth = np.where(mine, 1 - evidence.truth, evidence.truth)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from glasseg.drawing.photo import draw_photo
-from glasseg.evaluation.conditions import BINS, Conditions, bins, conditions
+from glasseg.evaluation.conditions import CLASSES, Conditions, classes_of, conditions
 from glasseg.labels.pairs import Label
 
 
@@ -34,14 +34,14 @@ def test_scale_and_brightness() -> None:
     image[label.material] = 0
     measured = conditions(image, label)
     assert measured.scale == pytest.approx(0.5, abs=0.01) and measured.brightness == 200
-    assert bins(measured) == {"scale": "middling", "tilt": "level, under 5°", "brightness": "bright"}
+    assert classes_of(measured) == {"scale": "middling", "tilt": "level, under 5°", "brightness": "bright"}
 
 
 def test_nothing_to_measure_is_no_class() -> None:
     nothing = np.zeros((9, 9), bool)
     measured = conditions(np.zeros((9, 9, 3), np.uint8), Label(nothing, nothing, ~nothing))
     assert all(math.isnan(value) for value in (measured.scale, measured.tilt, measured.brightness))
-    assert set(bins(measured).values()) == {""} and bins(measured).keys() == BINS.keys()
+    assert set(classes_of(measured).values()) == {""} and classes_of(measured).keys() == CLASSES.keys()
 
 
 def turned(material: np.ndarray, angle: float) -> Label:
@@ -103,11 +103,11 @@ def test_a_lone_pixel_and_a_full_frame_have_conditions() -> None:
 
 
 def test_classes_are_in_order_and_an_edge_belongs_to_the_upper_one() -> None:
-    for name, classes in BINS.items():
+    for name, classes in CLASSES.items():
         ends = [end for end, _ in classes]
         assert ends == sorted(ends) and ends[-1] == math.inf
         assert len({word for _, word in classes}) == len(classes)
         for (end, below), (_, above) in itertools.pairwise(classes):
             measured = {"scale": 0.1, "tilt": 0.0, "brightness": 0.0}
-            assert bins(Conditions(**{**measured, name: end - 1e-6}))[name] == below
-            assert bins(Conditions(**{**measured, name: end}))[name] == above
+            assert classes_of(Conditions(**{**measured, name: end - 1e-6}))[name] == below
+            assert classes_of(Conditions(**{**measured, name: end}))[name] == above

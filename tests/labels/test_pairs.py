@@ -92,7 +92,7 @@ def test_bytes_that_are_no_mask_are_refused(data: bytes) -> None:
         read_label(data)
 
 
-def test_masks_lie_beside_their_photos(new_uri: Callable[[], str]) -> None:
+def test_masks_lie_next_to_their_photos(new_uri: Callable[[], str]) -> None:
     uri = place(new_uri(), "a b.jpg", "a b_mask.png", "sub/c.PNG", "sub/c_mask.jpg", "d.jpg", "notes.txt")
     found = find(uri)
     assert [(p.photo, p.mask, p.kind, p.split) for p in found.pairs] == [
@@ -138,7 +138,7 @@ def test_the_working_folder_is_a_folder_too(tmp_path: Path, monkeypatch: pytest.
     assert [p.photo for p in find(".").pairs] == ["in/a.jpg"]
 
 
-def test_the_top_of_a_bucket_has_nothing_beside_it(s3: S3Server) -> None:
+def test_the_top_of_a_bucket_has_nothing_next_to_it(s3: S3Server) -> None:
     uri = "s3://only-pairs"
     s3.client().create_bucket(Bucket="only-pairs")
     place(uri, "pairs/a.jpg", "pairs_masks/a_mask.png", list="image\npairs/a.jpg\n")
@@ -146,7 +146,9 @@ def test_the_top_of_a_bucket_has_nothing_beside_it(s3: S3Server) -> None:
     assert [p.photo for p in find(f"{uri}/list.csv").pairs] == ["pairs/a.jpg"]
 
 
-def test_a_lossless_mask_comes_before_a_jpeg_and_one_beside_the_photo_before_all(new_folder: Callable[[], str]) -> None:
+def test_a_lossless_mask_comes_before_a_jpeg_and_one_next_to_the_photo_before_all(
+    new_folder: Callable[[], str],
+) -> None:
     uri = place(
         new_folder(), "x/a.jpg", "x/a_mask.jpg", "x/a_mask.png", "x/b.jpg", "x/b_mask.jpg", "x_masks/b_mask.png"
     )
@@ -175,7 +177,7 @@ LIST = (
 NAMES = ("a.jpg", "b.jpg", "c.jpg", "bg.jpg", "z.jpg", "m/1.png", "m/3.png")
 
 
-def test_a_list_says_what_is_what(new_folder: Callable[[], str]) -> None:
+def test_a_list_names_kinds_groups_and_splits(new_folder: Callable[[], str]) -> None:
     uri = place(new_folder(), *NAMES, index=LIST)
     found = find(uri)
     assert [(p.photo, p.mask, p.kind, p.group, p.split) for p in found.pairs] == [

@@ -1,4 +1,4 @@
-"""Labelled photos and glasses as they are read: cut out, softened and shrunk; what can't be used says why."""
+"""Labelled photos and glasses as they are read: cut out, softened, shrunk; what can't be used is refused with why."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_scene_keeps_its_background_and_what_is_not_scored() -> None:
 
 
 @pytest.mark.parametrize("read", [reading.read_scene, reading.read_product])
-def test_a_mask_of_another_size_says_both(read: object) -> None:
+def test_a_mask_of_another_size_is_refused_with_both_sizes(read: object) -> None:
     with pytest.raises(ValueError, match="mask is 9×5 pixels, the photo 100×60"):
         read(product()[0], png(np.full((5, 9), 255, np.uint8)))  # type: ignore[operator]
 
@@ -94,10 +94,10 @@ def test_a_broken_photo_is_a_photo_error_and_a_broken_mask_a_value_error() -> No
     [
         (b"", "not a picture"),
         (png(np.zeros((9, 9, 3), np.uint8)), "not a cutout"),
-        (png(np.zeros((9, 9, 4), np.uint8)), "shows nothing"),
+        (png(np.zeros((9, 9, 4), np.uint8)), "no pixel is opaque"),
     ],
 )
-def test_what_is_no_cutout_says_why(data: bytes, words: str) -> None:
+def test_what_is_not_a_cutout_is_refused_with_the_reason(data: bytes, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         reading.read_cutout(data)
 
@@ -105,7 +105,7 @@ def test_what_is_no_cutout_says_why(data: bytes, words: str) -> None:
 def test_what_a_product_mask_does_not_score_is_no_part_of_the_layer() -> None:
     photo, mask = np.full((60, 90, 3), 255, np.uint8), np.zeros((60, 90), np.uint8)
     photo[20:40, 20:50], mask[20:40, 20:50] = 30, 255
-    photo[20:40, 50:60], mask[20:40, 50:60] = (200, 0, 0), 64  # a tag beside the glasses
+    photo[20:40, 50:60], mask[20:40, 50:60] = (200, 0, 0), 64  # a tag next to the glasses
     layer = reading.read_product(png(photo), png(mask))
     assert (layer.photo[..., 0] == layer.photo[..., 2]).all()
 

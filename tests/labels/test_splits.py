@@ -47,7 +47,7 @@ def test_the_share_is_about_kept_and_the_seed_matters() -> None:
     assert [p.split for p in one] != [p.split for p in other]
 
 
-def test_what_the_data_says_stands() -> None:
+def test_splits_that_the_data_names_stand() -> None:
     said = Found([pair("a", "a", "validation"), pair("b", "b", "train"), pair("c", "c", "test")])
     assert splits.assign(said, share=0.5, seed=1) == said
 
@@ -66,7 +66,7 @@ def test_a_decided_side_comes_before_other_words() -> None:
     assert [p.split for p in splits.assign(Found(photos), share=0.5, seed=1).pairs][2] == "validation"
 
 
-def test_backdrops_are_split_by_their_names_unless_the_data_says() -> None:
+def test_backdrops_are_split_by_their_names_unless_the_data_names_a_split() -> None:
     backdrops = [Backdrop("/data", f"b{i}.jpg", "") for i in range(200)] + [Backdrop("/data", "said.jpg", "validation")]
     decided = splits.assign(replace(found(GROUPS), backdrops=backdrops), share=0.2, seed=1).backdrops
     assert decided[-1] == backdrops[-1]
@@ -76,7 +76,7 @@ def test_backdrops_are_split_by_their_names_unless_the_data_says() -> None:
     )
 
 
-def test_photos_of_two_roots_that_only_share_a_name_are_no_group() -> None:
+def test_photos_of_two_roots_that_only_share_a_name_are_not_a_group() -> None:
     photos = [pair("1.jpg", "1.jpg", "train"), replace(pair("1.jpg", "1.jpg", "validation"), root="/elsewhere")]
     assert splits.assign(Found(photos), share=0.5, seed=1).pairs == photos
 
@@ -101,7 +101,7 @@ def test_a_few_photos_are_enough(seed: int) -> None:
 
 
 @pytest.mark.parametrize("split", ["train", "validation"])
-def test_an_empty_side_says_what_to_do(split: str) -> None:
+def test_an_empty_side_is_refused_with_a_way_out(split: str) -> None:
     with pytest.raises(GlassegError, match=r"no photo for the split .*--val"):
         splits.assign(Found([pair("a", "a", split)]), share=0.5, seed=1)
 
@@ -128,7 +128,7 @@ def any_found(draw: st.DrawFn) -> Found:
 
 
 @given(any_found())
-def test_the_file_says_the_same_again(found: Found) -> None:
+def test_the_list_gives_the_same_splits_again(found: Found) -> None:
     with TemporaryDirectory() as name:
         folder = open_root(name)
         for key in ["m/mask.png", *(one.photo for one in (*found.pairs, *found.backdrops))]:

@@ -1,4 +1,4 @@
-"""The model card: what is known is said, what is not is left out, and its tables are tables."""
+"""The model card: facts that are known are in it, others are left out, and its tables are tables."""
 
 from __future__ import annotations
 
@@ -101,6 +101,6 @@ def test_a_calibration_stays_until_there_is_another(untrained_folder: Path, tmp_
     assert model_folder.load(str(tmp_path)).spec.calibration == other
 
 
-def test_a_card_says_that_validation_photos_were_given_apart() -> None:
+def test_a_card_reports_that_validation_photos_were_given_separately() -> None:
     card = model_card.card(spec(**{**TRAINING, "split": {"how": "--val"}}))
-    assert "given apart, by `--val`" in card and "seed" not in card
+    assert "given separately, by `--val`" in card and "seed" not in card

@@ -81,7 +81,7 @@ def test_where_a_label_names_no_opening_only_material_is_known_to_be_none() -> N
     shares = np.zeros((1, 1, 2, 2))
     shares[..., 0] = [[[1, 0]]]
     before = coarse(material, nothing, weight, shares)
-    shares[0, 0, 1, 1] = 0.9  # an opening beside the material, perhaps a clear lens
+    shares[0, 0, 1, 1] = 0.9  # an opening next to the material, perhaps a clear lens
     np.testing.assert_allclose(coarse(material, nothing, weight, shares), before)
     shares[0, 0, 0, 1] = 0.9  # an opening where there is material
     assert coarse(material, nothing, weight, shares)[0] > before[0] + 1

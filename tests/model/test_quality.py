@@ -64,7 +64,7 @@ def test_photos_of_any_shape_have_signs(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("factor", [2, 3, 5])
-def test_a_larger_photo_of_the_same_says_the_same(factor: int) -> None:
+def test_a_larger_photo_of_the_same_has_the_same_features(factor: int) -> None:
     small = cv2.GaussianBlur(glasses(), (0, 0), 3)
     large = cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC).clip(0, 1)
     for name, value in signs(small).items():

@@ -41,7 +41,7 @@ def test_the_ious_are_those_of_the_definition() -> None:
     probability, coverage = (rng.integers(0, 256, (20, 20), dtype=np.uint8) for _ in range(2))
     tally = threshold.tally(probability, coverage, np.full((20, 20), 255, np.uint8))
     ious = tally[threshold.LEVELS * threshold.SHARES :]
-    assert len(tally) == threshold.COUNTS and tally[: -threshold.LEVELS].sum() == 400
+    assert len(tally) == threshold.TALLY_LENGTH and tally[: -threshold.LEVELS].sum() == 400
     for level in (0, 1, 77, 128, 255):
         found, truth = probability >= level, coverage >= 128
         assert ious[level] == pytest.approx((found & truth).sum() / (found | truth).sum())

@@ -1,4 +1,4 @@
-"""Composites: reproducible, the truth says what shows, and backdrops hold no surprises."""
+"""Composites: reproducible, the mask matches the picture, and backdrops show no glasses."""
 
 from __future__ import annotations
 
