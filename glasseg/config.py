@@ -14,7 +14,7 @@ LENSES = ("white", "keep")
 SHADOWS = ("none", "soft")
 GONE = ("keep", "delete")
 MARKETPLACES = ("amazon", "google", "zalando", "ebay")
-"""Those whose rules `glasseg.cutout.marketplaces` knows; each has a column `check_NAME` in the manifest."""
+"""Those in `glasseg.cutout.marketplaces.RULES`; each has a column `check_NAME` in the manifest."""
 
 _CHANGES_OUTPUT = (
     *("mask", "format", "quality", "background", "lenses", "shadow"),

@@ -44,5 +44,5 @@ def finish(picture: Picture, look: Look, format: str, quality: int, tags: Tags) 
         cut=bool(picture.placement.cut),
         white=whiteness,
     )
-    verdicts = {name: marketplaces.verdict(marketplaces.MARKETPLACES[name], facts) for name in look.checks}
+    verdicts = {name: marketplaces.verdict(marketplaces.RULES[name], facts) for name in look.checks}
     return Finished(data, whiteness, verdicts)

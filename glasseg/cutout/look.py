@@ -52,7 +52,7 @@ def contradiction(look: Look, format: str, quality: int) -> str | None:
     if look.colour == WHITE and format in {"keep", "jpeg"} and (white := encoder.held(WHITE, "jpeg", quality)) != WHITE:
         return f"--quality {quality} makes white {min(white)} in a JPEG: choose another, such as 95"
     for name in look.checks if look.lenses == "keep" else ():
-        if name in marketplaces.MARKETPLACES and marketplaces.MARKETPLACES[name].backgrounds is not None:
+        if name in marketplaces.RULES and marketplaces.RULES[name].backgrounds is not None:
             return f"--lenses keep shows the old background, which {name}'s rules do not allow: leave out one of them"
     if look.background == "transparent" and format == "jpeg":
         return "a JPEG can't be transparent: choose --format png or webp"

@@ -60,7 +60,7 @@ class Rules:
 
 _RATIO_SLACK: Final = Fraction(1, 100)  # Zalando's own best size, 1801×2600, is .25 % off its 1:1.44
 
-MARKETPLACES: Final[dict[str, Rules]] = {
+RULES: Final[dict[str, Rules]] = {
     "amazon": Rules(
         title="Amazon, main image",
         source="https://sellercentral.amazon.com/help/hub/reference/external/G1881",
@@ -230,8 +230,8 @@ def _whiteness(white: Whiteness, *, lossy: bool) -> Iterator[str]:
 
 
 def preset(name: str) -> dict[str, Any]:
-    """The options that `--for NAME` sets, as their Python values; KeyError for a name not in `MARKETPLACES`."""
-    frame, fill, size = MARKETPLACES[name].preset
+    """The options that `--for NAME` sets, as their Python values; KeyError for a name not in `RULES`."""
+    frame, fill, size = RULES[name].preset
     return {
         "frame": frame,
         "fill": fill,
@@ -258,9 +258,9 @@ def contradiction(
     The values are those of `glasseg whiten`; "keep" and None depend on the photo and so contradict nothing.
     """
     for name in checks:
-        if name not in MARKETPLACES:
-            return f"--check knows {', '.join(MARKETPLACES)}, not {name!r}"
-        rules = MARKETPLACES[name]
+        if name not in RULES:
+            return f"--check knows {', '.join(RULES)}, not {name!r}"
+        rules = RULES[name]
         if fill is not None and fill > _FULLEST and rules.backgrounds is not None:
             return f"the rules of {name} want a clean ring around the glasses: --fill {_FULLEST} at most"
         width, height = _best_sides(rules, frame, size)

@@ -82,4 +82,4 @@ def test_what_can_be_is_not_refused(format: str) -> None:
 
 
 def test_every_marketplace_has_rules_and_a_column() -> None:
-    assert tuple(marketplaces.MARKETPLACES) == MARKETPLACES
+    assert tuple(marketplaces.RULES) == MARKETPLACES
