@@ -7,13 +7,16 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args, get_origin, get_type_hints
 
+from glasseg.formats import Format
+
 PIPELINE_VERSION = 3
 """Raised by hand when the same options give other pixels."""
 
-LENSES = ("white", "keep")
-SHADOWS = ("none", "soft")
-GONE = ("keep", "delete")
-MARKETPLACES = ("amazon", "google", "zalando", "ebay")
+Lenses = Literal["white", "keep"]
+Shadow = Literal["none", "soft"]
+OnGone = Literal["keep", "delete"]
+Marketplace = Literal["amazon", "google", "zalando", "ebay"]
+MARKETPLACES: tuple[Marketplace, ...] = get_args(Marketplace)
 """Those in `glasseg.cutout.marketplaces.RULES`; each has a column `check_NAME` in the manifest."""
 
 _CHANGES_OUTPUT = (
@@ -39,18 +42,18 @@ class WhitenConfig:
 
     model: str = "packaged"
     mask: bool = False
-    format: str = "keep"
+    format: Format = "keep"
     quality: int = 95
     background: str = "white"
-    lenses: str = "white"
-    shadow: str = "none"
+    lenses: Lenses = "white"
+    shadow: Shadow = "none"
     frame: tuple[int, int] | None = None
     """width : height, in lowest terms."""
     fill: float | None = None
     size: int | None = None
     straighten: bool = False
     max_upscale: float = 1.0
-    check: tuple[str, ...] = ()
+    check: tuple[Marketplace, ...] = ()
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
     cpus_per_worker: int | None = None
@@ -65,7 +68,7 @@ class WhitenConfig:
     """An S3 Inventory instead of the listing of the source."""
     redo: str | None = None
     limit: int | None = None
-    gone: str = "keep"
+    gone: OnGone = "keep"
     yes: bool = False
     new_source: bool = False
     gates: bool = True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glasseg.config import Marketplace
 from glasseg.cutout import inspection, marketplaces
 from glasseg.cutout.inspection import Whiteness
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
+from glasseg.formats import FileFormat
 from glasseg.images import encoder
 from glasseg.images.tags import Tags
 
@@ -18,11 +20,11 @@ class Finished:
 
     data: bytes
     whiteness: Whiteness
-    verdicts: dict[str, str]
+    verdicts: dict[Marketplace, str]
     """By marketplace: "pass", or the first rule that the picture breaks."""
 
 
-def finish(picture: Picture, look: Look, format: str, quality: int, tags: Tags) -> Finished:
+def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags: Tags) -> Finished:
     """Encode a picture as `format` ("jpeg", "png" or "webp"), decode it again and judge it.
 
     Raises PhotoError as `encoder.encode` and `inspection.inspect` do.

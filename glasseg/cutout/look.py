@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from glasseg.config import Lenses, Marketplace, Shadow
 from glasseg.cutout import marketplaces
 from glasseg.cutout.framing import Framing
+from glasseg.formats import Format
 from glasseg.images import encoder
 
 WHITE: Final = (255, 255, 255)
@@ -19,12 +21,12 @@ class Look:
 
     background: str = "white"
     """ "white", "transparent" or "#rrggbb"."""
-    lenses: str = "white"
+    lenses: Lenses = "white"
     """ "keep" leaves the photo's own pixels in see-through parts."""
-    shadow: str = "none"
+    shadow: Shadow = "none"
     """ "soft" keeps the natural shadow as a neutral grey."""
     framing: Framing = field(default_factory=Framing)
-    checks: tuple[str, ...] = ()
+    checks: tuple[Marketplace, ...] = ()
     """Marketplaces whose rules every picture is held against."""
 
     @property
@@ -46,7 +48,7 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
     return red, green, blue
 
 
-def contradiction(look: Look, format: str, quality: int) -> str | None:
+def contradiction(look: Look, format: Format, quality: int) -> str | None:
     """Why this look contradicts itself or the format ("keep" or a name), in one line; None when it does not."""
     framing = look.framing
     if look.colour == WHITE and format in {"keep", "jpeg"} and (white := encoder.held(WHITE, "jpeg", quality)) != WHITE:

@@ -10,9 +10,11 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from glasseg.config import Marketplace
 from glasseg.cutout.inspection import NEAR, Whiteness
+from glasseg.formats import FileFormat, Format
 
 _READ: Final = "2026-11-24"
 
@@ -35,9 +37,9 @@ class Rules:
     checked: str
     """When the page, as it is publicly quoted, was read."""
     note: str
-    formats: tuple[str, ...]
+    formats: tuple[FileFormat, ...]
     """Of the formats that glasseg writes."""
-    backgrounds: tuple[str, ...] | None
+    backgrounds: tuple[Literal["white", "transparent"], ...] | None
     """ "white" means exactly white, but for what lossy compression does beside the product."""
     shadow: bool
     """Whether a drawn shadow is allowed."""
@@ -60,7 +62,7 @@ class Rules:
 
 _RATIO_SLACK: Final = Fraction(1, 100)  # Zalando's own best size, 1801×2600, is .25 % off its 1:1.44
 
-RULES: Final[dict[str, Rules]] = {
+RULES: Final[dict[Marketplace, Rules]] = {
     "amazon": Rules(
         title="Amazon, main image",
         source="https://sellercentral.amazon.com/help/hub/reference/external/G1881",
@@ -229,7 +231,7 @@ def _whiteness(white: Whiteness, *, lossy: bool) -> Iterator[str]:
         yield f"darkest background {255 - white.deviation}, at least {_DARKEST}"
 
 
-def preset(name: str) -> dict[str, Any]:
+def preset(name: Marketplace) -> dict[str, Any]:
     """The options that `--for NAME` sets, as their Python values; KeyError for a name not in `RULES`."""
     frame, fill, size = RULES[name].preset
     return {
@@ -244,9 +246,9 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def contradiction(
-    checks: Collection[str],
+    checks: Collection[Marketplace],
     *,
-    format: str = "keep",
+    format: Format = "keep",
     background: str = "white",
     shadow: bool = False,
     frame: tuple[int, int] | None = None,

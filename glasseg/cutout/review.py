@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from glasseg.errors import ReviewCode
 from glasseg.images.compositing import bounding_box
 
 # Below this share of the frame nothing is glasses: 0.0005 is 960 of 1600×1200 pixels, less than one lens' rim drawn
@@ -61,8 +62,8 @@ def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
 
 def review_code(
     facts: MaskFacts, ring_share: float, *, framed_cut: bool, review_below: float | None = None
-) -> str | None:
-    """Why a person should look at this photo, a key of `glasseg.errors.REVIEW_CODES`; None when nobody needs to.
+) -> ReviewCode | None:
+    """Why a person should look at this photo; None when nobody needs to.
 
     `review_below`: the quality from which on a mask is good enough; without a quality its confidence tells.
     `ring_share`: of the written picture's outermost pixels, how many are background. `framed_cut`: whether

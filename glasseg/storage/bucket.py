@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from glasseg.errors import DeniedError, GlassegError, PhotoError
+from glasseg.errors import DeniedError, FailureCode, GlassegError, PhotoError
 from glasseg.storage.keys import Entry, check_output_key, without_secrets
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off half-way
@@ -289,7 +289,7 @@ def repeated() -> int:
 
 
 @contextmanager
-def _s3_faults(uri: str, code: str | None = None) -> Iterator[None]:
+def _s3_faults(uri: str, code: FailureCode | None = None) -> Iterator[None]:
     """Turns what boto3 raises inside the block into GlassegError or PhotoError.
 
     `code` is what a fault of one object becomes, read_error or write_error; None: every fault stops the run.
@@ -320,7 +320,7 @@ def _unreached(error: Any) -> str:
     return f"{server.scheme}://{server.netloc.rpartition('@')[2]} ({cause})"
 
 
-def _client_fault(uri: str, code: str | None, error: Any) -> GlassegError | PhotoError:
+def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegError | PhotoError:
     """The error for a refusal by the server, botocore's ClientError; `uri` and `code` as in `_s3_faults`."""
     name = error.response.get("Error", {}).get("Code", "Unknown")
     if name in RUN_WIDE_S3_CODES:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from glasseg.errors import GlassegError, PhotoError
+from glasseg.errors import FailureCode, GlassegError, PhotoError
 from glasseg.storage.keys import TMP_PREFIX, Entry, check_output_key
 
 RUN_WIDE_ERRNOS: Final = {
@@ -25,7 +25,11 @@ RUN_WIDE_ERRNOS: Final = {
 }
 """Error numbers of a write to a folder that stop a run, each with the way out."""
 
-NAME_ERRNOS: Final = {errno.ENAMETOOLONG: "too_long_name", errno.EILSEQ: "unsafe_name", errno.EINVAL: "unsafe_name"}
+NAME_ERRNOS: Final[dict[int, FailureCode]] = {
+    errno.ENAMETOOLONG: "too_long_name",
+    errno.EILSEQ: "unsafe_name",
+    errno.EINVAL: "unsafe_name",
+}
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Folder:
                 raise GlassegError(f"the folder {self.uri} is gone: is its disk still mounted?") from error
             if isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise PhotoError("vanished", f"{uri} is gone") from error
-            code = "denied" if isinstance(error, PermissionError) else "read_error"
+            code: FailureCode = "denied" if isinstance(error, PermissionError) else "read_error"
             raise PhotoError(code, f"{uri}: {error.strerror}") from error
 
     def write(self, key: str, data: bytes) -> None:
