@@ -10,7 +10,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 from glasseg.formats import Format
 
 PIPELINE_VERSION = 3
-"""Raised by hand when the same options give other pixels."""
+"""Increased by hand when the same options give different pixels."""
 
 Lenses = Literal["white", "keep"]
 Shadow = Literal["none", "soft"]
@@ -23,7 +23,7 @@ _CHANGES_OUTPUT = (
     *("mask", "format", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
 )
-"""Options of `glasseg whiten` that a picture depends on; a check only judges it."""
+"""Options of `glasseg whiten` that a picture depends on; a check only judges the picture."""
 
 Preset = Literal["compact", "baseline"]
 Monitor = Literal["photo_iou", "loss"]
@@ -73,14 +73,14 @@ class WhitenConfig:
     new_source: bool = False
     gates: bool = True
     review_below: float | None = None
-    """None: the line that the model's calibration draws."""
+    """None: the limit from the model's calibration."""
     stop_above: float = 0.5
     max_flagged: float = 0.05
     dry_run: bool = False
     price_per_hour: float | None = None
     report: bool = True
     keep_seconds: float = 30.0
-    """How long rows wait at most before they are stored."""
+    """Longest time that rows wait before they are stored."""
     max_pixels: int = 100_000_000
     endpoint_url: str | None = None
     overwrite: bool = False
@@ -92,7 +92,7 @@ class WhitenConfig:
     def options_id(self) -> str:
         """Twelve hex digits of `PIPELINE_VERSION` and the output-changing options that differ from their defaults.
 
-        Defaults are left out, so that an option added later does not make every photo stale.
+        Defaults are left out, so that adding an option later does not make every photo stale.
         """
         defaults = {f.name: f.default for f in fields(self)}
         chosen = {name: getattr(self, name) for name in _CHANGES_OUTPUT}
@@ -115,7 +115,7 @@ def _without_user(address: str) -> str:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One recipe of `glasseg train`, whole: what the weights depend on, besides the data and where they start from.
+    """One recipe of `glasseg train`, whole: what the weights depend on, apart from the data and where they start from.
 
     The defaults are the preset `compact`. Raises ValueError for a word that is not one of its field's.
     """
@@ -125,18 +125,18 @@ class TrainConfig:
     batch: int = 16
     """Pictures per step, over all workers."""
     patience: int = 0
-    """Epochs without a better validation after which training stops; 0 goes on to the end."""
+    """Epochs without a better validation after which training stops; 0: never."""
     monitor: Monitor = "photo_iou"
     """What makes an epoch better on validation: `photo_iou` (higher; labelled photos weigh as much as composites) or
     `loss` (lower)."""
     loss: Loss = "bce_dice"
     optimizer: Optimizer = "adamw"
     learning_rate: float = 1e-3
-    """At its highest."""
+    """The rate at its highest."""
     warmup_steps: int = 200
-    """Over which the rate rises."""
+    """Steps over which the rate rises."""
     cooldown: int = 12
-    """The last epochs, over which the rate falls to zero; in between it is constant."""
+    """The last epochs, over which the rate falls to zero; before that it is constant."""
     sides: tuple[int, ...] = (256, 384, 512)
     """Sides in pixels of the square training pictures; steps take turns with them."""
     weight_decay: float = 1e-4
@@ -152,28 +152,28 @@ class TrainConfig:
     rotation: float = 20.0
     """Degrees to either side, evenly; like the five below, of labelled photos and their masks."""
     shift: float = 0.1
-    """Of height and width."""
+    """As a share of height and width."""
     shear: float = 0.1
     zoom: float = 0.1
     flip: bool = True
     light: bool = True
     """Gain, colour cast, noise, blur and JPEG."""
     quarter_turns: float = 0.04
-    """Of the pictures, the share that lies on its side."""
+    """Share of the pictures that lie on their side."""
     close_ups: float = 0.5
-    """Of labelled photos, the share that is shown from as near as the second look at a photo is."""
+    """Share of labelled photos that are shown as close up as in the second look at a photo."""
     several: float = 0.15
-    """Of products and cutouts on backdrops, the share with one or two more pairs."""
+    """Share of products and cutouts on backdrops with one or two more pairs."""
     scene_repeats: int = 2
     """How often an epoch shows each labelled photo that has its own background."""
     drawn: int = 100
     """Drawn photos in an epoch."""
     looks: int = 2
     first_side: int | None = 384
-    """Of the first of two looks, which only finds the glasses, in pixels."""
+    """Side in pixels of the first of two looks, which only finds the glasses."""
     mirror: bool = True
     validation_share: float = 0.1
-    """Of the groups, where the data does not say."""
+    """Share of the groups to validate on, where the data does not name splits."""
     seed: int = 42
 
     def __post_init__(self) -> None:
@@ -217,7 +217,7 @@ PRESETS: dict[Preset, TrainConfig] = {
 
 @dataclass(frozen=True)
 class TrainJob:
-    """The other options of `glasseg train`: what it reads, where it runs, what it does with an OUT in use."""
+    """The other options of `glasseg train`: what it reads, where it runs, what it does with an OUT that is in use."""
 
     cutouts: str | None = None
     backgrounds: str | None = None
@@ -231,7 +231,7 @@ class TrainJob:
     loader_cpus: int = 2
     """Threads that make pictures, for each worker."""
     checkpoint_minutes: float = 10.0
-    """The most work that a lost machine costs, about: one is kept after each epoch, and within long ones this often."""
+    """A checkpoint is kept after each epoch, and within long ones this often: a lost machine costs about as much."""
     address: str | None = None
     endpoint_url: str | None = None
     overwrite: bool = False
@@ -291,7 +291,7 @@ class BenchConfig:
     """Options of `glasseg bench pipeline` and `glasseg bench training`."""
 
     photos: int = 192
-    """Photos that are timed in every measurement; a few more warm it up and keep it busy to the end."""
+    """Photos that are timed in every measurement; a few more warm it up and keep it busy until the end."""
     rounds: int = 3
     model: str = "packaged"
     workers: int | None = None

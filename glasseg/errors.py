@@ -1,7 +1,7 @@
 """What can go wrong, in the user's words.
 
 Three kinds: `GlassegError` ends the run with one line and an exit code, `PhotoError` becomes the row of one photo,
-anything else is a bug and shows its traceback.
+and anything else is a bug and shows its traceback.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ REVIEW_CODES: Final[dict[ReviewCode, str]] = {
 }
 
 FAILURE_CODES: Final[dict[FailureCode, str]] = {
-    "unreadable": "the bytes are no picture that can be decoded",
+    "unreadable": "the bytes are not a picture that can be decoded",
     "empty": "the file or object has no bytes",
     "too_large": "more pixels than --max-pixels allows",
     "side_too_long": "a side is longer than the output format can hold",
@@ -72,13 +72,13 @@ class GlassegError(Exception):
 
 
 class DeniedError(GlassegError):
-    """The storage allows something else, but not this."""
+    """The storage allows other things, but not this."""
 
 
 class PhotoError(Exception):
     """One photo can't be done; it becomes a row with `code` (a key of `FAILURE_CODES`) and the message.
 
-    `size` is the photo's (height, width) in pixels where it is known, as it is stored.
+    `size` is the photo's (height, width) in pixels as stored, where it is known.
     """
 
     def __init__(self, code: FailureCode, message: str, size: tuple[int, int] | None = None) -> None:

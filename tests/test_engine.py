@@ -32,5 +32,5 @@ def test_another_server_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=lambda: [server.accept() for _ in range(2)], daemon=True)
         thread.start()
-        with pytest.raises(GlassegError, match="is no Ray cluster: give the port of its head"):
+        with pytest.raises(GlassegError, match="is not a Ray cluster: give the port of its head"):
             engine._refuse_unreachable(f"127.0.0.1:{server.getsockname()[1]}")

@@ -1,4 +1,4 @@
-"""A finished picture as the bytes of a file, read again and held against what was promised."""
+"""A finished picture as the bytes of a file, decoded again and checked against what was promised."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from glasseg.images.tags import Tags
 
 @dataclass(frozen=True)
 class Finished:
-    """The file and what was found when it was read again."""
+    """The file, and what was found when it was decoded again."""
 
     data: bytes
     whiteness: Whiteness
@@ -30,7 +30,7 @@ def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags:
     Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
     """
     data = encoder.encode(picture.pixels, format, quality, tags)
-    colour = look.colour  # white is promised; of other colours what the format makes of them
+    colour = look.colour  # white is promised exactly; other colours as the format can hold them
     if colour is not None and colour != WHITE:
         colour = encoder.held(colour, format, quality)
     whiteness = inspection.inspect(data, picture.background, colour)

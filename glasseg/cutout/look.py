@@ -1,4 +1,4 @@
-"""What the pictures of a run shall look like: the options that decide every pixel, but for the model."""
+"""What the pictures of a run look like: the options that, with the model, decide every pixel."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Look:
     """ "soft" keeps the natural shadow as a neutral grey."""
     framing: Framing = field(default_factory=Framing)
     checks: tuple[Marketplace, ...] = ()
-    """Marketplaces whose rules every picture is held against."""
+    """Marketplaces whose rules every picture is checked against."""
 
     @property
     def colour(self) -> tuple[int, int, int] | None:
@@ -42,7 +42,7 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
     if background == "white":
         return WHITE
     if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", background):
-        raise ValueError(f"{background!r} is no background: white, transparent or a colour such as '#f5f5f5'")
+        raise ValueError(f"{background!r} is not a background: give white, transparent or a colour such as '#f5f5f5'")
     digits = background[1:] if len(background) == 7 else "".join(2 * digit for digit in background[1:])
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue

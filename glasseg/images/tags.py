@@ -1,4 +1,4 @@
-"""What a picture says of itself beside its pixels, and what of it is kept: resolution, copyright, artist."""
+"""The metadata of a picture that are kept: resolution, copyright, artist."""
 
 from __future__ import annotations
 
@@ -55,11 +55,11 @@ class Tags:
 
 
 def read(picture: Image.Image) -> Tags:
-    """The tags of an opened Pillow picture that was not transposed yet. Odd metadata are left out, never an error.
+    """The tags of an opened Pillow picture that was not transposed yet.
 
-    Resolutions outside 1 to 30000 dpi count as none. Texts come from EXIF, else a PNG's text chunks, else IPTC, else
-    XMP; they are one printable line of 2000 characters at most. After `picture.load()` the chunks behind a PNG's
-    pixels are seen too; nothing here loads or changes the picture.
+    Odd metadata are left out; they are never an error. Resolutions outside 1 to 30000 dpi count as none. Texts come
+    from EXIF, else a PNG's text chunks, else IPTC, else XMP; they are one printable line of 2000 characters at most.
+    After `picture.load()` the chunks behind a PNG's pixels are seen too; nothing here loads or changes the picture.
     """
     copyright = artist = None
     for source in (_exif_texts, _png_texts, _iptc_texts, _xmp_texts):
@@ -78,12 +78,12 @@ def read(picture: Image.Image) -> Tags:
 
 
 def exif(tags: Tags) -> bytes | None:
-    """The tags as an EXIF block that begins with "Exif", two zero bytes; None when there is nothing to say."""
+    """The tags as an EXIF block that begins with "Exif", two zero bytes; None when there are none."""
     block = Image.Exif()
     if tags.dpi:
         block[_X_RESOLUTION], block[_Y_RESOLUTION] = tags.dpi
         block[_RESOLUTION_UNIT] = _INCH
-    # EXIF calls its texts ASCII, and Pillow would write "?" for a ©; everybody writes and reads UTF-8.
+    # EXIF calls its texts ASCII, and Pillow would write "?" for a ©; in practice everybody uses UTF-8.
     for tag, text in ((_COPYRIGHT, tags.copyright), (_ARTIST, tags.artist)):
         if text:
             block[tag] = text.encode("utf-8", "replace")
@@ -110,10 +110,10 @@ def _dpi(picture: Image.Image) -> tuple[float, float] | None:
 
 
 def _header_dpi(picture: Image.Image) -> tuple[float, float] | None:
-    """What JFIF, pHYs or a BMP's header say."""
+    """The resolution in JFIF, pHYs or a BMP's header."""
     info = picture.info
     if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return None  # Pillow's "dpi" has a made-up 1 for what is missing
+        return None  # Pillow's "dpi" has a made-up 1 where it is missing
     if picture.format in {"JPEG", "MPO"}:  # and here a made-up 72 for broken EXIF
         per_inch = {1: 1.0, 2: _CM_PER_INCH}.get(info.get("jfif_unit", 0))
         return _sane(info["jfif_density"][0], info["jfif_density"][1], per_inch) if per_inch else None
@@ -137,10 +137,10 @@ def _sane(across: Any, down: Any, per_inch: float = 1.0) -> tuple[float, float] 
 
 def _lies_on_its_side(picture: Image.Image, directory: Mapping[int, Any]) -> bool:
     """Whether upright means a turn by 90 degrees."""
-    # The readers of HEIC turn the picture as they open it, and leave word of that.
+    # The readers of HEIC turn the picture when they open it, and record that.
     if {directory.get(_ORIENTATION), picture.info.get("original_orientation")} & {5, 6, 7, 8}:
         return True
-    # Pillow turns a TIFF as it loads it, and forgets the tag.
+    # Pillow turns a TIFF when it loads it, and drops the tag.
     stored = directory.get(256), directory.get(257)
     return isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.size == stored[::-1] != stored
 
@@ -157,7 +157,7 @@ def _png_texts(picture: Image.Image) -> tuple[Any, Any]:
 
 def _iptc_texts(picture: Image.Image) -> tuple[Any, Any]:
     """IPTC-IIM 2:116 and 2:80, the latter possibly several."""
-    found = IptcImagePlugin.getiptcinfo(picture) or {}  # type: ignore[arg-type]  # of other pictures there is none
+    found = IptcImagePlugin.getiptcinfo(picture) or {}  # type: ignore[arg-type]  # other pictures have none
     return found.get((2, 116)), found.get((2, 80))
 
 
@@ -173,7 +173,7 @@ def _xmp_texts(picture: Image.Image) -> tuple[Any, Any]:
 
 
 def _clean(value: Any) -> str | None:
-    """A text or several (str or bytes) as one printable line; None for what is empty or no text."""
+    """A text or several (str or bytes) as one printable line; None for what is empty or not text."""
     if isinstance(value, (list, tuple)):
         parts = [_clean(part) for part in value[:100]]
         return _clean("; ".join(part for part in parts if part))
@@ -183,7 +183,7 @@ def _clean(value: Any) -> str | None:
         return None
     raw, whole = value[: 4 * _LONGEST_TEXT], len(value) <= 4 * _LONGEST_TEXT
     with contextlib.suppress(UnicodeError):
-        # Pillow reads EXIF and tEXt as the standards have it, in Latin-1, but what is in there is mostly UTF-8.
+        # Pillow reads EXIF and tEXt in Latin-1, as the standards define, but most of it is UTF-8.
         raw = codecs.utf_8_decode(raw.encode("latin-1"), "strict", whole)[0]
     words = "".join(character if character.isprintable() else " " for character in raw).split()
     return " ".join(words)[:_LONGEST_TEXT].rstrip() or None

@@ -172,7 +172,7 @@ def whiten(context: click.Context, src: str, dst: str, market: Marketplace | Non
     """Put the photos of SRC on white, into DST, with a parquet manifest.
 
     SRC and DST are folders or s3://bucket/prefix; SRC may be one photo. Photos that are done and have not changed are
-    left alone.
+    skipped.
 
     \b
     Examples:
@@ -198,6 +198,6 @@ def _preset(market: Marketplace, context: click.Context, options: dict[str, Any]
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if options["background"] == "transparent":
-        given.append("format")  # not the preset's, which can't be transparent
+        given.append("format")  # the preset's is JPEG, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}
     return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*options["check"], market})}
