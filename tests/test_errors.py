@@ -28,7 +28,7 @@ def test_a_runs_error_keeps_its_exit_code_between_processes() -> None:
     assert type(back) is GlassegError and (back.exit_code, str(back)) == (2, "no such thing")
 
 
-def test_a_runs_error_exits_with_1_unless_told() -> None:
+def test_a_runs_error_exits_with_1_by_default() -> None:
     assert GlassegError("stopped").exit_code == 1
 
 

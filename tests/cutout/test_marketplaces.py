@@ -21,7 +21,7 @@ GOOD = PictureFacts(2000, 2000, "jpeg", 400_000, "white", 0.87, white=Whiteness(
 
 
 def facts_of(name: str, photo: tuple[int, int] = (3000, 4000)) -> PictureFacts:
-    """Of drawn black glasses that were framed and written as the preset says."""
+    """The facts of drawn black glasses that were framed and written as the preset demands."""
     height, width = photo
     alpha = np.zeros(photo, np.uint8)
     for x in (width * 3 // 10, width * 7 // 10):
@@ -128,7 +128,7 @@ def test_a_lossless_picture_gets_no_allowance_for_compression() -> None:
 
 
 @pytest.mark.parametrize("quality", [75, 95])
-def test_compression_beside_dark_rims_is_still_white(quality: int) -> None:
+def test_compression_next_to_dark_rims_is_still_white(quality: int) -> None:
     alpha = np.zeros((800, 800), np.uint8)
     cv2.ellipse(alpha, (400, 400), (330, 120), 0, 0, 360, 255, 14, cv2.LINE_AA)
     picture = compose(np.zeros((800, 800, 3), np.uint8), alpha)
