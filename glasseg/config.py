@@ -10,20 +10,23 @@ import json
 from dataclasses import asdict, dataclass, fields
 from typing import Literal, get_args, get_origin, get_type_hints
 
-PIPELINE_VERSION = 3
-"""Raised by hand when the same options give other pixels."""
+from glasseg.formats import Format
 
-LENSES = ("white", "keep")
-SHADOWS = ("none", "soft")
-GONE = ("keep", "delete")
-MARKETPLACES = ("amazon", "google", "zalando", "ebay")
-"""Those whose rules `glasseg.cutout.marketplaces` knows; each has a column `check_NAME` in the manifest."""
+PIPELINE_VERSION = 3
+"""Increased by hand when the same options give different pixels."""
+
+Lenses = Literal["white", "keep"]
+Shadow = Literal["none", "soft"]
+OnGone = Literal["keep", "delete"]
+Marketplace = Literal["amazon", "google", "zalando", "ebay"]
+MARKETPLACES: tuple[Marketplace, ...] = get_args(Marketplace)
+"""Those in `glasseg.cutout.marketplaces.RULES`; each has a column `check_NAME` in the manifest."""
 
 _CHANGES_OUTPUT = (
     *("mask", "format", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
 )
-"""Options of `glasseg whiten` that a picture depends on; a check only judges it."""
+"""Options of `glasseg whiten` that a picture depends on; a check only judges the picture."""
 
 Preset = Literal["compact", "baseline"]
 Monitor = Literal["photo_iou", "loss"]
@@ -42,18 +45,18 @@ class WhitenConfig:
 
     model: str = "packaged"
     mask: bool = False
-    format: str = "keep"
+    format: Format = "keep"
     quality: int = 95
     background: str = "white"
-    lenses: str = "white"
-    shadow: str = "none"
+    lenses: Lenses = "white"
+    shadow: Shadow = "none"
     frame: tuple[int, int] | None = None
     """width : height, in lowest terms."""
     fill: float | None = None
     size: int | None = None
     straighten: bool = False
     max_upscale: float = 1.0
-    check: tuple[str, ...] = ()
+    check: tuple[Marketplace, ...] = ()
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
     cpus_per_worker: int | None = None
@@ -68,19 +71,19 @@ class WhitenConfig:
     """An S3 Inventory instead of the listing of the source."""
     redo: str | None = None
     limit: int | None = None
-    gone: str = "keep"
+    gone: OnGone = "keep"
     yes: bool = False
     new_source: bool = False
     gates: bool = True
     review_below: float | None = None
-    """None: the line that the model's calibration draws."""
+    """None: the limit from the model's calibration."""
     stop_above: float = 0.5
     max_flagged: float = 0.05
     dry_run: bool = False
     price_per_hour: float | None = None
     report: bool = True
     keep_seconds: float = 30.0
-    """How long rows wait at most before they are stored."""
+    """Longest time that rows wait before they are stored."""
     max_pixels: int = 100_000_000
     endpoint_url: str | None = None
     overwrite: bool = False
@@ -92,7 +95,7 @@ class WhitenConfig:
     def options_id(self) -> str:
         """Twelve hex digits of `PIPELINE_VERSION` and the output-changing options that differ from their defaults.
 
-        Defaults are left out, so that an option added later does not make every photo stale.
+        Defaults are left out, so that adding an option later does not make every photo stale.
         """
         defaults = {f.name: f.default for f in fields(self)}
         chosen = {name: getattr(self, name) for name in _CHANGES_OUTPUT}
@@ -115,7 +118,7 @@ def _without_user(address: str) -> str:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One recipe of `glasseg train`, whole: what the weights depend on, besides the data and where they start from.
+    """One recipe of `glasseg train`, whole: what the weights depend on, apart from the data and where they start from.
 
     The defaults are the preset `compact`. Raises ValueError for a word that is not one of its field's.
     """
@@ -291,7 +294,7 @@ class BenchConfig:
     """Options of `glasseg bench pipeline` and `glasseg bench training`."""
 
     photos: int = 192
-    """Photos that are timed in every measurement; a few more warm it up and keep it busy to the end."""
+    """Photos that are timed in every measurement; a few more warm it up and keep it busy until the end."""
     rounds: int = 3
     model: str = "packaged"
     workers: int | None = None

@@ -1,14 +1,33 @@
 """What can go wrong, in the user's words.
 
 Three kinds: `GlassegError` ends the run with one line and an exit code, `PhotoError` becomes the row of one photo,
-anything else is a bug and shows its traceback.
+and anything else is a bug and shows its traceback.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
-REVIEW_CODES: Final = {
+ReviewCode = Literal["no_glasses", "fills_frame", "uncertain_mask", "ring_not_clean", "coverage_jump", "cut_off"]
+FailureCode = Literal[
+    "unreadable",
+    "empty",
+    "too_large",
+    "side_too_long",
+    "vanished",
+    "denied",
+    "unsafe_name",
+    "too_long_name",
+    "read_error",
+    "write_error",
+    "foreign",
+    "out_of_memory",
+    "worker_died",
+    "internal_error",
+    "timeout",
+]
+
+REVIEW_CODES: Final[dict[ReviewCode, str]] = {
     "no_glasses": "no glasses were found in the photo",
     "fills_frame": "the glasses fill nearly the whole frame",
     "uncertain_mask": "the mask is mostly undecided, or its quality is low",
@@ -17,8 +36,8 @@ REVIEW_CODES: Final = {
     "cut_off": "the glasses reach the edge of the photo that was framed, and may go on beyond it",
 }
 
-FAILURE_CODES: Final = {
-    "unreadable": "the bytes are no picture that can be decoded",
+FAILURE_CODES: Final[dict[FailureCode, str]] = {
+    "unreadable": "the bytes are not a picture that can be decoded",
     "empty": "the file or object has no bytes",
     "too_large": "more pixels than --max-pixels allows",
     "side_too_long": "a side is longer than the output format can hold",
@@ -35,7 +54,7 @@ FAILURE_CODES: Final = {
     "timeout": "it took too long",
 }
 
-ERROR_CODES: Final = {**REVIEW_CODES, **FAILURE_CODES}
+ERROR_CODES: Final[dict[str, str]] = dict([*REVIEW_CODES.items(), *FAILURE_CODES.items()])
 """The closed list of `error_code` in the manifest, each with its meaning."""
 
 
@@ -53,21 +72,21 @@ class GlassegError(Exception):
 
 
 class DeniedError(GlassegError):
-    """The storage allows something else, but not this."""
+    """The storage allows other things, but not this."""
 
 
 class PhotoError(Exception):
     """One photo can't be done; it becomes a row with `code` (a key of `FAILURE_CODES`) and the message.
 
-    `size` is the photo's (height, width) in pixels where it is known, as it is stored.
+    `size` is the photo's (height, width) in pixels as stored, where it is known.
     """
 
-    def __init__(self, code: str, message: str, size: tuple[int, int] | None = None) -> None:
+    def __init__(self, code: FailureCode, message: str, size: tuple[int, int] | None = None) -> None:
         if code not in FAILURE_CODES:
             raise ValueError(f"{code!r} is not in FAILURE_CODES")
         super().__init__(message)
-        self.code = code
+        self.code: FailureCode = code
         self.size = size
 
-    def __reduce__(self) -> tuple[type[PhotoError], tuple[str, str, tuple[int, int] | None]]:
+    def __reduce__(self) -> tuple[type[PhotoError], tuple[FailureCode, str, tuple[int, int] | None]]:
         return PhotoError, (self.code, str(self), self.size)

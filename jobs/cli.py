@@ -39,7 +39,7 @@ def demo(**options: Any) -> None:
     """See it work, without photos of your own: draw a small catalog, put it on white, show both.
 
     OUT gets photos, white, before-after.png and looks.png (what the picture options do); the manifest is printed as a
-    table. A second run does what is new: more drawings, or photos of your own that you put into OUT/photos.
+    table. A second run only does what is new: more drawings, or photos of your own that you put into OUT/photos.
 
     \b
     Examples:
@@ -58,12 +58,12 @@ cli.section("This machine", bench)
 
 
 def main() -> None:
-    """Console entry: mistakes of users as one line and exit code 1, or 2 for wrong usage; interrupted: 130 and 143."""
+    """Console entry. A user's mistake is one line and exit code 1, or 2 for wrong usage; an interruption 130 or 143."""
     signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(prog_name="glasseg", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort as abort:  # what click makes of a KeyboardInterrupt
+    except click.exceptions.Abort as abort:  # click turns a KeyboardInterrupt into this
         sys.exit(143 if isinstance(abort.__cause__, Terminated) else 130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated as Ctrl-C is, with an exit code of its own."""
+    """SIGTERM, treated like Ctrl-C, with an exit code of its own."""
 
 
 def _terminate(signum: int, frame: object) -> None:

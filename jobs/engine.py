@@ -17,26 +17,26 @@ from glasseg.errors import GlassegError
 
 CONNECT_SECONDS = 10.0
 _UNREAD = ("RAY_enable_metrics_collection", "RAY_task_events_report_interval_ms", "RAY_event_stats")
-"""What Ray records for its dashboard, which a cluster of our own has not: half a percent of two cores."""
+"""What Ray records for its dashboard, which a cluster of our own does not have: half a percent of two cores."""
 
 
 @contextmanager
 def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
-    """Connect to Ray for the time of the block; `cpus` is the size of a cluster of our own ("local", or no address).
+    """Connect to Ray for the duration of the block; `cpus` is the size of our own cluster ("local", or no address).
 
     Raises GlassegError when the address can't be reached. A bare `ray.init()` would join any cluster it finds on the
-    machine, so "local" is said.
+    machine, so "local" is passed.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     chosen = given_cluster(address)
     if not chosen and "ray" not in sys.modules:
-        # Ray reads it as it is imported: no machine will join, so all of the cluster can listen on 127.0.0.1
+        # Ray reads it on import: no machine will join, so the whole cluster can listen on 127.0.0.1
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     if not verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
-    import ray.data  # sets up its loggers; after that they can be quietened
+    import ray.data  # sets up its loggers, which can be silenced only then
 
     if ray.is_initialized():  # a program that brings its own connection keeps it
         yield
@@ -54,9 +54,13 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         with quiet_stderr(verbose):
             ray.init(address=chosen or "local", log_to_driver=verbose, logging_level=level, **own)
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
-        # RuntimeError: another version of Ray or Python there; RayError: without the cluster's token
+        # RuntimeError: the cluster has another version of Ray or Python; RayError: its token is missing here
         what = f"join the Ray cluster at {chosen}" if chosen else "start Ray on this machine"
-        hint = "; has it a token, and is that RAY_AUTH_TOKEN here?" if isinstance(error, ConnectionError) else ""
+        hint = (
+            "; does it have a token, and is RAY_AUTH_TOKEN set to it here?"
+            if isinstance(error, ConnectionError)
+            else ""
+        )
         raise GlassegError(f"can't {what}: {' '.join(str(error).split())}{hint}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler would end the process without our last rows
@@ -70,7 +74,7 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
 
 @contextmanager
 def bounded_retries() -> Iterator[None]:
-    """For calls with `ray_remote_args_fn`, the one way to bound an actor's retries: Ray's warning is not for users.
+    """Allow calls with `ray_remote_args_fn`, the one way to bound an actor's retries, without Ray's warning to users.
 
     Ray will rename it in 2.64, which pyproject.toml excludes.
     """
@@ -88,7 +92,7 @@ def given_cluster(address: str | None) -> str | None:
 
 
 def available_cpus() -> int:
-    """CPUs that this process may use; in a container fewer than the machine has."""
+    """CPUs that this process may use; in a container these may be fewer than the machine has."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = Path("/sys/fs/cgroup/cpu.max")  # cgroup v2: "MICROSECONDS PERIOD", or "max PERIOD"
     if quota.exists():
@@ -99,10 +103,10 @@ def available_cpus() -> int:
 
 
 def _refuse_unreachable(address: str) -> None:
-    """Raise GlassegError when no Ray listens at HOST:PORT: Ray itself would go on trying for minutes."""
+    """Raise GlassegError when no Ray listens at HOST:PORT: Ray itself would keep trying for minutes."""
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
-        return  # "auto": Ray knows what is meant
+        return  # "auto" is for Ray to resolve
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
     except OSError as error:
@@ -111,8 +115,8 @@ def _refuse_unreachable(address: str) -> None:
         ) from error
     if os.environ.get("RAY_USE_TLS", "0").lower() not in {"1", "true"} and not _speaks_grpc(f"{host}:{port}"):
         raise GlassegError(
-            f"what listens at {address} is no Ray cluster: give the port of its head, 6379 unless it was started with "
-            "another, or 10001 after ray://"
+            f"what listens at {address} is not a Ray cluster: give the port of its head, 6379 unless it was started "
+            "with another, or 10001 after ray://"
         )
 
 
@@ -132,7 +136,7 @@ def _speaks_grpc(address: str) -> bool:
 def quiet_stderr(verbose: bool) -> Iterator[None]:
     """Keep what native code writes to file descriptor 2 off the screen, unless `verbose`.
 
-    Ray's core says there even that it is quiet, and TensorFlow greets before it can be told to be.
+    Ray's core even announces there that it is quiet, and TensorFlow prints a greeting before it can be told not to.
     """
     if verbose:
         yield

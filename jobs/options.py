@@ -23,7 +23,7 @@ class Auto(click.ParamType):
 
 
 class Background(click.ParamType):
-    """A colour or `transparent`, written in one way: what looks the same must not make photos stale."""
+    """A colour or `transparent` in its one normal form: what looks the same must not make photos stale."""
 
     name = "colour"
 
@@ -72,7 +72,7 @@ class Marketplaces(click.ParamType):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         names = value if isinstance(value, tuple) else tuple(name.strip().lower() for name in value.split(","))
         if unknown := [name for name in names if name not in MARKETPLACES]:
-            self.fail(f"{unknown[0]!r} is none of {', '.join(MARKETPLACES)}", param, ctx)
+            self.fail(f"{unknown[0]!r} is not one of {', '.join(MARKETPLACES)}", param, ctx)
         return tuple(name for name in MARKETPLACES if name in names)
 
 

@@ -9,10 +9,10 @@ from typing import Final
 
 from glasseg.errors import GlassegError
 
-CPUS_BESIDE_GPU: Final = 4
+CPUS_WITH_GPU: Final = 4
 """CPUs of a worker that has a GPU or a share of one: it reads, composes and encodes what the GPU segments."""
 SHARES: Final = 4
-"""Workers that share a GPU at most; each holds the network and a CUDA context of its own."""
+"""Largest number of workers that share a GPU; each holds its own network and CUDA context."""
 
 Resources = Mapping[str, float]
 """What a node has, by Ray's names: CPU, GPU."""
@@ -41,10 +41,10 @@ class Pool:
 def pool(nodes: Sequence[Resources], later: Sequence[Resources], cpus: int | None, gpus: float | None) -> Pool:
     """The workers for a cluster of `nodes`, to which an autoscaler may add nodes like those of `later`.
 
-    `cpus` and `gpus` are what the user wants each worker to take, None for what suits the nodes that are there (those
-    to come, when none is): one CPU each where there is no GPU; else GPUs are used, each shared by as many workers as
-    have `CPUS_BESIDE_GPU`. Raises GlassegError when one worker has room on no node, and never would: Ray itself would
-    wait for ever.
+    `cpus` and `gpus` are what the user wants each worker to take. None takes what suits the nodes that are there (or
+    those to come, when there are none yet): one CPU each without GPUs; otherwise GPUs are used, each shared by as many
+    workers as have `CPUS_WITH_GPU`. Raises GlassegError when a worker fits on no node and never will: Ray itself
+    would wait forever.
     """
     suited = [*nodes, *later] if gpus else [node for node in nodes if node.get("CPU", 0)] or later
     cpus, gpus = _shares(suited, cpus, gpus)
@@ -60,14 +60,14 @@ def pool(nodes: Sequence[Resources], later: Sequence[Resources], cpus: int | Non
 
 
 def _shares(nodes: Sequence[Resources], cpus: int | None, gpus: float | None) -> tuple[int, float]:
-    """What a worker takes: as given, or as suits the smallest node that has a GPU."""
+    """What a worker takes: what was given, or what suits the smallest node that has a GPU."""
     with_gpu = [node for node in nodes if node.get("GPU", 0) >= 1]
     if gpus == 0 or not with_gpu:
         return cpus or 1, gpus or 0.0
-    beside = min(node.get("CPU", 0) / node["GPU"] for node in with_gpu)  # CPUs for each GPU
+    for_each = min(node.get("CPU", 0) / node["GPU"] for node in with_gpu)  # CPUs for each GPU
     if gpus is None:
-        gpus = 1 / max(1, min(SHARES, int(beside // (cpus or CPUS_BESIDE_GPU))))
-    return cpus or max(1, min(CPUS_BESIDE_GPU, int(beside * gpus))), gpus
+        gpus = 1 / max(1, min(SHARES, int(for_each // (cpus or CPUS_WITH_GPU))))
+    return cpus or max(1, min(CPUS_WITH_GPU, int(for_each * gpus))), gpus
 
 
 def _fitting(node: Resources, cpus: int, gpus: float) -> int:
@@ -87,7 +87,7 @@ def connected(cpus: int | None, gpus: float | None) -> Pool:
 
 
 def _cuda_is_installed() -> bool:
-    """Whether TensorFlow has what it needs for a GPU (the extra `gpu`): Ray counts GPUs also where it has not."""
+    """Whether TensorFlow has what it needs for a GPU (the extra `gpu`): Ray counts GPUs even where it does not."""
     return any((found.name or "").startswith("nvidia-cudnn") for found in distributions())
 
 
@@ -96,8 +96,8 @@ def _nodes_to_come() -> list[Resources]:
     import ray
 
     try:
-        config = ray._private.state.state.get_cluster_config()  # what Ray Data itself asks; there is no public way
-    except ray.exceptions.RaySystemError:  # through ray:// nobody can be asked
+        config = ray._private.state.state.get_cluster_config()  # what Ray Data itself calls; there is no public API
+    except ray.exceptions.RaySystemError:  # not available through ray://
         return []
     groups = config.node_group_configs if config else []
     return [dict(group.resources) for group in groups if group.max_count]

@@ -1,4 +1,4 @@
-"""What people see of a run: the first line, the progress, the closing summary. Words go to stderr, data to stdout."""
+"""What people see of a run: lines, progress, tables. Words go to stderr, data to stdout."""
 
 from __future__ import annotations
 
@@ -17,11 +17,10 @@ import click
 from glasseg.errors import GlassegError
 
 PLAIN_SECONDS = 10.0
-"""Without a terminal, a plain progress line this often."""
-
+"""Time between plain progress lines, where there is no terminal."""
 
 RATE_SECONDS = 2.0
-"""No rate before it was measured for so long: batches that come at the same moment would make it thousands."""
+"""No rate is shown before it was measured for so long: two batches at the same moment would make it thousands."""
 
 
 class Bar(Protocol):
@@ -31,12 +30,12 @@ class Bar(Protocol):
 
 
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("fields", default=None)
-"""What every line of a log in JSON says besides; None while lines are for people."""
+"""Fields that every line of a log in JSON has; None while lines are for people."""
 
 
 @contextmanager
 def log_json(wanted: bool) -> Iterator[None]:
-    """Make what `say` says within the block lines of JSON, an error that ends the block included."""
+    """Make `say` write lines of JSON within the block, including an error that ends the block."""
     if not wanted:
         yield
         return
@@ -51,12 +50,12 @@ def log_json(wanted: bool) -> Iterator[None]:
 
 
 def lines_are_json() -> bool:
-    """Whether `say` writes objects for programs, not lines for people."""
+    """Whether `say` writes objects for programs instead of lines for people."""
     return _fields.get() is not None
 
 
 def bind(**fields: Any) -> None:
-    """Let all further lines of a log in JSON have these fields."""
+    """Add these fields to all further lines of a log in JSON."""
     if (bound := _fields.get()) is not None:
         bound.update(fields)
 
@@ -85,7 +84,7 @@ def progress(total: int, what: str) -> Iterator[Bar]:
 
 
 class _PlainBar:
-    """Progress as plain lines, for logs. The rate leaves the first photos out: they waited for Ray to start."""
+    """Progress as plain lines, for logs. The rate leaves out the first photos, which waited for Ray to start."""
 
     def __init__(self, total: int) -> None:
         self._total, self._done, self._first = total, 0, 0

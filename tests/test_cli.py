@@ -88,6 +88,12 @@ def test_wrong_usage_is_one_line_and_exit_code_2(arguments: list[str], line: str
     assert result.stderr.startswith(line) and result.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("name", cli.commands)
+def test_help_fits_100_columns_on_a_wide_terminal(name: str) -> None:
+    shown = CliRunner().invoke(cli, [name, "--help"], env={"COLUMNS": "200"}).output
+    assert shown.startswith("Usage:") and max(map(len, shown.splitlines())) <= 100
+
+
 def test_every_option_has_a_help_text() -> None:
     for name, command in cli.commands.items():
         for param in command.params:

@@ -27,10 +27,10 @@ def test_a_cluster_is_reached_past_a_proxy_for_the_web(monkeypatch: pytest.Monke
         server.stop(None)
 
 
-def test_another_server_is_no_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_server_is_not_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=lambda: [server.accept() for _ in range(2)], daemon=True)
         thread.start()
-        with pytest.raises(GlassegError, match="is no Ray cluster: give the port of its head"):
+        with pytest.raises(GlassegError, match="is not a Ray cluster: give the port of its head"):
             engine._refuse_unreachable(f"127.0.0.1:{server.getsockname()[1]}")

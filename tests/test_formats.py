@@ -1,4 +1,4 @@
-"""Outputs keep their names, but for the extension that says what they are."""
+"""Outputs keep their names, except for the extension that shows their format."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_an_unfinished_run_is_resumed_and_a_finished_model_left_alone(checkout: 
     assert "--overwrite" not in (checkout / "runs/long/arguments").read_text()
 
 
-def test_what_ends_at_once_is_told_and_can_be_started_again(checkout: Path) -> None:
+def test_what_ends_at_once_is_reported_and_can_be_started_again(checkout: Path) -> None:
     program = checkout / "runs/long/venv/bin/glasseg"
     program.write_text("#!/bin/sh\necho no such option >&2; exit 2\n")
     failed = call(checkout, "start", "labelled")
@@ -89,7 +89,7 @@ def test_what_ends_at_once_is_told_and_can_be_started_again(checkout: Path) -> N
     assert call(checkout, "start", "labelled").returncode == 0
 
 
-def test_it_stands_still_while_a_command_is_held_and_goes_on_however_that_ends(checkout: Path) -> None:
+def test_it_pauses_while_a_command_is_held_and_resumes_however_that_ends(checkout: Path) -> None:
     call(checkout, "start", "labelled")
     until(lambda: len(family(checkout)) == 2)
     # an idle process on a busy machine takes note of the signal only when it gets a turn

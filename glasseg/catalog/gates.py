@@ -8,6 +8,7 @@ from statistics import median
 from typing import Final
 
 from glasseg.catalog.row import Row, Status
+from glasseg.errors import ReviewCode
 
 JUDGED_FROM: Final = 50
 """Photos of a run after which it is judged, and pictures that earlier runs must have to be compared with."""
@@ -36,8 +37,8 @@ def jumped(one: float | None, other: float | None) -> bool:
 
 
 def held_code(
-    code: str | None, coverage: float | None, standing_status: str | None, standing_coverage: float | None
-) -> str | None:
+    code: ReviewCode | None, coverage: float | None, standing_status: str | None, standing_coverage: float | None
+) -> ReviewCode | None:
     """Why a new picture may not replace the one that stands there, as an `error_code`; None when it may.
 
     A picture that needs `review` (`code` says why) does not replace an `ok` one, and none replaces a picture whose

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from glasseg.catalog.row import Reason, Status
 from glasseg.catalog.state import among
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
-from glasseg.formats import PHOTO_EXTENSIONS, kept_suffixes, new_suffix
+from glasseg.formats import PHOTO_EXTENSIONS, Format, kept_suffixes, new_suffix
 
 UNCHANGED: Final = "unchanged"
 """In the place of a reason: the photo is up to date."""
@@ -35,7 +35,7 @@ _IS_PHOTO: Final = rf"(?i)(^|/)[^/]*[^/]\.({'|'.join(sorted(PHOTO_EXTENSIONS))})
 _IS_OURS: Final = r"(^|/)_glasseg/"
 
 
-def photos(listing: pa.Table, format: str, transparent: bool = False) -> tuple[pa.Table, int]:
+def photos(listing: pa.Table, format: Format, transparent: bool = False) -> tuple[pa.Table, int]:
     """The photos of a listing with the keys of their pictures in `output`, and how many other files there are.
 
     `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`. Raises GlassegError when two
@@ -51,7 +51,7 @@ def photos(listing: pa.Table, format: str, transparent: bool = False) -> tuple[p
     return found, others
 
 
-def outputs(keys: pa.ChunkedArray, format: str, transparent: bool = False) -> pa.ChunkedArray:
+def outputs(keys: pa.ChunkedArray, format: Format, transparent: bool = False) -> pa.ChunkedArray:
     """`formats.output_name` of many keys at once; the same memory where no name changes."""
     kept = pc.match_substring_regex(keys, rf"(?i)\.({'|'.join(kept_suffixes(format, transparent))})$")
     if pc.all(kept, min_count=0).as_py():

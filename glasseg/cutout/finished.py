@@ -1,34 +1,36 @@
-"""A finished picture as the bytes of a file, read again and held against what was promised."""
+"""A finished picture as the bytes of a file, decoded again and checked against what was promised."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from glasseg.config import Marketplace
 from glasseg.cutout import inspection, marketplaces
 from glasseg.cutout.inspection import Whiteness
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
+from glasseg.formats import FileFormat
 from glasseg.images import encoder
 from glasseg.images.tags import Tags
 
 
 @dataclass(frozen=True)
 class Finished:
-    """The file and what was found when it was read again."""
+    """The file, and what was found when it was decoded again."""
 
     data: bytes
     whiteness: Whiteness
-    verdicts: dict[str, str]
+    verdicts: dict[Marketplace, str]
     """By marketplace: "pass", or the first rule that the picture breaks."""
 
 
-def finish(picture: Picture, look: Look, format: str, quality: int, tags: Tags) -> Finished:
+def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags: Tags) -> Finished:
     """Encode a picture as `format` ("jpeg", "png" or "webp"), decode it again and judge it.
 
     Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
     """
     data = encoder.encode(picture.pixels, format, quality, tags)
-    colour = look.colour  # white is promised; of other colours what the format makes of them
+    colour = look.colour  # white is promised exactly; other colours as the format can hold them
     if colour is not None and colour != WHITE:
         colour = encoder.decoded_colour(colour, format, quality)
     whiteness = inspection.inspect(data, picture.background, colour)
@@ -44,5 +46,5 @@ def finish(picture: Picture, look: Look, format: str, quality: int, tags: Tags) 
         cut=bool(picture.placement.cut),
         white=whiteness,
     )
-    verdicts = {name: marketplaces.verdict(marketplaces.MARKETPLACES[name], facts) for name in look.checks}
+    verdicts = {name: marketplaces.verdict(marketplaces.RULES[name], facts) for name in look.checks}
     return Finished(data, whiteness, verdicts)

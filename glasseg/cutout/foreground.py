@@ -1,4 +1,4 @@
-"""The glasses' own colours along their rim: what of the old background is mixed into them is taken out.
+"""The glasses' own colours along their rim, with the old background that is mixed into them removed.
 
 A rim pixel is a mixture I = αF + (1 - α)B of glasses F and background B. Both are first taken as local means of
 decided pixels, as in M. Forte, "Approximate Fast Foreground Colour Estimation", 2021. Then there are two ways to what
@@ -16,15 +16,15 @@ import numpy as np
 from glasseg.cutout.grid import Grid
 
 _RADII: Final = (2, 6)
-"""Of the windows for local means, in grid cells; the wider one matters where the narrower holds nothing decided."""
+"""Radii of the windows for local means, in grid cells; the wider counts where the narrower has nothing decided."""
 _FARTHER: Final = 0.05
-"""Weight of the wider window beside the narrower."""
+"""Weight of the wider window relative to the narrower."""
 _ALPHA_VARIANCE: Final = 0.04
-"""Expected of an alpha of one half; it falls to nothing at 0 and 1."""
+"""Expected variance of an alpha of one half; it falls to 0 at the ends of the range."""
 _AT_ONCE: Final = 1 << 16
-"""Rim pixels worked on together; each takes about 100 bytes meanwhile."""
+"""Rim pixels processed together; each takes about 100 bytes of working memory."""
 _COLOUR_VARIANCE: Final = 400.0
-"""Expected of a pixel's own colour about the local mean, in levels squared; halved or doubled, little changes."""
+"""Expected variance of a pixel's own colour about the local mean, in levels²; halved or doubled, little changes."""
 
 
 def decontaminate(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:

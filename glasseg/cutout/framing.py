@@ -1,4 +1,4 @@
-"""Where the glasses go in the picture: its ratio, how much of it they fill, its size, and straight, by their mask.
+"""Where the glasses go in the picture: its ratio and size, how much of it they fill, and levelling, by their mask.
 
 `plan` decides from the alpha alone; `glasseg.cutout.placement.place` then carries every array of the photo over.
 """
@@ -16,9 +16,9 @@ import numpy as np
 
 from glasseg.cutout.placement import Box, Placement, extent, rotation
 
-_SEEN: Final = 25  # of 255: what is fainter than a tenth is a veil, not an edge to frame by
-_SPECK: Final = 0.02  # of the longest piece: shorter ones are dirt, and must not pull the frame aside
-_LEAST_LENGTH: Final = 8  # pixels; what is shorter on both sides is no glasses
+_SEEN: Final = 25  # out of 255: anything fainter than a tenth is a veil, not an edge to frame by
+_SPECK: Final = 0.02  # share of the longest piece: shorter ones are dirt, and must not shift the frame
+_LEAST_LENGTH: Final = 8  # pixels; anything shorter on both sides is not glasses
 _SMALL_PICTURE: Final = 100  # pixels, longest side; below it a picture comes with a warning
 _MOST_PIXELS: Final = 100_000_000
 _MOST_STRETCHED: Final = 10  # the longer side of a frame over the shorter
@@ -68,7 +68,7 @@ def parse_ratio(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d{1,5}(?:\.\d{1,4})?):(\d{1,5}(?:\.\d{1,4})?)", text.strip(), re.ASCII)
     width, height = (Fraction(number) for number in match.groups()) if match else (Fraction(0), Fraction(0))
     if not width or not height:
-        raise ValueError(f"{text!r} is no ratio; give width:height, as in 1:1 or 1:1.44")
+        raise ValueError(f"{text!r} is not a ratio; give width:height, as in 1:1 or 1:1.44")
     ratio = width / height
     if not Fraction(1, _MOST_STRETCHED) <= ratio <= _MOST_STRETCHED:
         raise ValueError(f"{text!r} is longer than {_MOST_STRETCHED}:1 or 1:{_MOST_STRETCHED}")
@@ -82,7 +82,7 @@ def plan(alpha: np.ndarray, framing: Framing) -> Placement:
     stay where the photo has them. The picture is smaller than `size`, at the same ratio and fill, where photo pixels
     would be enlarged beyond `max_upscale`. It is never above 100 megapixels.
 
-    Where no glasses are found, the whole photo takes their place: `fill` means nothing then.
+    Where no glasses are found, the whole photo takes their place: `fill` has no effect then.
     """
     height, width = source = (int(alpha.shape[0]), int(alpha.shape[1]))
     outline = _outline(alpha)
@@ -118,7 +118,7 @@ def plan(alpha: np.ndarray, framing: Framing) -> Placement:
 def _fit(
     box: Box, source: tuple[int, int], framing: Framing, fill: float | None
 ) -> tuple[tuple[int, int], float, list[str]]:
-    """(height, width) of the picture, the scale, and what could not be as it was asked."""
+    """(height, width) of the picture, the scale, and what could not be done as requested."""
     height, width = source
     box_width, box_height = box[2] - box[0], box[3] - box[1]
     ratio = framing.frame[0] / framing.frame[1] if framing.frame else width / height
@@ -132,7 +132,7 @@ def _fit(
     pixels = framing.size if framing.size and not remarks else max(1, round(longest * scale))
     out_width = pixels if wide >= tall else max(1, round(pixels * ratio))
     out_height = pixels if tall > wide else max(1, round(pixels / ratio))
-    if framing.size and not remarks:  # an asked size is met exactly, and the glasses fit its rounded sides
+    if framing.size and not remarks:  # a requested size is met exactly, and the glasses fit its rounded sides
         if fill is None:
             scale = min(out_width / wide, out_height / tall)
         else:
@@ -145,7 +145,7 @@ def _fit(
 
 
 def _allowed(longest: float, most: float, framing: Framing) -> tuple[float, list[str]]:
-    """The scale for a frame of `longest` photo pixels, at most `most`, and why it is not the one asked for."""
+    """The scale for a frame of `longest` photo pixels, at most `most`, and why it is not the requested one."""
     scale, remarks = framing.size / longest if framing.size else 1.0, []
     if framing.size and (scale - framing.max_upscale) * longest >= 1:
         needed, scale = scale, framing.max_upscale

@@ -1,4 +1,4 @@
-"""A coarse grid over the glasses in a photo: where slow things are found, to be used at full resolution."""
+"""A coarse grid over the glasses in a photo: expensive things are computed on it, then used at full resolution."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ CELLS: Final = 320
 MARGIN: Final = 6
 """Cells around the glasses, where there is room: the two passes of the widest window used on the grid."""
 TILE: Final = 64
-"""Cells along a side of the tiles in which full resolution is worked on: large enough that few calls are made, small
-enough that the floats of one tile are few beside the photo."""
+"""Cells along a side of the tiles in which full resolution is processed: large enough for few calls, small enough that
+the floats of one tile are few compared with the photo."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Grid:
 
     @classmethod
     def over(cls, alpha: np.ndarray, cells: int = CELLS) -> Grid | None:
-        """A grid of about `cells` cells over where `alpha` (h×w uint8) is above 0; None where that is nowhere."""
+        """A grid of about `cells` cells over where `alpha` (h×w uint8) is above 0; None where it is 0 everywhere."""
         x, y, w, h = cv2.boundingRect(alpha)
         cell = max(1, round(max(w, h) / cells))
         rows, columns = (

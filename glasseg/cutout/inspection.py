@@ -12,12 +12,12 @@ import numpy as np
 from glasseg.errors import PhotoError
 
 NEAR: Final = 5
-"""Levels: what no eye tells from exact, as lossy compression leaves it beside the product."""
+"""Levels that no eye can tell from exact, as lossy compression leaves them next to the product."""
 
 
 @dataclass(frozen=True)
 class Whiteness:
-    """What the manifest says of an output's background. "Exact" is the colour asked for to the bit, or alpha 0."""
+    """What the manifest records about an output's background. "Exact": the requested colour to the bit, or alpha 0."""
 
     exact_share: float | None
     """Share of the background pixels that are exact, [0, 1]; None when the picture has no background."""
@@ -41,7 +41,7 @@ def inspect(encoded: bytes, background: np.ndarray, colour: tuple[int, int, int]
     background, RGB, or None when it is transparent. Working memory is the decoded picture and 3 bytes per pixel.
 
     Raises:
-        PhotoError: "internal_error" when the bytes are no picture of that size.
+        PhotoError: "internal_error" when the bytes are not a picture of that size.
     """
     picture = _decode(encoded, transparent=colour is None)
     if picture is None or picture.shape[:2] != background.shape:
@@ -52,9 +52,9 @@ def inspect(encoded: bytes, background: np.ndarray, colour: tuple[int, int, int]
 
 
 def measure(picture: np.ndarray, background: np.ndarray, colour: tuple[int, int, int] | None) -> Whiteness:
-    """Measure a picture that is decoded, or that goes to a lossless format, whose decoding would tell nothing new.
+    """Measure a picture that is decoded, or that goes to a lossless format, whose decoding would reveal nothing new.
 
-    `picture` is H×W×3 uint8 RGB, or H×W uint8, the alpha, when `colour` is None; the rest is as `inspect` has it.
+    `picture` is H×W×3 uint8 RGB, or H×W uint8, the alpha, when `colour` is None; the rest is as in `inspect`.
     """
     wanted = np.array((0,) if colour is None else colour)
     exact = cv2.inRange(picture, wanted, wanted)
@@ -76,7 +76,7 @@ def measure(picture: np.ndarray, background: np.ndarray, colour: tuple[int, int,
 
 
 def _decode(encoded: bytes, *, transparent: bool) -> np.ndarray | None:
-    """H×W×3 uint8 RGB, or H×W uint8, the alpha; None when there is no such."""
+    """H×W×3 uint8 RGB, or H×W uint8, the alpha; None when the bytes have neither."""
     data = np.frombuffer(encoded, np.uint8)
     if not transparent:
         return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)

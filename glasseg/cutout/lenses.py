@@ -11,9 +11,9 @@ SIDE: Final = 400
 """Longest side, in pixels, of the small mask in which gaps of the rim are bridged."""
 
 _BRIDGED: Final = 0.012
-"""Of the glasses' longest side: the widest gap in a rim, as a nylon thread or a bright reflection leaves."""
+"""The widest gap in a rim, as left by a nylon thread or a bright reflection; a share of the glasses' longest side."""
 _SPECK: Final = 0.003
-"""Of the glasses' box: smaller openings lie between nose pad and rim, or are errors of the mask."""
+"""Smaller openings, as a share of the glasses' box, are between nose pad and rim, or errors of the mask."""
 _RIM: Final = 7
 """Pixels, odd: how wide the soft edge of a rim is at most, to both sides together."""
 
@@ -22,14 +22,14 @@ def openings(alpha: np.ndarray) -> np.ndarray:
     """The background that glasses of this alpha (H×W uint8) enclose: H×W uint8, 255 in an opening, 0 elsewhere.
 
     An opening takes the soft inner edge of its rim with it, so that `max(alpha, openings(alpha))` keeps the photo's own
-    pixels there without a seam. Every enclosed part counts but specks: lenses of clear glasses, and also the gap
-    between the temples, which a mask can't tell from the part of a lens beside a temple behind it.
+    pixels there without a seam. Every enclosed part except specks counts: lenses of clear glasses, and also the gap
+    between the temples, which a mask can't tell from the part of a lens next to a temple behind it.
     """
     out = np.zeros_like(alpha)
     x, y, w, h = cv2.boundingRect((alpha > 127).astype(np.uint8))
     if not w:
         return out
-    # One pixel more on each side, so that all that is outside hangs together, also at the border of the photo.
+    # One pixel more on each side, so that all of the outside is connected, also at the border of the photo.
     part = cv2.copyMakeBorder(alpha[y : y + h, x : x + w], 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     bare = cv2.compare(part, 128, cv2.CMP_LT)
     bare[1:-1, 1:-1] &= cv2.bitwise_not(_bridges(part[1:-1, 1:-1]))

@@ -1,4 +1,4 @@
-"""What the pictures of a run shall look like: the options that decide every pixel, but for the model."""
+"""What the pictures of a run look like: the options that, with the model, decide every pixel."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
+from glasseg.config import Lenses, Marketplace, Shadow
 from glasseg.cutout import marketplaces
 from glasseg.cutout.framing import Framing
+from glasseg.formats import Format
 from glasseg.images import encoder
 
 WHITE: Final = (255, 255, 255)
@@ -19,13 +21,13 @@ class Look:
 
     background: str = "white"
     """ "white", "transparent" or "#rrggbb"."""
-    lenses: str = "white"
+    lenses: Lenses = "white"
     """ "keep" leaves the photo's own pixels in see-through parts."""
-    shadow: str = "none"
+    shadow: Shadow = "none"
     """ "soft" keeps the natural shadow as a neutral grey."""
     framing: Framing = field(default_factory=Framing)
-    checks: tuple[str, ...] = ()
-    """Marketplaces whose rules every picture is held against."""
+    checks: tuple[Marketplace, ...] = ()
+    """Marketplaces whose rules every picture is checked against."""
 
     @property
     def colour(self) -> tuple[int, int, int] | None:
@@ -40,13 +42,13 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
     if background == "white":
         return WHITE
     if not re.fullmatch(r"#([0-9a-fA-F]{3}|[0-9a-fA-F]{6})", background):
-        raise ValueError(f"{background!r} is no background: white, transparent or a colour such as '#f5f5f5'")
+        raise ValueError(f"{background!r} is not a background: give white, transparent or a colour such as '#f5f5f5'")
     digits = background[1:] if len(background) == 7 else "".join(2 * digit for digit in background[1:])
     red, green, blue = bytes.fromhex(digits)
     return red, green, blue
 
 
-def contradiction(look: Look, format: str, quality: int) -> str | None:
+def contradiction(look: Look, format: Format, quality: int) -> str | None:
     """Why this look contradicts itself or the format ("keep" or a name), in one line; None when it does not."""
     framing = look.framing
     if (
@@ -56,7 +58,7 @@ def contradiction(look: Look, format: str, quality: int) -> str | None:
     ):
         return f"--quality {quality} makes white {min(white)} in a JPEG: choose another, such as 95"
     for name in look.checks if look.lenses == "keep" else ():
-        if name in marketplaces.MARKETPLACES and marketplaces.MARKETPLACES[name].backgrounds is not None:
+        if name in marketplaces.RULES and marketplaces.RULES[name].backgrounds is not None:
             return f"--lenses keep shows the old background, which {name}'s rules do not allow: leave out one of them"
     if look.background == "transparent" and format == "jpeg":
         return "a JPEG can't be transparent: choose --format png or webp"

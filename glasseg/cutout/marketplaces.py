@@ -1,7 +1,7 @@
 """What marketplaces ask of a product's main picture, as data, and whether a picture passes.
 
-The rules are facts of other firms and change without notice. Each entry says where and when it was read; `note` says
-which numbers are on the marketplace's own page and which are only commonly reported.
+The rules belong to other companies and change without notice. Each entry records where and when it was read; `note`
+explains which numbers are on the marketplace's own page and which are only commonly reported.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Final
+from typing import Any, Final, Literal
 
+from glasseg.config import Marketplace
 from glasseg.cutout.inspection import NEAR, Whiteness
+from glasseg.formats import FileFormat, Format
 
 _READ: Final = "2026-11-24"
 
-# JPEG can't hold exact white beside a dark rim. Of 64 real photos framed to a fill of .88 and written at quality 75 to
+# JPEG can't hold exact white next to a dark rim. In 64 real photos framed to a fill of .88 and written at quality 75 to
 # 95, 4:4:4, the outermost pixels all stayed 255, at least .952 of the background did, .985 was 250 or more, and the
 # darkest pixel, next to a rim, was 205. A grey or veiled background or one with a shadow fails by far.
 _FULLEST: Final = 0.98  # the glasses of a fuller picture reach its outermost pixels
@@ -27,7 +29,7 @@ _DARKEST: Final = 200
 
 @dataclass(frozen=True)
 class Rules:
-    """One marketplace's rules. None: it has no such rule."""
+    """One marketplace's rules; None where it has no such rule."""
 
     title: str
     source: str
@@ -35,32 +37,32 @@ class Rules:
     checked: str
     """When the page, as it is publicly quoted, was read."""
     note: str
-    formats: tuple[str, ...]
-    """Of the formats that glasseg writes."""
-    backgrounds: tuple[str, ...] | None
-    """ "white" means exactly white, but for what lossy compression does beside the product."""
+    formats: tuple[FileFormat, ...]
+    """The accepted ones among the formats that glasseg writes."""
+    backgrounds: tuple[Literal["white", "transparent"], ...] | None
+    """ "white" means exactly white, except for what lossy compression does next to the product."""
     shadow: bool
     """Whether a drawn shadow is allowed."""
     fill: tuple[float | None, float | None]
-    """Least and most of the larger of the product's width and height, as a share of the picture's."""
+    """Smallest and largest share of the picture's width or height, whichever is larger, that the product takes."""
     shortest: int | None = None
-    """Least pixels of the shorter side."""
+    """Smallest length of the shorter side in pixels."""
     longest: tuple[int | None, int | None] = (None, None)
-    """Least and most pixels of the longer side."""
+    """Smallest and largest length of the longer side in pixels."""
     least: tuple[int, int] | None = None
-    """Least (width, height)."""
+    """Smallest (width, height)."""
     ratio: tuple[int, int] | None = None
     """width : height, within `_RATIO_SLACK`."""
     megapixels: int | None = None
     megabytes: int | None = None
-    """Most of a file, in 10⁶ bytes, the stricter reading of MB."""
+    """Largest size of a file, in 10⁶ bytes, the stricter reading of MB."""
     preset: tuple[tuple[int, int], float, int] = ((1, 1), 0.88, 2000)
     """frame, fill and size that `--for` sets; the fill keeps a margin for rounding."""
 
 
 _RATIO_SLACK: Final = Fraction(1, 100)  # Zalando's own best size, 1801×2600, is .25 % off its 1:1.44
 
-MARKETPLACES: Final[dict[str, Rules]] = {
+RULES: Final[dict[Marketplace, Rules]] = {
     "amazon": Rules(
         title="Amazon, main image",
         source="https://sellercentral.amazon.com/help/hub/reference/external/G1881",
@@ -143,7 +145,7 @@ class PictureFacts:
     format: str
     """ "jpeg", "png" or "webp"."""
     bytes: int
-    """Of the file."""
+    """Size of the file."""
     background: str
     """ "white", "transparent" or "#rrggbb"."""
     fill: float | None
@@ -153,7 +155,7 @@ class PictureFacts:
     cut: bool = False
     """Whether the photo's edge cuts the glasses off."""
     white: Whiteness | None = None
-    """Of the written picture; None when its background is not white or was not measured."""
+    """Measured on the written picture; None when its background is not white or was not measured."""
 
 
 def verdict(rules: Rules, facts: PictureFacts) -> str:
@@ -229,9 +231,9 @@ def _whiteness(white: Whiteness, *, lossy: bool) -> Iterator[str]:
         yield f"darkest background {255 - white.deviation}, at least {_DARKEST}"
 
 
-def preset(name: str) -> dict[str, Any]:
-    """The options that `--for NAME` sets, as their Python values; KeyError for a name not in `MARKETPLACES`."""
-    frame, fill, size = MARKETPLACES[name].preset
+def preset(name: Marketplace) -> dict[str, Any]:
+    """The options that `--for NAME` sets, as their Python values; KeyError for a name not in `RULES`."""
+    frame, fill, size = RULES[name].preset
     return {
         "frame": frame,
         "fill": fill,
@@ -244,9 +246,9 @@ def preset(name: str) -> dict[str, Any]:
 
 
 def contradiction(
-    checks: Collection[str],
+    checks: Collection[Marketplace],
     *,
-    format: str = "keep",
+    format: Format = "keep",
     background: str = "white",
     shadow: bool = False,
     frame: tuple[int, int] | None = None,
@@ -258,9 +260,9 @@ def contradiction(
     The values are those of `glasseg whiten`; "keep" and None depend on the photo and so contradict nothing.
     """
     for name in checks:
-        if name not in MARKETPLACES:
-            return f"--check knows {', '.join(MARKETPLACES)}, not {name!r}"
-        rules = MARKETPLACES[name]
+        if name not in RULES:
+            return f"--check knows {', '.join(RULES)}, not {name!r}"
+        rules = RULES[name]
         if fill is not None and fill > _FULLEST and rules.backgrounds is not None:
             return f"the rules of {name} want a clean ring around the glasses: --fill {_FULLEST} at most"
         width, height = _best_sides(rules, frame, size)

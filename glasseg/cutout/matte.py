@@ -16,7 +16,7 @@ import numpy as np
 from glasseg.cutout.grid import MARGIN, Grid
 
 _RADIUS: Final = 3
-"""Of the filter's windows, in grid cells."""
+"""Radius of the filter's windows, in grid cells."""
 _SMOOTHNESS: Final = 1e-5
 """The filter's ε, for colours in [0, 1]: smaller follows fainter edges."""
 _UNDECIDED: Final = 0.01
@@ -24,7 +24,7 @@ _UNDECIDED: Final = 0.01
 _SPECK: Final = 0.005
 """Parts with less than this share of the largest part's mass are specks …"""
 _NEAR: Final = 3
-"""… unless they lie within so many cells of a larger one: a temple may come in pieces."""
+"""… unless they are within so many cells of a larger one: a temple may be in pieces."""
 _GAIN: Final = 1.4
 """Steepens what the filter gives: its windows spread an edge over a few cells."""
 
@@ -32,7 +32,8 @@ _GAIN: Final = 1.4
 def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> np.ndarray:
     """The alpha (h×w uint8) of a photo (h×w×3 uint8 RGB) by its probability (h×w float32 in [0, 1]).
 
-    `threshold` and `ramp` as in `to_alpha`, which it equals away from the edge, but for specks: exactly 0 and 255.
+    `threshold` and `ramp` as in `to_alpha`, whose result it equals away from the edge, except for specks: exactly 0 and
+    255.
     """
     found = to_alpha(probability, threshold, ramp)
     grid = Grid.over(found)
@@ -63,7 +64,7 @@ def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarr
 
 
 def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
-    """Clear, in place, what is small beside the largest part of an alpha (whole cells, uint8) and lies apart."""
+    """Clear, in place, what is small next to the largest part of an alpha (whole cells, uint8) and apart from it."""
     small = grid.shrink(soft)
     count, parts = cv2.connectedComponents((small > 0).astype(np.uint8), connectivity=8)
     mass = np.bincount(parts.ravel(), small.ravel(), count)
@@ -77,7 +78,7 @@ def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
 
 
 def _uncertain(small: np.ndarray) -> np.ndarray:
-    """Which cells have an edge within the filter's reach; elsewhere the filter gives back what it gets."""
+    """Which cells have an edge within the filter's reach; elsewhere the filter returns what it gets."""
     reach = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
     return (cv2.dilate(small, reach) > 0) & (cv2.erode(small, reach) < 1)
 
@@ -85,7 +86,7 @@ def _uncertain(small: np.ndarray) -> np.ndarray:
 def _coefficients(photo: np.ndarray, small: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
     """Five planes, rows×columns float32: a, b, c and d with which ar + bg + cb + d gives the alpha, all of 0–255.
 
-    They fit `small` best around each cell; the fifth plane says how well, as the share of its variance that the fit
+    They fit `small` best around each cell; the fifth plane is how well, as the share of its variance that the fit
     explains. `photo`: rows×columns×3 float32 [0, 1]; `small` and `weight`: rows×columns float32.
     """
     w = weight.astype(np.float64)  # variances below are small differences of large sums
@@ -124,7 +125,7 @@ def _mean(plane: np.ndarray) -> np.ndarray:
 def _applied(soft: np.ndarray, photo: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
     """Alpha, h×w uint8, of a tile of alpha and photo by the planes of `_coefficients` at the same size.
 
-    Where the photo's colours say little about the edge, the alpha stays nearer to what it was.
+    Where the photo's colours reveal little about the edge, the alpha stays closer to what it was.
     """
     *slopes, total, fit = planes
     for channel, slope in enumerate(slopes):

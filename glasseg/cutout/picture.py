@@ -1,4 +1,4 @@
-"""From a photo and the network's word on it to the finished picture: cut out, cleaned, framed, on its background."""
+"""From a photo and what the network saw in it to the finished picture: cut out, cleaned, framed, on its background."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from glasseg.model.quality import Calibration, features
 from glasseg.model.segmenter import Segmentation
 
 _CUT_OUT_RING: Final = 0.5
-"""Share of a photo's outermost pixels from which on its own transparency may be a cut-out, not rounded corners."""
+"""Share of transparent outermost pixels above which a photo may be a cut-out, not just have rounded corners."""
 _CUT_OUT_GLASSES: Final = 0.5
-"""Mean probability of what it leaves from which on it is one, not a vignette or a turned photo."""
+"""Mean probability of the rest above which it is one, not a vignette or a turned photo."""
 _LONGEST_STRIP: Final = 100
 """The longer side of a photo over the shorter, beyond which it is not framed."""
 
@@ -35,11 +35,11 @@ class Picture:
     pixels: np.ndarray
     """H×W×3 uint8 RGB, or H×W×4 with straight alpha where the background is transparent."""
     alpha: np.ndarray
-    """H×W uint8: how much of each pixel was kept of the photo."""
+    """H×W uint8: how much of each of the photo's pixels was kept."""
     background: np.ndarray
     """H×W uint8: 255 where the picture is plain background, 0 elsewhere."""
     mask: MaskFacts
-    """Of the glasses in the photo, before framing."""
+    """The mask of the glasses in the photo, before framing."""
     placement: Placement
     """How the photo lies in the picture."""
     own_mask: bool
@@ -49,7 +49,7 @@ class Picture:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What could not be as it was asked, each in one line."""
+        """What could not be done as requested, each in one line."""
         cut_out = ("came cut out: its own transparency is the mask",) if self.own_mask else ()
         return *cut_out, *self.placement.warnings
 
@@ -91,7 +91,7 @@ def make(
         mask = replace(mask, quality=calibration.predict(features(alpha, probability, agreement)))
     placement = framing.plan(alpha, look.framing)
     shade = None
-    if not own:  # what the transparent pixels of one hold is what somebody cut away
+    if not own:  # the transparent pixels of a cut-out hold what somebody cut away
         shade = shadows.soft_shade(photo.on_white(), alpha) if look.shadow == "soft" else None
         if look.lenses == "keep":
             openings = lenses.openings(alpha)
@@ -126,7 +126,7 @@ def cut(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: floa
 def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray, bool]:
     """The glasses' own colours (H×W×3 uint8, ours to change), their alpha (H×W uint8), whether it is the photo's own.
 
-    A photo's own transparency is respected: a cut-out is taken as it is, and what is transparent stays background.
+    A photo's own transparency is respected: a cut-out is used as it is, and transparent pixels stay background.
     """
     if photo.alpha is not None and _is_cut_out(photo.alpha, probability):
         return photo.image.copy(), photo.alpha, True
@@ -138,7 +138,7 @@ def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -
 
 
 def _is_cut_out(alpha: np.ndarray, probability: np.ndarray) -> bool:
-    """Whether an alpha (H×W uint8) leaves glasses and little else, by the network's word (H×W float32)."""
+    """Whether an alpha (H×W uint8) leaves glasses and little else, by the network's probability (H×W float32)."""
     ring = np.concatenate([alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1]])
     kept = float(alpha.sum())
     glasses = float(np.vdot(alpha.astype(np.float32), probability)) / kept if kept else 0.0

@@ -37,9 +37,9 @@ class Placement:
     shift: tuple[float, float] = (0.0, 0.0)
     """(x, y) in picture pixels; whole numbers when nothing is resampled."""
     glasses: Box | None = None
-    """Of the glasses in the picture, to a fraction of a pixel; None when none were found."""
+    """The box of the glasses in the picture, to a fraction of a pixel; None when none were found."""
     cut: tuple[str, ...] = ()
-    """Edges of the photo ("left", "top", "right", "bottom") that the glasses touch, and so may go on beyond."""
+    """Edges of the photo ("left", "top", "right", "bottom") that the glasses touch, and so may extend beyond."""
     warnings: tuple[str, ...] = ()
     """What a person may want to know, each in one line."""
 
@@ -64,8 +64,8 @@ class Placement:
     def box_after(self, box: Box) -> tuple[int, int, int, int] | None:
         """The pixels of the picture that a box of the photo covers, half-open; None when it fell outside.
 
-        When the photo was turned, that is the upright box around the turned one. Of the glasses themselves, `glasses`
-        is closer.
+        When the photo was turned, that is the upright box around the turned one. For the glasses themselves, `glasses`
+        is tighter.
         """
         height, width = self.size
         x0, y0, x1, y1 = extent(_corners(box) @ rotation(self.angle).T * self.scale + self.shift)
@@ -77,10 +77,10 @@ class Placement:
 def place(array: np.ndarray, placement: Placement, border: Border = 255) -> np.ndarray:
     """Carry an array of the photo (H×W or H×W×3 uint8) over into its picture, of the same dtype and depth.
 
-    `border` is what surrounds the photo, 255 by default; it also tells the background, and where only background
+    `border` is what surrounds the photo, 255 by default; it is also the background, and where only background
     reaches, the result is exactly that. A picture on white is placed as it was composed. For another background or
     none, place the premultiplied foreground (image · alpha / 255) and the alpha, each with border 0, and compose
-    afterwards: that cuts off a cubic kernel's overshoot beside dark rims, which on white is cut off at 255.
+    afterwards: that cuts off a cubic kernel's overshoot next to dark rims, which on white is cut off at 255.
 
     Cubic with antialiasing (Keys, 1981); an exact copy where the scale is 1 and nothing turns, and `array` itself,
     not a copy, where the picture is the photo.
@@ -156,7 +156,7 @@ def _filled(size: tuple[int, int], like: np.ndarray, border: Border) -> np.ndarr
 
 
 def _scalar(border: Border) -> tuple[float, ...]:
-    """As cv2 wants it: a bare number would be the first channel's alone."""
+    """A value for every channel, since cv2 applies a bare number to the first one only."""
     return (float(border),) * 4 if isinstance(border, int) else (*border, 0.0)
 
 

@@ -1,4 +1,4 @@
-"""What the manifest says of a mask, and whether a person should look at it."""
+"""What the manifest records about a mask, and whether a person should look at it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
+from glasseg.errors import ReviewCode
 from glasseg.images.compositing import bounding_box
 
 # Below this share of the frame nothing is glasses: 0.0005 is 960 of 1600×1200 pixels, less than one lens' rim drawn
@@ -18,19 +19,19 @@ _LEAST_COVERAGE: Final = 0.0005
 # for glasses.
 _MOST_COVERAGE: Final = 0.85
 
-# Edge pixels are undecided by nature, so thin frames score lower than sunglasses do with masks as good. Of 145 real
-# catalog photos under the first packaged model, all below this line were wrong (a lens lost, a veil kept, one pair of
-# several); wrong ones go on to about .7, but from here on good thin frames are among them.
+# Edge pixels are undecided by nature, so thin frames score lower than sunglasses do with masks as good. Among 145
+# real catalog photos under the first packaged model, all below this line were wrong (a lens lost, a veil kept, one pair
+# of several); wrong ones reach up to about .7, but above this line good thin frames are among them.
 _LEAST_CONFIDENCE: Final = 0.5
 
-# Of 145 real catalog photos as JPEG, those with less than this were glasses that the photo cuts off, or leftovers of
-# the background at its edge. Between this and 1 it is a speck, or compression beside glasses that end near the edge.
+# Among 145 real catalog photos as JPEG, those with less than this were glasses that the photo cuts off, or leftovers of
+# the background at its edge. Between this and 1 it is a speck, or compression next to glasses that end near the edge.
 _LEAST_RING: Final = 0.995
 
 
 @dataclass(frozen=True)
 class MaskFacts:
-    """What the manifest says of a mask."""
+    """What the manifest records about a mask."""
 
     coverage: float
     """Mean alpha over the frame, [0, 1]."""
@@ -61,11 +62,11 @@ def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
 
 def review_code(
     facts: MaskFacts, ring_share: float, *, framed_cut: bool, review_below: float | None = None
-) -> str | None:
-    """Why a person should look at this photo, a key of `glasseg.errors.REVIEW_CODES`; None when nobody needs to.
+) -> ReviewCode | None:
+    """Why a person should look at this photo; None when nobody needs to.
 
-    `review_below`: the quality from which on a mask is good enough; without a quality its confidence tells.
-    `ring_share`: of the written picture's outermost pixels, how many are background. `framed_cut`: whether
+    `review_below`: the quality from which on a mask is good enough; without a quality its confidence decides.
+    `ring_share`: the share of the written picture's outermost pixels that are background. `framed_cut`: whether
     glasses that the photo cuts off were framed, which puts the cut where it can be seen.
     """
     if facts.no_glasses:

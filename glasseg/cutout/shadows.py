@@ -10,25 +10,25 @@ import numpy as np
 from glasseg.cutout.surroundings import Surroundings, smooth_background
 
 DARKEST: Final = 120
-"""Grey level below which no shadow goes: a darker one would be taken for a part of the glasses."""
+"""Grey level below which no shadow goes: a darker one would look like a part of the glasses."""
 
 _ROUGHEST: Final = 0.015
 _DIMMEST: Final = 70
 """Grey level of the background below which its noise is as large as a shadow in it."""
 _THINGS: Final = 0.03
-"""Of the glasses' box: the area darker than any shadow, or coloured, from which a box or a lost temple lies there."""
+"""Area darker than any shadow, or coloured, that can only be a box or a lost temple; share of the glasses' box."""
 _LEAVING: Final = 0.05
-"""Of the photo's border: how much of it a shadow may reach; what goes on outside is a wall or a prop."""
+"""Share of the photo's border that a shadow may reach; what continues outside is a wall or a prop."""
 _FAINTEST: Final = 0.015
 """Depth that noise and an unevenly lit sweep reach; it is left out, softly up to three times that."""
 _REACH: Final = 0.3
-"""Of the glasses' longest side: how far a shadow may go."""
+"""How far a shadow may extend, as a share of the glasses' longest side."""
 _GAP: Final = 0.08
-"""Of the glasses' longest side: a cast shadow that begins this near belongs to them."""
+"""A cast shadow that begins this near belongs to the glasses; a share of their longest side."""
 _FRAME_FADE: Final = 0.06
-"""Of the shorter side of a cropped shade: over how much it fades to its border."""
+"""Width over which a cropped shade fades to its border, as a share of its shorter side."""
 _STEPS: Final = 8
-"""Dilations between two looks at whether they still change anything."""
+"""Dilations between two checks of whether they still change anything."""
 
 
 def soft_shade(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -37,7 +37,7 @@ def soft_shade(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     Put it behind the glasses in place of white: `alpha * image + (1 - alpha) * shade`. It is the photo's luminance over
     that of its smooth background, on a coarse grid, so that neither noise nor texture survive; it fades to exactly 255
     away from the glasses and at the border of the photo. All of it is 255 where a shadow can't be told from its ground:
-    on textures, dark grounds and beside things that are darker than any shadow.
+    on textures, on dark grounds and next to things that are darker than any shadow.
     """
     around = smooth_background(image, alpha)
     depth = _depth(around)
@@ -120,7 +120,7 @@ def _filled(dark: np.ndarray, free: np.ndarray) -> np.ndarray:
 
 
 def _connected(dark: np.ndarray, start: np.ndarray) -> np.ndarray:
-    """Only what hangs together with the glasses: grey-scale reconstruction by dilation from `start` (Vincent 1993).
+    """Only what is connected to the glasses: grey-scale reconstruction by dilation from `start` (Vincent 1993).
 
     A dark thing elsewhere sinks to the level of the darkest way to it, without a cut line.
     """

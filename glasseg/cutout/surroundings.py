@@ -12,24 +12,24 @@ SIDE: Final = 160
 """Most cells along the longest side: 10 pixels each in a photo 1600 wide, so that grain and JPEG noise average out."""
 
 _FINE: Final = 2
-"""Points per cell and axis at which the mask is judged, so that a cell beside a thin rim is still known."""
+"""Points per cell and axis at which the mask is judged, so that a cell next to a thin rim is still known."""
 _LEAST_FREE: Final = 0.1
 """Share of the photo that has to be background."""
 _DEGREE: Final = 3
 _ROUNDS: Final = 5
 _TOLERANCE: Final = 0.03
-"""Of the brightness: a darker cell is doubted fully from here on."""
+"""Share of the brightness from which a darker cell is fully doubted."""
 _NEAR: Final = 0.12
-"""Of the glasses' longest side: where their shadow mostly ends."""
+"""Where the shadow of the glasses mostly ends, as a share of their longest side."""
 _FAR: Final = 0.5
-"""Of the glasses' longest side: how far their neighbourhood goes."""
+"""How far the neighbourhood of the glasses extends, as a share of their longest side."""
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """A photo's background on a grid of h×w cells, each `cell`×`cell` pixels, from the photo's top left corner.
 
-    What is left at the right and bottom is less than a cell and not looked at.
+    The rest at the right and bottom is less than a cell and ignored.
 
     `field` h×w×3 float32 RGB, 1 to 255: the background everywhere, also below the glasses. `seen` h×w×3 float32: the
     photo's own background, mean of each cell. `free` h×w float32 [0, 1]: share of the cell that is background, away
@@ -51,7 +51,8 @@ def smooth_background(image: np.ndarray, alpha: np.ndarray) -> Surroundings:
 
     A cubic polynomial is fitted to the cells where alpha is 0 by iteratively reweighted least squares with Tukey's
     biweight (Beaton and Tukey 1974); darker cells may lie in a shadow and are doubted sooner than brighter ones. What
-    it leaves, such as a soft horizon, is added by normalised convolution (Knutsson and Westin 1993) of trusted cells.
+    it does not explain, such as a soft horizon, is added by normalised convolution (Knutsson and Westin 1993) of
+    trusted cells.
     """
     cell = _FINE * max(1, -(-max(alpha.shape) // (_FINE * SIDE)))
     if min(alpha.shape) < cell:  # a line, not a photo
@@ -69,7 +70,7 @@ def smooth_background(image: np.ndarray, alpha: np.ndarray) -> Surroundings:
 
 
 def _cells(image: np.ndarray, alpha: np.ndarray, cell: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean colour of each cell's background, and its share of the cell; a point beside the glasses does not count."""
+    """Mean colour of each cell's background, and its share of the cell; a point next to the glasses does not count."""
     h, w = alpha.shape[0] // cell, alpha.shape[1] // cell
     rows, columns = slice(h * cell), slice(w * cell)
     size = (w * _FINE, h * _FINE)
@@ -98,7 +99,7 @@ def _polynomial(seen: np.ndarray, free: np.ndarray, distance: np.ndarray) -> tup
     y, x = np.linspace(-1, 1, h, dtype=np.float32)[:, None], np.linspace(-1, 1, w, dtype=np.float32)
     terms = [x**i * y**j for i in range(_DEGREE + 1) for j in range(_DEGREE + 1 - i)]
     basis = np.stack(terms, axis=-1)
-    # Close to the glasses lies their shadow; the fit leans on what is further away, but can do without.
+    # Close to the glasses is their shadow; the fit relies on what is further away, but can do without it.
     prior = free * np.clip(distance / (0.1 * max(h, w)), 0.05, 1)
     thin = (slice(None, None, 3), slice(None, None, 3))  # a ninth of the cells fixes ten coefficients as well
     few, values, doubt = basis[thin].reshape(-1, len(terms)), seen[thin].reshape(-1, 3), prior[thin].ravel()
@@ -122,7 +123,7 @@ def _residual(values: np.ndarray, smooth: np.ndarray) -> np.ndarray:
 
 
 def _biweight(off: np.ndarray, scale: float) -> np.ndarray:
-    """Trust by residual: none from `-scale` down and from twice `scale` up, but for a trace that keeps it solvable."""
+    """Trust by residual: none below `-scale` and above twice `scale`, except for a trace that keeps it solvable."""
     share = off / (scale * np.where(off < 0, np.float32(1), np.float32(2)))
     weight: np.ndarray = np.clip(1 - share * share, 0.001, 1) ** 2
     return weight

@@ -12,10 +12,10 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from glasseg.errors import DeniedError, GlassegError, PhotoError
+from glasseg.errors import DeniedError, FailureCode, GlassegError, PhotoError
 from glasseg.storage.keys import Entry, check_output_key, without_secrets
 
-BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off half-way
+BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
 
 IMPATIENT: Final = {"mode": "standard", "max_attempts": 3}
 PATIENT: Final = {"mode": "legacy", "max_attempts": 6}
@@ -35,7 +35,7 @@ KEYS_FROM: Final = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profil
 KEY_PAIR: Final = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
 RUN_WIDE_S3_CODES: Final = {
     "NoSuchBucket": "the bucket does not exist: check its name and the endpoint",
-    "InvalidBucketName": "that is no valid bucket name",
+    "InvalidBucketName": "that is not a valid bucket name",
     "AllAccessDisabled": "the bucket is closed to everybody: ask its owner",
     "ExpiredToken": NEW_CREDENTIALS,
     "ExpiredTokenException": NEW_CREDENTIALS,
@@ -54,7 +54,7 @@ RUN_WIDE_S3_CODES: Final = {
 """S3 error codes that stop a run, each with the way out."""
 
 OVERTAKEN_S3_CODES: Final = ("PreconditionFailed", "412", "ConditionalRequestConflict", "409")
-"""What a server says to a conditional put when somebody else was faster."""
+"""A server's answers to a conditional put when somebody else was faster."""
 
 MISSING_S3_CODES: Final = ("NoSuchKey", "404", "NotFound")
 DENIED_S3_CODES: Final = ("AccessDenied", "403", "Forbidden")
@@ -99,8 +99,8 @@ class Bucket:
     def level(self, prefix: str = "") -> tuple[tuple[Entry, ...], tuple[str, ...] | None]:
         """The objects right below `prefix`, which ends with "/" or is "", and the prefixes of the folders there.
 
-        Only of one page of the listing: where it does not hold them all, it would cost more to walk the folders than to
-        list them flat, and they are None. Raises GlassegError when the listing fails.
+        Only one page of the listing is read: where it does not hold them all, walking the folders would cost more than
+        listing them flat, and they are None. Raises GlassegError when the listing fails.
         """
         page = next(self._pages(prefix, Delimiter="/"))
         folders = tuple(one["Prefix"][len(self._full("")) :] for one in page.get("CommonPrefixes", ()))
@@ -183,7 +183,7 @@ class Bucket:
             except ClientError as error:
                 if error.response["Error"]["Code"] in MISSING_S3_CODES:
                     return False
-        # The answer to HEAD has no body to say why it was refused; a listing says it, or knows the object.
+        # The answer to HEAD has no body that explains a refusal; a listing explains it, or has the object.
         first = next(self.list(key), None)
         return first is not None and first.key == key
 
@@ -193,10 +193,10 @@ class Bucket:
             self._client().delete_object(Bucket=self.bucket, Key=self._full(key))
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
-        """Writes `new` as `key` if its bytes are `old`, None for nothing there; whether they were.
+        """Writes `new` as `key` if its bytes are `old` (None: if there is no such object); returns whether it did.
 
-        By conditional puts, so that of several that swap the same at once only one succeeds. Raises as `write` does,
-        and PhotoError read_error when it can't be found out whether it succeeded.
+        Conditional puts let only one of several succeed that swap the same object at once. Raises as `write` does, and
+        PhotoError read_error when it can't be found out whether it succeeded.
         """
         check_output_key(key, self.uri_of(key))
         condition = {"IfNoneMatch": "*"}
@@ -209,7 +209,7 @@ class Bucket:
         return self._put_if(key, new, **condition) or self._holds(key, new)
 
     def _holds(self, key: str, data: bytes) -> bool:
-        """Whether `data` is what `key` holds; also where it may not be read, as far as the server tells."""
+        """Whether `data` is what `key` holds; even where it may not be read, as far as the server reveals it."""
         try:
             return self.read(key)[0] == data
         except PhotoError as error:
@@ -217,9 +217,9 @@ class Bucket:
                 return False
             if error.code != "denied":
                 raise
-        try:  # the ETag of what was put at once is its MD5: the same bytes are written over themselves, or nothing is
+        try:  # the ETag of a single put is its MD5: either the same bytes replace themselves, or nothing happens
             return self._put_if(key, data, IfMatch=f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"')
-        except DeniedError:  # some servers want the permission to read for this: nobody knows, so it is not ours
+        except DeniedError:  # some servers require read permission for this: unknown, so it does not count as ours
             return False
 
     def _current(self, key: str) -> tuple[bytes, str] | None:
@@ -232,7 +232,7 @@ class Bucket:
             raise GlassegError(str(error)) from error
 
     def holds_anything(self) -> bool:
-        """Whether an object lies below the prefix, asked with little patience: a run's first question to a server.
+        """Whether an object is below the prefix, asked with little patience: a run's first request to a server.
 
         An endpoint that can't be reached is a GlassegError within seconds; later requests wait and try again.
         """
@@ -267,12 +267,12 @@ def _make_client(endpoint_url: str | None, connect_seconds: int, retries: dict[s
     )
     try:
         client = boto3.session.Session().client("s3", endpoint_url=endpoint_url, config=config)
-    except ValueError as error:  # botocore's way to say that the endpoint is no url
+    except ValueError as error:  # botocore raises this when the endpoint is not a url
         raise GlassegError(
             f"S3 can't be used: {without_secrets(str(error))}; an endpoint looks like https://host:port"
         ) from error
     address = client.meta.endpoint_url
-    if (shown := without_secrets(address)) != address:  # it would be in error messages, and nothing reads it there
+    if (shown := without_secrets(address)) != address:  # it would appear in error messages, and has no use there
         raise GlassegError(f"the endpoint {shown} has a user or query in it: leave it out; {KEYS_FROM}", 2)
     client.meta.events.register("needs-retry.s3", _count_repeated)
     return client
@@ -284,12 +284,12 @@ def _count_repeated(attempts: int, **_: Any) -> None:
 
 
 def repeated() -> int:
-    """How many requests of this thread were repeats of one that a server had refused, or not answered."""
+    """How many requests of this thread repeated one that a server had refused or not answered."""
     return int(getattr(_counted, "repeated", 0))
 
 
 @contextmanager
-def _s3_faults(uri: str, code: str | None = None) -> Iterator[None]:
+def _s3_faults(uri: str, code: FailureCode | None = None) -> Iterator[None]:
     """Turns what boto3 raises inside the block into GlassegError or PhotoError.
 
     `code` is what a fault of one object becomes, read_error or write_error; None: every fault stops the run.
@@ -308,7 +308,7 @@ def _s3_faults(uri: str, code: str | None = None) -> Iterator[None]:
     except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError) as error:
         message = f"the connection broke off for {uri}: {without_secrets(str(error))}"
         raise (PhotoError(code, message) if code else GlassegError(message)) from error
-    except boto.BotoCoreError as error:  # what is left are faults of the setup: profile, login, bucket name
+    except boto.BotoCoreError as error:  # the rest are faults of the setup: profile, login, bucket name
         raise GlassegError(f"can't use {uri}: {without_secrets(' '.join(str(error).split()))}") from error
 
 
@@ -320,7 +320,7 @@ def _unreached(error: Any) -> str:
     return f"{server.scheme}://{server.netloc.rpartition('@')[2]} ({cause})"
 
 
-def _client_fault(uri: str, code: str | None, error: Any) -> GlassegError | PhotoError:
+def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegError | PhotoError:
     """The error for a refusal by the server, botocore's ClientError; `uri` and `code` as in `_s3_faults`."""
     name = error.response.get("Error", {}).get("Code", "Unknown")
     if name in RUN_WIDE_S3_CODES:

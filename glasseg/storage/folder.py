@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from glasseg.errors import GlassegError, PhotoError
+from glasseg.errors import FailureCode, GlassegError, PhotoError
 from glasseg.storage.keys import TMP_PREFIX, Entry, check_output_key
 
 RUN_WIDE_ERRNOS: Final = {
@@ -25,7 +25,11 @@ RUN_WIDE_ERRNOS: Final = {
 }
 """Error numbers of a write to a folder that stop a run, each with the way out."""
 
-NAME_ERRNOS: Final = {errno.ENAMETOOLONG: "too_long_name", errno.EILSEQ: "unsafe_name", errno.EINVAL: "unsafe_name"}
+NAME_ERRNOS: Final[dict[int, FailureCode]] = {
+    errno.ENAMETOOLONG: "too_long_name",
+    errno.EILSEQ: "unsafe_name",
+    errno.EINVAL: "unsafe_name",
+}
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,9 @@ class Folder:
             return
         except OSError as error:
             if folder.endswith("lost+found/") and isinstance(error, PermissionError):
-                return  # the file system's own, at the top of a disk
+                return  # the file system's own folder at the top of a disk
             raise GlassegError(f"can't list the folder {self.path / folder}: {error.strerror}") from error
-        for name, one in sorted(found, key=lambda pair: pair[0]):  # a folder sorts as "name/", as S3 sorts its keys
+        for name, one in sorted(found, key=lambda pair: pair[0]):  # a folder sorts as "name/", the way S3 sorts keys
             if folder + name == without:
                 continue
             if name.endswith("/"):
@@ -86,7 +90,7 @@ class Folder:
         path = self.path / key
         try:
             mode = _mode(path)
-            if mode and not stat.S_ISREG(mode):  # opening a pipe would wait forever
+            if mode and not stat.S_ISREG(mode):  # opening a pipe would block forever
                 raise PhotoError("read_error", f"{uri} is not a file")
             with path.open("rb") as file:
                 state = os.fstat(file.fileno())
@@ -96,7 +100,7 @@ class Folder:
                 raise GlassegError(f"the folder {self.uri} is gone: is its disk still mounted?") from error
             if isinstance(error, (FileNotFoundError, NotADirectoryError)):
                 raise PhotoError("vanished", f"{uri} is gone") from error
-            code = "denied" if isinstance(error, PermissionError) else "read_error"
+            code: FailureCode = "denied" if isinstance(error, PermissionError) else "read_error"
             raise PhotoError(code, f"{uri}: {error.strerror}") from error
 
     def write(self, key: str, data: bytes) -> None:
@@ -107,7 +111,7 @@ class Folder:
         with self._write_faults(key):
             try:
                 self._replace(key, data)
-            except FileNotFoundError:  # another run has just removed the empty folder; one more time will do
+            except FileNotFoundError:  # another run has just removed the empty folder; one retry is enough
                 self._replace(key, data)
 
     def _replace(self, key: str, data: bytes) -> None:
@@ -119,7 +123,7 @@ class Folder:
             target = self.path / key
             target.parent.mkdir(parents=True, exist_ok=True)
             temporary.replace(target)
-        finally:  # on an interrupt too; after the replacement it is gone already
+        finally:  # also on an interrupt; after the replacement it is already gone
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
 
@@ -140,10 +144,10 @@ class Folder:
             (self.path / key).unlink()
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
-        """Writes `new` as `key` if its bytes are `old`, None for nothing there; whether they were.
+        """Writes `new` as `key` if its bytes are `old` (None: if there is no such file); returns whether it did.
 
-        Of several processes that swap the same at once only one succeeds: a link or O_EXCL never replaces a file, and
-        `flock` keeps those apart that do. Raises as `write` does.
+        If several processes swap the same file at once, only one succeeds: a link or O_EXCL never replaces a file, and
+        `flock` keeps apart those that do. Raises as `write` does.
         """
         with self._write_faults(key):
             target = self.path / key
@@ -174,7 +178,7 @@ class Folder:
 
 
 def _create(target: Path, data: bytes, temporary: Path) -> bool:
-    """Make a file that must not be there yet, whole from the first moment on where the disk knows links."""
+    """Create a file unless it exists, on disks with links complete from the first moment; returns whether it did."""
     temporary.parent.mkdir(parents=True, exist_ok=True)
     try:
         temporary.write_bytes(data)
@@ -195,10 +199,10 @@ def _create(target: Path, data: bytes, temporary: Path) -> bool:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Let one process at a time into the block, as far as the disk can do that; the kernel ends it with the process."""
+    """Let one process at a time into the block, as far as the disk can; the kernel lets the next in when one ends."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # some network disks have no flock; what is left then is a moment of danger
+        with suppress(OSError):  # some network disks have no flock: there a short race remains
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -206,7 +210,7 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 
 def _mode(path: Path) -> int:
-    """The mode bits of what is at `path`, 0 when nothing can be found out."""
+    """The mode bits of what is at `path`, 0 when they can't be read."""
     try:
         return path.stat().st_mode
     except OSError:
@@ -228,7 +232,7 @@ def _folder_etag(state: os.stat_result) -> str:
 
 
 def _entry(key: str, one: os.DirEntry[str]) -> Entry:
-    """The listing's entry of a file; what can't be looked at has size 0, and reading it will say why."""
+    """The listing's entry of a file; what can't be inspected has size 0, and reading it will report why."""
     try:
         state = one.stat()
     except OSError:

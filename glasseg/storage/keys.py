@@ -1,4 +1,4 @@
-"""Keys, the names of photos below a root: which are safe to write, and what a listing says of each.
+"""Keys, the names of photos below a root: which are safe to write, and what a listing knows about each.
 
 A key is "/" separated and in the unicode form in which it is stored.
 """
@@ -38,7 +38,7 @@ def unsafe_reason(key: str) -> str | None:
     """
     try:
         parts = key.encode("utf-8").split(b"/")
-    except UnicodeEncodeError:  # a file name of bytes that are no UTF-8; os.listdir turns them into lone surrogates
+    except UnicodeEncodeError:  # a file name with bytes that are not UTF-8, which os.listdir turns into lone surrogates
         return "the name is not valid unicode"
     reasons = {
         "the name is empty": not key,
@@ -53,7 +53,7 @@ def unsafe_reason(key: str) -> str | None:
 
 
 def printable(name: str) -> str:
-    """`name` with bytes that are no UTF-8 escaped as \\xNN: Arrow and JSON hold only valid text."""
+    """`name` with bytes that are not UTF-8 escaped as \\xNN: Arrow and JSON hold only valid text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -63,6 +63,6 @@ def without_secrets(text: str) -> str:
 
 
 def check_output_key(key: str, uri: str) -> None:
-    """Raises PhotoError when `key` could leave the root or is no name; storage never relies on its callers for that."""
+    """Raises PhotoError when `key` could leave the root or is not a name; storage never relies on callers for that."""
     if reason := unsafe_reason(key):
         raise PhotoError("too_long_name" if reason == TOO_LONG else "unsafe_name", f"{uri!r}: {reason}")

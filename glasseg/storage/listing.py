@@ -1,4 +1,4 @@
-"""What lies in a folder or bucket, as an Arrow table: a million names take a hundred megabytes."""
+"""The contents of a folder or bucket as an Arrow table: a million names take a hundred megabytes."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ SCHEMA: Final = pa.schema(
     [pa.field("key", pa.string(), False), pa.field("size", pa.int64(), False), pa.field("etag", pa.string(), False)]
 )
 THREADS: Final = 16
-"""Prefixes of a bucket that are listed at the same time: a server gives a thousand names an answer."""
+"""Prefixes of a bucket that are listed at the same time: a server returns a thousand names per request."""
 _CHUNK: Final = 100_000
 
 
 def read(root: Root, without: str | None = None) -> pa.Table:
-    """Everything in a root, but for the folder `without` (such as "_glasseg/"), as a table of `SCHEMA`.
+    """Everything in a root except the folder `without` (such as "_glasseg/"), as a table of `SCHEMA`.
 
-    A key that is no valid text is there with its bytes escaped, see `keys.printable`; such names can't be outputs. A
-    bucket is listed by up to `THREADS` prefixes at once, and its keys come in no order. Raises GlassegError when
+    A key that is not valid text is listed with its bytes escaped, see `keys.printable`; such names can't be outputs. A
+    bucket is listed by up to `THREADS` prefixes at once, and its keys are not sorted. Raises GlassegError when
     something can't be listed.
     """
     if isinstance(root, Bucket):

@@ -1,4 +1,4 @@
-"""Parquet files from bytes, read so that nothing of it outlives the reading."""
+"""Parquet files from bytes, read without leaving anything behind."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 
 
 def read(data: bytes, columns: Collection[str] | None = None) -> pa.Table:
-    """The columns of a file, or those of `columns` that it has. Raises what pyarrow does for damage.
+    """The columns of a file, or those of `columns` that it has. Raises what pyarrow raises for damaged files.
 
-    Not by Arrow's pools of threads: one of them that lets go of our bytes while Python is ending aborts the process.
+    Arrow's thread pools are not used: a thread that releases our bytes while Python is exiting aborts the process.
     """
     file = _file(data)
     chosen = None if columns is None else [name for name in file.schema_arrow.names if name in columns]
@@ -19,7 +19,7 @@ def read(data: bytes, columns: Collection[str] | None = None) -> pa.Table:
 
 
 def names(data: bytes) -> list[str]:
-    """The columns that a file has. Raises what pyarrow does for damage."""
+    """The columns that a file has. Raises what pyarrow raises for damaged files."""
     return list(_file(data).schema_arrow.names)
 
 

@@ -1,4 +1,4 @@
-"""Folders and S3 prefixes behind one set of methods: all bytes that glasseg reads or writes pass here.
+"""Folders and S3 prefixes behind one set of methods: all bytes that glasseg reads or writes pass through here.
 
 A root is a `Folder` or a `Bucket`; a key is a name below it, "/" separated, in the unicode form in which it is stored.
 A fault of one object is a `PhotoError`, a fault of the whole source or destination a `GlassegError`.
@@ -53,7 +53,7 @@ def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
             raise GlassegError("an empty name for a folder: give a folder or s3://bucket/prefix", 2)
         try:
             return Folder(_local_path(uri).resolve())
-        except RuntimeError as error:  # what Python up to 3.12 says of it
+        except RuntimeError as error:  # raised by Python up to 3.12
             raise GlassegError(f"{uri} is a link that leads to itself") from error
     bucket, _, prefix = rest.partition("/")
     if scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket):
@@ -64,7 +64,7 @@ def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
 
 
 def name_of(uri: str) -> str:
-    """The last part of `uri`, that of the folder itself for "." and "..": what to call it without telling paths.
+    """The last part of `uri`, that of the folder itself for "." and "..": what to call it without revealing paths.
 
     Raises GlassegError as `open_root`.
     """
@@ -75,7 +75,7 @@ def name_of(uri: str) -> str:
 def open_source(uri: str, *, endpoint_url: str | None = None) -> tuple[Root, list[str] | None]:
     """The root to read from, and None; for the uri of one photo the root above it and [its key].
 
-    On S3 an object counts as one photo when nothing lies below its name plus "/". An empty prefix is no error.
+    On S3 an object counts as one photo when nothing lies below its name plus "/". An empty prefix is not an error.
     Raises GlassegError when the source is missing or can't be reached or listed.
     """
     root = open_root(uri, endpoint_url=endpoint_url)
@@ -99,26 +99,26 @@ def open_source(uri: str, *, endpoint_url: str | None = None) -> tuple[Root, lis
 
 
 def check_writable(root: Root) -> None:
-    """Proves that `root` takes a write, by writing one small file; makes the folder when there is none.
+    """Check that `root` takes a write by writing one small file; the folder is created if it is missing.
 
     Raises GlassegError otherwise. In a bucket where nothing may be deleted, the file stays.
     """
     key = TMP_PREFIX + "probe"
     try:
         if isinstance(root, Bucket):
-            with suppress(DeniedError):  # the server answers; writing is another permission than listing
+            with suppress(DeniedError):  # the server answers; listing and writing are two permissions
                 root.holds_anything()
         root.write(key, b"glasseg was here")
         delete_if_allowed(root, key)
     except (PhotoError, GlassegError) as error:
-        told = str(error).replace(root.uri_of(key), root.uri)  # nobody knows the file that was tried
-        raise GlassegError(f"can't write to {told}" if isinstance(error, PhotoError) else told) from error
+        message = str(error).replace(root.uri_of(key), root.uri)  # users do not know the file that was tried
+        raise GlassegError(f"can't write to {message}" if isinstance(error, PhotoError) else message) from error
 
 
 def delete_if_allowed(root: Root, key: str) -> bool:
-    """Delete a file of ours; whether that is allowed. On S3 writing and deleting are two permissions.
+    """Delete a file of ours; returns whether that is allowed. On S3 writing and deleting are two permissions.
 
-    Raises GlassegError when the storage does not do it.
+    Raises GlassegError when the storage fails to do it.
     """
     try:
         root.delete(key)
@@ -133,7 +133,7 @@ def sweep(root: Root) -> None:
     """Delete what killed processes left half-written; on S3 nothing is ever half-written."""
     if isinstance(root, Folder):
         for entry in list(root.list(TMP_PREFIX)):
-            with suppress(PhotoError):  # it is in nobody's way
+            with suppress(PhotoError):  # it does no harm
                 root.delete(entry.key)
 
 
@@ -148,13 +148,13 @@ def tidy(root: Root) -> None:
 def refuse_nested(source_uri: str, destination_uri: str) -> None:
     """Raises GlassegError when the destination is the source, inside it or around it; both uris as the user gave them.
 
-    For one photo as the source that means: beside it is fine (/a/x.jpg to /a/out), the folder that holds it or one
-    further up is not (/a/x.jpg to /a), since the output would replace the photo.
+    For one photo as the source, a folder next to it is fine (/a/x.jpg to /a/out); the folder that holds it, or one
+    further up, is not (/a/x.jpg to /a), since the output would replace the photo.
     """
     source, destination = open_root(source_uri), open_root(destination_uri)
     if isinstance(source, Folder) and isinstance(destination, Folder):
         given = _local_path(source_uri)
-        # A source that is a link lies at two places, and writing to either can change it.
+        # A source that is a link is in two places, and writing to either can change it.
         clash = any(_overlap(one, destination.path) for one in (source.path, given.parent.resolve() / given.name))
     elif isinstance(source, Bucket) and isinstance(destination, Bucket):
         one, other = (PurePosixPath("/", root.bucket, root.prefix) for root in (source, destination))
@@ -163,11 +163,11 @@ def refuse_nested(source_uri: str, destination_uri: str) -> None:
         return
     if clash:
         message = f"the destination {destination.uri} is the source {source.uri}, inside it or around it"
-        raise GlassegError(f"{message}: choose a place beside it")
+        raise GlassegError(f"{message}: choose a place next to it")
 
 
 def _overlap(one: Path, other: Path) -> bool:
-    """Whether one of two absolute paths is, or lies below, the other, also under other spellings of the disk's."""
+    """Whether one of two absolute paths is, or lies below, the other, even if the disk has other spellings for it."""
     if one.is_relative_to(other) or other.is_relative_to(one):
         return True
     return any(_same(one, up) for up in (other, *other.parents)) or any(_same(other, up) for up in one.parents)

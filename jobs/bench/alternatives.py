@@ -1,4 +1,4 @@
-"""What `--versus` compares the pipeline with: how people write such a job first, with our functions."""
+"""What `--versus` compares the pipeline with: how people first write such a job, with our functions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from jobs.bench.process import lower
 from jobs.whiten.order import Order
 
 RECIPE_BATCH: Final = 16
-"""Photos per batch of the recipe: decoded ones, so that larger batches fill the object store."""
+"""Photos per batch of the recipe: they are decoded, so larger batches would fill the object store."""
 
 Rows = list[dict[str, Any]]
 
@@ -48,7 +48,7 @@ def recipe(order: Order, model: ModelFolder, actors: int) -> Rows:
 
 
 class Predictor:
-    """Called by Ray Data with batches of decoded images, as its documentation shows it."""
+    """Called by Ray Data with batches of decoded images, the way its documentation shows it."""
 
     def __init__(self, order: Order, model: ModelFolder) -> None:
         self._order, self._segmenter = order, _segmenter(model)
@@ -69,7 +69,7 @@ def pool(order: Order, model: ModelFolder, keys: Sequence[str], processes: int) 
 
 
 _of_process: dict[str, Any] = {}
-"""Where a process of the pool keeps its segmenter: a global, as such scripts have it."""
+"""Where a process of the pool keeps its segmenter: a global, as in such scripts."""
 
 
 def _start(model: ModelFolder) -> None:
@@ -92,7 +92,7 @@ def _segmenter(model: ModelFolder) -> Any:
 
 
 def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[Photo]) -> Rows:
-    """Photos on white, written one after the other; as much of a manifest row as the bench reads."""
+    """Put photos on white and write them one by one; returns as much of a manifest row as the bench reads."""
     spec, rows = segmenter.spec, []
     found = segmenter.segment([photo.on_white() for photo in photos])
     for key, photo, seen in zip(keys, photos, found, strict=True):

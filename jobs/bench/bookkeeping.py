@@ -1,7 +1,7 @@
-"""`glasseg bench bookkeeping`: what it costs to know, of N photos, which ones need work; on a generated catalog.
+"""`glasseg bench bookkeeping`: what it costs to find which photos of a generated catalog need work.
 
-The rows of earlier runs lie in a real manifest on the disk; the listing is generated, since how long one takes
-is up to the disk or the server. Memory is the most that this process held at any moment.
+The rows of earlier runs are in a real manifest on the disk; the listing is generated, since the time of a real one
+depends on the disk or the server. Memory is the most that this process had at any moment.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from jobs.terminal import columns, say
 
 SOURCE = "s3://shop/raw"
 CHUNK = 250_000
-"""Rows of a part, as a compaction leaves them."""
+"""Rows of a part after a compaction."""
 _NEW, _CHANGED, _GONE = 412, 9, 3
 _WANTED = Wanted("compact-0", "0", max_pixels=10**8)
 
@@ -40,13 +40,13 @@ def bookkeeping(photos: int, nights: int) -> dict[str, Any]:
     """Seconds and bytes of each step for `photos` photos, each done in `nights` runs; what `--json` prints."""
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as folder:
         say(f"writing a manifest of {photos:,} photos, {nights} row{'s' * (nights != 1)} each")
-        with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # so that its memory is not counted
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # so that its memory does not count
             apart.submit(write, folder, photos, nights).result()
         return measure(Folder(Path(folder).resolve()), photos)
 
 
 def write(folder: str, photos: int, nights: int) -> None:
-    """The manifest of a catalog, as `nights` runs over all of it left it."""
+    """Write the manifest of a catalog as `nights` runs over all of it leave it."""
     root = Folder(Path(folder).resolve())
     for night in range(1, nights + 1):
         for number, start in enumerate(range(0, photos, CHUNK)):
@@ -55,7 +55,7 @@ def write(folder: str, photos: int, nights: int) -> None:
 
 
 def measure(root: Root, photos: int) -> dict[str, Any]:
-    """The steps of a run's plan, and `glasseg status`."""
+    """Time the steps of a run's plan, and `glasseg status`."""
     timed: dict[str, float] = {}
 
     @contextmanager
@@ -116,7 +116,7 @@ def _etags(start: int, stop: int) -> pa.ChunkedArray:
 
 
 def _rows(start: int, stop: int, night: int) -> pa.Table:
-    """The rows of some photos of one night, with values of a usual size."""
+    """The rows of some photos from one night, with values of a typical size."""
     keys, n = _keys(start, stop), stop - start
     random = np.random.default_rng(night)
     words = {"status": "ok", "reason": "model", "model_id": "compact-0", "options_id": "0", "run_id": f"run{night}"}
@@ -136,7 +136,7 @@ def _rows(start: int, stop: int, night: int) -> pa.Table:
 
 
 def _peak() -> int:
-    """The most bytes that this process held; macOS counts them, Linux kilobytes."""
+    """The most memory that this process had, in bytes: macOS reports bytes, Linux kilobytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

@@ -14,9 +14,9 @@ from jobs.options import Auto, verbose_option
 
 _BENCH = BenchConfig()
 
-_photos = cloup.option("--photos", type=click.IntRange(min=8), default=_BENCH.photos, help="Photos timed.")
+_photos = cloup.option("--photos", type=click.IntRange(min=8), default=_BENCH.photos, help="Photos to time.")
 _rounds = cloup.option(
-    "--rounds", type=click.IntRange(min=1), default=_BENCH.rounds, help="How often each way is timed."
+    "--rounds", type=click.IntRange(min=1), default=_BENCH.rounds, help="How often to time each way."
 )
 _model = cloup.option("--model", default=_BENCH.model, help="Model folder, local or s3://.")
 _json = cloup.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
@@ -26,7 +26,7 @@ _json = cloup.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 def bench() -> None:
     """Measure this machine: the pipeline, training, memory over a long run, or the bookkeeping of a large catalog.
 
-    Let nothing else run meanwhile.
+    Run nothing else at the same time.
 
     \b
     Examples:
@@ -53,7 +53,7 @@ def bench() -> None:
 def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
     """Measure this machine's CPUs: each stage alone, a plain loop, the Ray pipeline, and the start-up.
 
-    Takes the photos of PHOTOS_FOLDER, repeated as needed, or drawn ones of 1600×1200.
+    Uses the photos of PHOTOS_FOLDER, repeated as needed, or drawn ones of 1600×1200.
 
     \b
     Examples:
@@ -68,7 +68,7 @@ def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
     click.echo(json.dumps(result, indent=2) if as_json else table(result))
 
 
-@bench.command(short_help="What Ray costs training, and how fast pictures are made for it.")
+@bench.command(short_help="What Ray costs in training, and how fast its pictures are made.")
 @cloup.argument("data", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @_photos
 @_rounds
@@ -77,7 +77,7 @@ def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
 def training(data: Path | None, as_json: bool, **options: Any) -> None:
     """Compare training through Ray with Keras's own `fit`, and measure how fast training pictures are made.
 
-    Takes the labelled photos of DATA, or drawn cutouts.
+    Uses the labelled photos of DATA, or drawn cutouts.
 
     \b
     Example:
@@ -90,15 +90,15 @@ def training(data: Path | None, as_json: bool, **options: Any) -> None:
     click.echo(json.dumps(result, indent=2) if as_json else text(result))
 
 
-@bench.command(short_help="Whether memory and files stay bounded over a long run.")
-@cloup.option("--photos", type=click.IntRange(min=1), default=20_000, help="Small photos to work on.")
+@bench.command(short_help="Whether memory and open files stay bounded over a long run.")
+@cloup.option("--photos", type=click.IntRange(min=1), default=20_000, help="Small photos to draw and whiten.")
 @_model
 @cloup.option(
     "--chart", type=click.Path(dir_okay=False, path_type=Path), default=Path("bounded.png"), help="The plot to write."
 )
 @_json
 def memory(photos: int, model: str, chart: Path, as_json: bool) -> None:
-    """Watch the memory and the open files of a run over many small drawn photos, and plot them.
+    """Watch the memory and open files of a run over many small drawn photos, and plot them.
 
     \b
     Example:
@@ -111,12 +111,12 @@ def memory(photos: int, model: str, chart: Path, as_json: bool) -> None:
     click.echo(json.dumps(result, indent=2) if as_json else text(result))
 
 
-@bench.command(short_help="What it costs to find the pending photos of a large catalog.")
+@bench.command(short_help="The cost of finding the pending photos of a large catalog.")
 @cloup.option("--photos", type=click.IntRange(min=1000), default=1_000_000, help="Photos in the catalog.")
-@cloup.option("--nights", type=click.IntRange(min=1), default=1, help="Rows that the manifest has of each.")
+@cloup.option("--nights", type=click.IntRange(min=1), default=1, help="Rows in the manifest for each photo.")
 @_json
 def bookkeeping(photos: int, nights: int, as_json: bool) -> None:
-    """Measure what it costs to find the pending photos of a generated catalog. No picture is made, and Ray not started.
+    """Measure what it costs to find the pending photos of a generated catalog, without Ray and without pictures.
 
     \b
     Example:

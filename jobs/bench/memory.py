@@ -1,7 +1,7 @@
 """`glasseg bench memory`: whether a run stays small however long it gets; N small photos, watched from outside.
 
-Every second: the resident memory and the open files of each of the run's processes, and how many pictures are there.
-Afterwards: what Ray spilled, and which temporary files are left, also of other libraries.
+Sampled every second: the resident memory and open files of each of the run's processes, and the number of pictures.
+Checked at the end: what Ray spilled, and which temporary files are left, including those of other libraries.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from jobs.terminal import columns, progress
 
 SIZE: Final = (96, 128)
 SECONDS: Final = 1.0
-"""Between two looks."""
+"""Time between two samples."""
 SETTLED: Final = 1000
-"""Photos after which memory should not grow any more."""
+"""Photos after which memory should no longer grow."""
 PROCESSES: Final = {"driver": "jobs.cli", "workers": "MapWorker", "raylet": "raylet/raylet", "head": "gcs_server"}
-"""What the command line of each kind of process holds."""
+"""What the command line of each kind of process contains."""
 
 
 def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
 
 
 def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
-    """What is seen of the run at each look, as long as it goes on."""
+    """Start the run, and yield a sample of it every second until it ends."""
     out = place / "out"
     command = [sys.executable, "-P", "-m", "jobs.cli", "whiten", str(place / "in"), str(out), f"--model={model}"]
     command += ["--max-flagged=1", "--stop-above=1", f"--summary-json={place / 'summary.json'}"]
@@ -79,7 +79,7 @@ def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
                 if there > done:
                     bar.update(there - done)
                 done = there
-                yield {"photos": done, **_look(process.pid)}
+                yield {"photos": done, **_sample(process.pid)}
                 time.sleep(SECONDS)
         finally:
             process.terminate()
@@ -89,7 +89,7 @@ def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
             raise GlassegError(f"`glasseg whiten` ended with {process.returncode}: {words.read().decode()[-300:]}")
 
 
-def _look(pid: int) -> dict[str, dict[str, int]]:
+def _sample(pid: int) -> dict[str, dict[str, int]]:
     """Bytes and open files of the processes at and below `pid`, by kind; the largest where there are several."""
     found: dict[str, dict[str, int]] = {"bytes": {}, "files": {}}
     with suppress(psutil.NoSuchProcess):
@@ -105,12 +105,12 @@ def _look(pid: int) -> dict[str, dict[str, int]]:
 
 
 def _by_kind(seen: Sequence[dict[str, Any]], what: str) -> dict[str, list[int]]:
-    """For each kind of process the values of all looks; 0 before it was there."""
+    """For each kind of process its values in all samples; 0 before it started."""
     return {kind: [one[what].get(kind, 0) for one in seen] for kind in PROCESSES}
 
 
 def _settled(seen: Sequence[dict[str, Any]], values: Sequence[int], unit: int) -> dict[str, float]:
-    """The median while the second thousand photos were done and during the last tenth, the largest, in `unit`s."""
+    """The medians during the second thousand and the last tenth of the photos, and the largest, in `unit`s."""
     last = seen[-1]["photos"] if seen else 0
     early = [value for one, value in zip(seen, values, strict=True) if SETTLED <= one["photos"] < 2 * SETTLED and value]
     late = [value for one, value in zip(seen, values, strict=True) if one["photos"] >= 0.9 * last and value]

@@ -1,12 +1,12 @@
 """`glasseg bench pipeline`: how fast this machine whitens, stage by stage, in a plain loop and through Ray.
 
-Steady state is measured alike on both sides, from the moment at which each photo was finished, as its manifest row
-says. A run gets more photos than are timed: the clock starts when the first `skip` are finished (every worker is warm,
-its read-ahead full) and stops `count` photos later, while the last `tail` still keep every worker busy. So neither
-side pays for starting, nor for workers that idle at the end while another one finishes. What happens all the time is
-in it: the start and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets its
-share at once. All ways take turns, and while one without Ray runs no Ray process is alive. Everything runs on CPUs.
-`--versus` also measures the pipeline as one actor with all cores, and the two of `alternatives`.
+Steady state is measured in the same way on both sides, from the time at which each photo was finished according to its
+manifest row. A run gets more photos than are timed: the clock starts when the first `skip` are finished (every worker
+is warm, its read-ahead full) and stops `count` photos later, while the last `tail` still keep every worker busy. So
+neither side pays for starting, nor for workers that idle at the end while another one finishes. What recurs is
+included: the start and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets
+its share at once. All ways take turns, and no Ray process is alive while one without Ray runs. Everything runs on
+CPUs. `--versus` also measures the pipeline as one actor with all cores, and the two of `alternatives`.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ VERSUS_READS: Final = frozenset({".jpg", ".jpeg", ".png"})
 
 @dataclass(frozen=True)
 class Bench:
-    """What all measurements of one bench share."""
+    """What all measurements of one bench have in common."""
 
     config: BenchConfig
     model: ModelFolder
     order: Order
     work: pa.Table
-    """Of `PENDING`."""
+    """A table of `PENDING`."""
     window: Window
     size: tuple[int, int]
     cores: int
@@ -104,7 +104,7 @@ def bench(folder: Path | None, config: BenchConfig) -> dict[str, Any]:
 
 
 def stay_here(verbose: bool) -> None:
-    """This machine and its CPUs only, for this process and all that it starts."""
+    """Restrict this process and all that it starts to this machine and its CPUs."""
     os.environ.pop("RAY_ADDRESS", None)
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
     if not verbose:
@@ -115,7 +115,7 @@ def stay_here(verbose: bool) -> None:
 
 
 def _prepare(folder: Path | None, config: BenchConfig, model: ModelFolder, temporary: Path) -> Bench:
-    """Draw or check the photos and link them under as many names as a run needs."""
+    """Draw or check the photos, link them under as many names as a run needs, and plan the run."""
     cores = available_cpus()
     workers = config.workers or max(1, cores // config.cpus_per_worker)
     timed = window.plan(config.photos, max(cores, workers))
@@ -145,7 +145,7 @@ def _prepare(folder: Path | None, config: BenchConfig, model: ModelFolder, tempo
 
 
 def _new(found: pa.Table) -> pa.Table:
-    """Photos as a table of `PENDING`: all are new."""
+    """Photos as a table of `PENDING`, all of them new."""
     columns = {"key": found["key"], "output": found["output"], "etag": found["etag"]}
     columns["reason"] = pa.repeat("new", len(found))
     rest = {field.name: pa.nulls(len(found), field.type) for field in PENDING if field.name not in columns}
@@ -156,7 +156,7 @@ def _new(found: pa.Table) -> pa.Table:
 
 
 def _first_photo(one: Bench) -> tuple[float, float]:
-    """Seconds until a real `glasseg whiten` has written its first photo, and until `--photos` of them are done."""
+    """Seconds until a real `glasseg whiten` has written its first picture, and until `--photos` of them are done."""
     config, white = one.config, one.order.destination
     assert isinstance(white, Folder)
     command = [sys.executable, "-P", "-m", "jobs.cli", "whiten", one.order.source.uri, white.uri, "--max-flagged=1"]
@@ -185,7 +185,7 @@ def _first_photo(one: Bench) -> tuple[float, float]:
 
 
 def _rounds(one: Bench) -> dict[str, list[float]]:
-    """Photos/s of each way in every round: they take turns."""
+    """Photos/s of each way in every round; the ways take turns."""
     rates: dict[str, list[float]] = {}
     for number in range(1, one.config.rounds + 1):
         for name, way in _ways(one).items():
@@ -197,7 +197,7 @@ def _rounds(one: Bench) -> dict[str, list[float]]:
 
 
 def _ways(one: Bench) -> dict[str, Callable[[], Sequence[Any]]]:
-    """What is measured, by name; each gives the rows of all photos."""
+    """What is measured, by name; each returns the rows of all photos."""
     per_worker = one.config.cpus_per_worker
     ways: dict[str, Callable[[], Sequence[Any]]] = {
         **{_loop_name(n, one.cores // n): partial(_plain_loop, one, n) for n in sorted({1, one.cores})},

@@ -1,9 +1,9 @@
 """`glasseg bench training`: what Ray costs training, and whether pictures come fast enough, on this machine's CPUs.
 
 Keras's own `fit`, one Ray Train worker with all cores and two with half of them take turns, on the same pictures by the
-same recipe; as many threads make pictures meanwhile for each way. Then pictures are made alone, for a step that does
-nothing. Steady state: a run's first `WARM_UP` steps are not timed, and pictures are made to the end. Validation and
-checkpoints are not in it.
+same recipe, with the same number of threads making pictures. Then pictures are made alone, for a step that does
+nothing. Steady state: a run's first `WARM_UP` steps are not timed, and pictures are made until the end. Validation and
+checkpoints are not included.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from jobs.terminal import say
 from jobs.train.loader import Load, stream
 
 WARM_UP: Final = 4
-"""Steps in which the network is traced and the read-ahead fills."""
+"""Steps during which the network is traced and the read-ahead fills."""
 READ_AHEAD: Final = 64
-"""Steps for which there are pictures after the last timed one, so that making them goes on as before."""
+"""Steps whose pictures are made after the last timed one, so that the load stays the same until then."""
 LEAST_ALONE: Final = 12
-"""Steps whose pictures are made alone at least: those of fewer are there already when the first one is taken."""
+"""Fewest steps whose pictures are made alone: with fewer, all are ready before the first one is taken."""
 CUTOUTS: Final = 24
 SIZE: Final = (480, 640)
 
@@ -50,17 +50,17 @@ FIT, ONE, TWO, ALONE = "Keras fit", "one worker", "two workers", "pictures alone
 
 @dataclass(frozen=True)
 class Training:
-    """What all measurements share."""
+    """What all measurements have in common."""
 
     found: Found
     config: TrainConfig
     steps: int
-    """Those that are timed."""
+    """Timed steps."""
     cores: int
     verbose: bool
 
     def load(self, worker: int, workers: int) -> Load:
-        """What one of `workers` loads: an epoch that is longer than the run, with its share of the cores."""
+        """What one of `workers` loads: an epoch longer than the run, with its share of the cores."""
         samples = (WARM_UP + self.steps + READ_AHEAD) * self.config.batch
         repeated = [self.found.pairs[i % len(self.found.pairs)] for i in range(samples)]
         epochs = Epochs(samples, 1, self.config.batch, workers, self.config.seed, self.config.sides, SIDE)
@@ -95,7 +95,7 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
 
 
 def drawn_glasses(folder: Path, count: int) -> Found:
-    """So many drawn glasses with their alpha, as cutouts in a new `folder`."""
+    """Draw `count` glasses with their alpha, as cutouts in a new `folder`."""
     from glasseg.drawing.photo import draw_photo
 
     say(f"drawing {count} glasses")
@@ -110,7 +110,7 @@ def drawn_glasses(folder: Path, count: int) -> Found:
 
 
 def _rounds(one: Training, rounds: int) -> dict[str, list[float]]:
-    """Pictures/s of each way in every round: they take turns."""
+    """Pictures/s of each way in every round; the ways take turns."""
     ways: dict[str, Callable[[], list[float]]] = {
         FIT: partial(_by_fit, one),
         ONE: partial(_by_ray_train, one, 1),
@@ -126,12 +126,12 @@ def _rounds(one: Training, rounds: int) -> dict[str, list[float]]:
 
 
 def steady(ends: Sequence[float], batch: int) -> float:
-    """Pictures/s from the moments (seconds) at which steps of `batch` pictures ended, without the `WARM_UP` ones."""
+    """Pictures/s from the times (seconds) at which steps of `batch` pictures ended, without the `WARM_UP` ones."""
     timed = ends[WARM_UP - 1 :]
     return batch * (len(timed) - 1) / (timed[-1] - timed[0])
 
 
-# --- the ways: each gives the moments at which its steps ended ---
+# --- the ways: each returns the times at which its steps ended ---
 
 
 def _by_fit(one: Training) -> list[float]:
@@ -141,7 +141,7 @@ def _by_fit(one: Training) -> list[float]:
 
 
 def _fit(pipe: Connection, one: Training) -> None:
-    """Keras as its documentation shows it, with our network, loss, optimizer and pictures."""
+    """Keras the way its documentation shows it, with our network, loss, optimizer and pictures."""
     import keras
 
     from glasseg.model import losses, unet
@@ -157,7 +157,7 @@ def _fit(pipe: Connection, one: Training) -> None:
     class Pictures(keras.utils.PyDataset):
         def __init__(self) -> None:
             super().__init__(workers=load.cpus)
-            self._loader = Loader(replace(load, cpus=1))  # the threads that call it are the parallelism
+            self._loader = Loader(replace(load, cpus=1))  # the threads that call it provide the parallelism
 
         def __len__(self) -> int:
             return load.epochs.training_steps
@@ -212,7 +212,7 @@ def _by_ray_train(one: Training, workers: int) -> list[float]:
 
 
 def _train(settings: dict[str, Any]) -> None:
-    """The steps of the training loop without validation and checkpoints; the first worker notes when they ended."""
+    """The steps of the training loop without validation and checkpoints; the first worker records when they ended."""
     import ray.train
 
     from jobs.train.learner import Learner
@@ -238,7 +238,7 @@ def _taken(
     steps: int,
     take: Callable[[tuple[np.ndarray, ...]], object],
 ) -> list[float]:
-    """When each of the first `steps` steps ended, if `take` is done with every batch."""
+    """The times at which the first `steps` steps ended, when `take` is called with every batch."""
     ends: list[float] = []
     for _, batch in loaded:
         take(batch)

@@ -1,4 +1,4 @@
-"""The commands for what stands in a destination: `glasseg status`, `glasseg report`, `glasseg release`."""
+"""The commands for what is in a destination: `glasseg status`, `glasseg report`, `glasseg release`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import cloup
 from jobs.options import endpoint_url_option
 
 
-@cloup.command(short_help="See what a destination holds, or all that is known of one photo.")
+@cloup.command(short_help="Show what a destination holds, or all that is known about one photo.")
 @cloup.argument("dst")
 @cloup.argument("key", required=False)
 @cloup.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -16,7 +16,7 @@ from jobs.options import endpoint_url_option
 def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -> None:
     """Count the photos of DST by status and model, and show the last runs; with KEY, show every row of one photo.
 
-    Reads only, also while a run is going on.
+    It only reads, and works during a run too.
 
     \b
     Examples:
@@ -35,7 +35,7 @@ def status(dst: str, key: str | None, as_json: bool, endpoint_url: str | None) -
 def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
     """Write the page of RUN (the last one that worked on photos) into DST/_glasseg/report/RUN/, and print where it is.
 
-    `glasseg whiten` does so itself, as its last step.
+    `glasseg whiten` does this itself, as its last step.
 
     \b
     Examples:
@@ -55,7 +55,7 @@ def report(dst: str, run: str | None, endpoint_url: str | None) -> None:
 def release(dst: str, run: str, key: tuple[str, ...], endpoint_url: str | None) -> None:
     """Publish the pictures that RUN held back in DST, all of them or those of the photos KEY …
 
-    Photos that a later run did again are left out. The released pictures count as reviewed: ok.
+    Photos that a later run redid are left out. A released picture counts as reviewed: its photo becomes ok.
 
     \b
     Examples:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cloup
 from click.core import ParameterSource
 
-from glasseg.config import GONE, LENSES, MARKETPLACES, SHADOWS, WhitenConfig
+from glasseg.config import MARKETPLACES, Lenses, Marketplace, OnGone, Shadow, WhitenConfig
 from glasseg.formats import FORMATS
 from jobs.options import Background, Marketplaces, Ratio, endpoint_url_option, verbose_option, worker_options
 
@@ -38,13 +38,13 @@ _WHITEN = WhitenConfig()
     ),
     cloup.option(
         "--lenses",
-        type=click.Choice(LENSES),
+        type=click.Choice(get_args(Lenses)),
         default=_WHITEN.lenses,
         help="See-through parts: background, or the photo's own pixels.",
     ),
     cloup.option(
         "--shadow",
-        type=click.Choice(SHADOWS),
+        type=click.Choice(get_args(Shadow)),
         default=_WHITEN.shadow,
         help="soft keeps the natural shadow as a neutral grey that fades to the background.",
     ),
@@ -112,7 +112,7 @@ _WHITEN = WhitenConfig()
     cloup.option("--new-source", is_flag=True, help="Take SRC even if DST was made from another one."),
     cloup.option(
         "--gone",
-        type=click.Choice(GONE),
+        type=click.Choice(get_args(OnGone)),
         default=_WHITEN.gone,
         help="What to do with pictures whose photos are gone from SRC.",
     ),
@@ -168,11 +168,11 @@ _WHITEN = WhitenConfig()
 @endpoint_url_option
 @verbose_option
 @click.pass_context
-def whiten(context: click.Context, src: str, dst: str, market: str | None, **options: Any) -> None:
+def whiten(context: click.Context, src: str, dst: str, market: Marketplace | None, **options: Any) -> None:
     """Put the photos of SRC on white, into DST, with a parquet manifest.
 
     SRC and DST are folders or s3://bucket/prefix; SRC may be one photo. Photos that are done and have not changed are
-    left alone.
+    skipped.
 
     \b
     Examples:
@@ -191,13 +191,13 @@ def whiten(context: click.Context, src: str, dst: str, market: str | None, **opt
     raise SystemExit(run(src, dst, WhitenConfig(**options)))
 
 
-def _preset(market: str, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
+def _preset(market: Marketplace, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """What `--for` sets: options of the marketplace's preset that were not given, and its check next to others."""
     from glasseg.cutout.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if options["background"] == "transparent":
-        given.append("format")  # not the preset's, which can't be transparent
+        given.append("format")  # the preset's is JPEG, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}
     return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*options["check"], market})}

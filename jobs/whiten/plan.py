@@ -17,7 +17,7 @@ from glasseg.catalog.pending import UNCHANGED, Wanted
 from glasseg.catalog.row import Reason
 from glasseg.catalog.state import State
 from glasseg.errors import DeniedError, GlassegError
-from glasseg.formats import OURS, is_photo
+from glasseg.formats import OURS, Format, is_photo
 from glasseg.lists import selection
 from glasseg.lists.selection import Selection
 from glasseg.model import folder as model_folder
@@ -118,7 +118,7 @@ def open_places(source_uri: str, destination_uri: str, model_uri: str, *, endpoi
 def find(
     places: Places,
     *,
-    format: str,
+    format: Format,
     transparent: bool,
     inventory_uri: str | None,
     photo_list: str | None,

@@ -18,7 +18,7 @@ from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Finished
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
-from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError
+from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError, ReviewCode
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.model.folder import ModelFolder
@@ -181,18 +181,18 @@ class Whitener:
         return uris
 
 
-def _why(code: str, quality: float | None) -> str:
+def _why(code: ReviewCode, quality: float | None) -> str:
     """Why a picture needs a look, in words, with the number where it is one that decided."""
     doubted = code == "uncertain_mask" and quality is not None
     return f"the mask is probably wrong in places: its quality is {quality:.2f}" if doubted else REVIEW_CODES[code]
 
 
-def _held_code(code: str | None, coverage: float, pending: Pending) -> str | None:
+def _held_code(code: ReviewCode | None, coverage: float, pending: Pending) -> ReviewCode | None:
     """Why this picture may not replace the one that stands there; None when it may."""
     return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
 
 
-def _review_code(made: Picture, sent: Finished, look: Look, review_below: float | None) -> str | None:
+def _review_code(made: Picture, sent: Finished, look: Look, review_below: float | None) -> ReviewCode | None:
     """Why a person should look at this picture; None when nobody needs to."""
     white = sent.whiteness
     # the nearest that a lossy format holds of a colour may come back a level off; white it holds

@@ -66,7 +66,7 @@ def test_ratio_fill_centre_and_size_are_as_asked(
     assert x1 - x0 <= width + 1 and y1 - y0 <= height + 1
     assert abs((x0 + x1) - width) <= 1 and abs((y0 + y1) - height) <= 1  # half a pixel at either end
     placed = bounding_box(place(alpha, placement, 0)) or (0, 0, 0, 0)
-    reach = 2 * max(1, placement.scale) + 1  # of the kernel
+    reach = 2 * max(1, placement.scale) + 1  # the kernel's reach
     assert np.abs(np.subtract(placed, np.clip((x0, y0, x1, y1), 0, (width, height) * 2))).max() <= reach
 
 
@@ -272,7 +272,7 @@ def test_ratios_are_read_in_lowest_terms(text: str, ratio: tuple[int, int]) -> N
 
 
 @pytest.mark.parametrize("text", ["", "1", "1/1", "0:1", "1:0", "-1:1", "1:1:1", "nan:1", "1e9:1", "11:1", "1:١"])
-def test_what_is_no_ratio_is_refused_in_one_line(text: str) -> None:
+def test_what_is_not_a_ratio_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(ValueError) as caught:
         parse_ratio(text)
     assert "\n" not in str(caught.value) and text in str(caught.value)

@@ -84,14 +84,14 @@ def test_png_is_exactly_white_and_jpeg_almost() -> None:
     assert good.deviation is not None and bad.deviation is not None and 0 < good.deviation < bad.deviation
 
 
-def test_a_veil_of_one_level_is_told() -> None:
+def test_a_veil_of_one_level_is_reported() -> None:
     image, background = product_on_white()
     veiled = np.minimum(image, 254)
     found = inspection.inspect(encoder.encode(veiled, "png", 95), background, WHITE)
     assert found == inspection.Whiteness(exact_share=0.0, near_share=1.0, ring_share=0.0, ring_near=1.0, deviation=1)
 
 
-def test_what_touches_the_frame_shows_in_the_ring_though_it_is_no_background() -> None:
+def test_what_touches_the_frame_shows_in_the_ring_though_it_is_not_background() -> None:
     image, background = product_on_white(400, 400)
     image[180:200, :100], background[180:200, :100] = 0, 0  # a temple that leaves the picture on the left
     found = inspection.inspect(encoder.encode(image, "png", 95), background, WHITE)

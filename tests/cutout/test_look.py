@@ -26,7 +26,7 @@ def test_a_background_is_a_colour_or_none(background: str, colour: tuple[int, in
 
 @pytest.mark.parametrize("background", ["grey", "f5f5f5", "#f5f5f", "#f5f5f5 ", "", "#gggggg"])
 def test_another_word_is_refused_in_one_line(background: str) -> None:
-    with pytest.raises(ValueError, match="is no background: white, transparent or a colour"):
+    with pytest.raises(ValueError, match="is not a background: give white, transparent or a colour"):
         colour_of(background)
 
 
@@ -82,4 +82,4 @@ def test_what_can_be_is_not_refused(format: str) -> None:
 
 
 def test_every_marketplace_has_rules_and_a_column() -> None:
-    assert tuple(marketplaces.MARKETPLACES) == MARKETPLACES
+    assert tuple(marketplaces.RULES) == MARKETPLACES

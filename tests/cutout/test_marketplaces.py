@@ -12,7 +12,7 @@ import pytest
 
 from glasseg.cutout.framing import Framing, plan
 from glasseg.cutout.inspection import Whiteness, inspect, measure
-from glasseg.cutout.marketplaces import MARKETPLACES, PictureFacts, contradiction, preset, verdict
+from glasseg.cutout.marketplaces import RULES, PictureFacts, contradiction, preset, verdict
 from glasseg.cutout.placement import place
 from glasseg.images.compositing import compose
 from glasseg.images.encoder import encode
@@ -21,7 +21,7 @@ GOOD = PictureFacts(2000, 2000, "jpeg", 400_000, "white", 0.87, white=Whiteness(
 
 
 def facts_of(name: str, photo: tuple[int, int] = (3000, 4000)) -> PictureFacts:
-    """Of drawn black glasses that were framed and written as the preset says."""
+    """The facts of drawn black glasses that were framed and written as the preset demands."""
     height, width = photo
     alpha = np.zeros(photo, np.uint8)
     for x in (width * 3 // 10, width * 7 // 10):
@@ -42,14 +42,14 @@ def facts_of(name: str, photo: tuple[int, int] = (3000, 4000)) -> PictureFacts:
     )
 
 
-@pytest.mark.parametrize("name", MARKETPLACES)
+@pytest.mark.parametrize("name", RULES)
 def test_a_preset_passes_its_own_check(name: str) -> None:
     facts = facts_of(name)
-    assert verdict(MARKETPLACES[name], facts) == "pass"
+    assert verdict(RULES[name], facts) == "pass"
     assert max(facts.width, facts.height) == preset(name)["size"]
 
 
-@pytest.mark.parametrize("name", MARKETPLACES)
+@pytest.mark.parametrize("name", RULES)
 def test_a_preset_does_not_contradict_its_own_check(name: str) -> None:
     options = preset(name)
     assert options["check"] == (name,) and options["shadow"] == "none"
@@ -58,8 +58,8 @@ def test_a_preset_does_not_contradict_its_own_check(name: str) -> None:
 
 
 def test_a_preset_of_one_square_marketplace_passes_the_other_square_ones() -> None:
-    assert {verdict(MARKETPLACES[name], facts_of("amazon")) for name in ("amazon", "google", "ebay")} == {"pass"}
-    assert verdict(MARKETPLACES["zalando"], facts_of("amazon")) == "ratio 1:1, only 1:1.44"
+    assert {verdict(RULES[name], facts_of("amazon")) for name in ("amazon", "google", "ebay")} == {"pass"}
+    assert verdict(RULES["zalando"], facts_of("amazon")) == "ratio 1:1, only 1:1.44"
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_a_preset_of_one_square_marketplace_passes_the_other_square_ones() -> No
     ],
 )
 def test_the_first_broken_rule_is_named(name: str, changes: dict[str, Any], expected: str) -> None:
-    assert verdict(MARKETPLACES[name], replace(GOOD, **changes)) == expected
+    assert verdict(RULES[name], replace(GOOD, **changes)) == expected
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_the_first_broken_rule_is_named(name: str, changes: dict[str, Any], expe
     ],
 )
 def test_zalando_takes_its_own_sizes_and_no_other_ratio(width: int, height: int, expected: str) -> None:
-    assert verdict(MARKETPLACES["zalando"], replace(GOOD, width=width, height=height)) == expected
+    assert verdict(RULES["zalando"], replace(GOOD, width=width, height=height)) == expected
 
 
 @pytest.mark.parametrize(
@@ -118,26 +118,26 @@ def test_zalando_takes_its_own_sizes_and_no_other_ratio(width: int, height: int,
     ],
 )
 def test_a_background_that_is_not_white_fails_amazon_but_not_ebay(white: Whiteness, words: str) -> None:
-    assert words in verdict(MARKETPLACES["amazon"], replace(GOOD, white=white))
-    assert verdict(MARKETPLACES["ebay"], replace(GOOD, white=white)) == "pass"
+    assert words in verdict(RULES["amazon"], replace(GOOD, white=white))
+    assert verdict(RULES["ebay"], replace(GOOD, white=white)) == "pass"
 
 
 def test_a_lossless_picture_gets_no_allowance_for_compression() -> None:
     nearly = replace(GOOD, format="png", white=Whiteness(0.99, 1.0, 1.0, 1.0, 1))
-    assert "exactly white, at least 1.00" in verdict(MARKETPLACES["amazon"], nearly)
+    assert "exactly white, at least 1.00" in verdict(RULES["amazon"], nearly)
 
 
 @pytest.mark.parametrize("quality", [75, 95])
-def test_compression_beside_dark_rims_is_still_white(quality: int) -> None:
+def test_compression_next_to_dark_rims_is_still_white(quality: int) -> None:
     alpha = np.zeros((800, 800), np.uint8)
     cv2.ellipse(alpha, (400, 400), (330, 120), 0, 0, 360, 255, 14, cv2.LINE_AA)
     picture = compose(np.zeros((800, 800, 3), np.uint8), alpha)
     white = inspect(encode(picture, "jpeg", quality), cv2.compare(alpha, 0, cv2.CMP_EQ), (255, 255, 255))
     assert white.ring_share == 1 and white.exact_share < 1
-    assert verdict(MARKETPLACES["amazon"], replace(GOOD, white=white)) == "pass"
+    assert verdict(RULES["amazon"], replace(GOOD, white=white)) == "pass"
     picture[alpha == 0] = 254
     grey = inspect(encode(picture, "jpeg", quality), cv2.compare(alpha, 0, cv2.CMP_EQ), (255, 255, 255))
-    assert "white" in verdict(MARKETPLACES["amazon"], replace(GOOD, white=grey))
+    assert "white" in verdict(RULES["amazon"], replace(GOOD, white=grey))
 
 
 def test_a_soft_shadow_that_was_left_is_not_white() -> None:
@@ -147,7 +147,7 @@ def test_a_soft_shadow_that_was_left_is_not_white() -> None:
     picture[400:450, 100:700] = 235
     white = measure(picture, cv2.compare(alpha, 0, cv2.CMP_EQ), (255, 255, 255))
     assert white == Whiteness(pytest.approx(1 - 30_000 / 570_000), pytest.approx(1 - 30_000 / 570_000), 1.0, 1.0, 20)
-    assert verdict(MARKETPLACES["amazon"], replace(GOOD, white=white)) != "pass"
+    assert verdict(RULES["amazon"], replace(GOOD, white=white)) != "pass"
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_options_that_can_never_pass_are_refused(checks: list[str], options: dic
 @pytest.mark.parametrize(
     ("checks", "options"),
     [
-        (list(MARKETPLACES), {}),
-        (list(MARKETPLACES), {"frame": (25, 36), "fill": 0.87, "size": 2600, "format": "jpeg"}),
+        (list(RULES), {}),
+        (list(RULES), {"frame": (25, 36), "fill": 0.87, "size": 2600, "format": "jpeg"}),
         (["amazon", "google"], {"frame": (1, 1), "fill": 0.85, "size": 1600}),
         (["google"], {"background": "transparent", "format": "png"}),
         (["ebay"], {"background": "#123456", "shadow": True, "format": "webp"}),
@@ -188,8 +188,8 @@ def test_options_that_may_pass_are_not_refused(checks: list[str], options: dict[
     assert contradiction(checks, **options) is None
 
 
-@pytest.mark.parametrize("name", MARKETPLACES)
+@pytest.mark.parametrize("name", RULES)
 def test_every_entry_says_where_and_when_it_was_read(name: str) -> None:
-    rules = MARKETPLACES[name]
+    rules = RULES[name]
     assert rules.source.startswith("https://") and re.fullmatch(r"\d{4}-\d\d-\d\d", rules.checked)
     assert "page" in rules.note.lower() and "jpeg" in rules.formats

@@ -20,7 +20,7 @@ def test_alpha_is_the_formula_within_one_step(threshold: float, ramp: float) -> 
     alpha = to_alpha(PROBABILITIES, threshold, ramp)
     exact = 255 * np.clip((PROBABILITIES.astype(np.float64) - threshold) / ramp + 0.5, 0, 1)
     assert alpha.dtype == np.uint8 and alpha.shape == PROBABILITIES.shape
-    assert np.abs(alpha - exact).max() <= 0.51  # rounded, but for ties and float32
+    assert np.abs(alpha - exact).max() <= 0.51  # rounded, except for ties and float32
 
 
 @given(st.floats(0.3, 0.7), st.floats(0.05, 0.5))
@@ -88,7 +88,7 @@ def test_where_the_photo_says_nothing_the_probability_stands() -> None:
     assert np.abs(found.astype(int) - to_alpha(probability, 0.5, 0.4)).max() <= 1
 
 
-def test_a_lone_speck_goes_and_a_piece_beside_the_glasses_stays() -> None:
+def test_a_lone_speck_goes_and_a_piece_next_to_the_glasses_stays() -> None:
     probability = np.zeros((400, 640), np.float32)
     probability[150:250, 100:400] = 1
     probability[196:200, 403:420] = 1  # a temple in pieces

@@ -124,7 +124,7 @@ def test_a_photo_that_came_cut_out_keeps_its_own_mask_and_colours() -> None:
     assert (one.pixels[one.alpha == 0] == 0).all(), "what somebody cut away does not come back"
 
 
-def test_a_vignette_or_a_turned_photo_is_no_cut_out() -> None:
+def test_a_vignette_or_a_turned_photo_is_not_a_cut_out() -> None:
     circle = np.zeros(SIZE, np.uint8)
     cv2.circle(circle, (240, 180), 179, 255, -1)
     of = photo()
@@ -209,7 +209,7 @@ def test_photos_of_a_few_pixels_are_no_trouble(size: tuple[int, int], look: Look
     assert finish(one, look, "png", 95, Tags()).data
 
 
-def test_lossy_white_is_held_against_white_and_not_against_what_the_format_makes_of_it() -> None:
+def test_lossy_white_is_compared_with_white_and_not_with_what_the_format_makes_of_it() -> None:
     sent = finish(made(), Look(), "webp", 46, Tags())
     shown = np.array(Image.open(io.BytesIO(sent.data)).convert("RGB"))[made().background > 0]
     assert sent.whiteness.deviation == 255 - shown.min()
@@ -235,7 +235,7 @@ def test_a_calibration_tells_the_quality_of_the_mask_and_changes_no_pixel() -> N
     assert one.mask.quality is not None and other is not None and other < one.mask.quality
 
 
-def test_where_there_are_no_glasses_and_in_cut_outs_there_is_no_quality() -> None:
+def test_without_glasses_and_in_cut_outs_there_is_no_quality() -> None:
     assert judged(photo(), np.zeros(SIZE, np.float32)).mask.quality is None
     speck = np.zeros(SIZE, np.float32)
     speck[100:105, 100:105] = 1

@@ -154,7 +154,7 @@ def test_little_quality_is_for_a_person(
     assert review_code(facts, 1.0, framed_cut=False, review_below=review_below) == code
 
 
-def test_too_little_to_be_glasses_is_no_matter_of_quality() -> None:
+def test_too_little_to_be_glasses_is_not_a_matter_of_quality() -> None:
     facts = MaskFacts(0.0001, (0, 0, 1, 1), 0.9, 0.1)
     assert facts.no_glasses and review_code(facts, 1.0, framed_cut=False, review_below=0.9) == "no_glasses"
     assert not MaskFacts(0.001, (0, 0, 1, 1), 0.9).no_glasses

@@ -60,7 +60,7 @@ def test_noise_without_a_shadow_leaves_exact_white() -> None:
     assert (soft_shade(_photo(200.0, noise=8.0), _alpha()) == 255).all()
 
 
-def test_a_light_falling_off_is_no_shadow() -> None:
+def test_a_light_falling_off_is_not_a_shadow() -> None:
     y, x = np.ogrid[0 : 1 : SIZE[0] * 1j, 0 : 1 : SIZE[1] * 1j]
     assert (soft_shade(_photo(240.0, 1 - 0.3 * x - 0.2 * y * y), _alpha()) == 255).all()
 
@@ -100,7 +100,7 @@ def test_no_shadow_rather_than_dirt(ground: np.ndarray | float, light: np.ndarra
     assert (soft_shade(_photo(ground, light), _alpha()) == 255).all()
 
 
-def test_a_coloured_box_behind_the_glasses_is_no_shadow() -> None:
+def test_a_coloured_box_behind_the_glasses_is_not_a_shadow() -> None:
     ground = np.full((*SIZE, 3), 240.0)
     ground[200:470, 150:650] = [230, 210, 120]
     assert (soft_shade(_photo(ground), _alpha()) == 255).all()

@@ -54,7 +54,7 @@ def test_a_shadow_is_not_taken_for_background() -> None:
     assert around.roughness < 0.015
 
 
-def test_rim_pixels_that_the_mask_missed_do_not_darken_the_background_beside_them() -> None:
+def test_rim_pixels_that_the_mask_missed_do_not_darken_the_background_next_to_them() -> None:
     alpha = _ring()
     dark = np.zeros_like(alpha)
     dark[1:], dark[:-1] = alpha[:-1], np.maximum(alpha[1:], alpha[:-1])  # the rim is a pixel wider than its mask

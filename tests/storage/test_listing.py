@@ -62,7 +62,7 @@ def test_a_level_that_is_longer_than_a_page_loses_nothing(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of bytes")
-def test_a_name_that_is_no_text_is_listed_so_that_it_can_be_told(tmp_path: Path) -> None:
+def test_a_name_that_is_not_text_is_listed_so_that_it_can_be_reported(tmp_path: Path) -> None:
     try:
         Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad-\xff.jpg")).write_bytes(b"x")
     except OSError:

@@ -145,7 +145,7 @@ def test_exists_and_delete(root_uri: str) -> None:
     assert not root.exists("a/x.jpg")
     root.write("a/x.jpg", b"-")
     assert root.exists("a/x.jpg")
-    assert not root.exists("a")  # a folder is no output
+    assert not root.exists("a")  # a folder is not an output
     root.delete("a/x.jpg")
     root.delete("a/x.jpg")
     root.delete("never/was.jpg")
@@ -228,7 +228,7 @@ def test_nested_destinations_are_refused(root_uri: str) -> None:
         refuse_nested(f"{root_uri}/{source}", f"{root_uri}/{destination}")
 
 
-def test_one_photo_may_go_beside_itself_but_not_over_itself(root_uri: str) -> None:
+def test_one_photo_may_go_next_to_itself_but_not_over_itself(root_uri: str) -> None:
     open_root(root_uri).write("a/x.jpg", b"-")
     refuse_nested(f"{root_uri}/a/x.jpg", f"{root_uri}/a/out")
     for destination in (f"{root_uri}/a", f"{root_uri}/a/x.jpg", root_uri):
@@ -408,7 +408,7 @@ def test_what_can_not_be_deleted_of_ours_is_one_line_and_half_written_files_are_
         delete_if_allowed(Folder(tmp_path), "_glasseg/claims/run1.parquet")
 
 
-def test_a_link_to_itself_is_no_place(tmp_path: Path) -> None:
+def test_a_link_to_itself_is_not_a_place(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     with pytest.raises(GlassegError, match="loop"):
         keys(open_root(str(tmp_path / "loop")))
@@ -439,7 +439,7 @@ def test_links_are_followed_but_never_in_a_circle(tmp_path: Path) -> None:
         assert error.value.code == code
 
 
-def test_what_is_no_file_is_a_row_and_never_waits(tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_a_row_and_never_waits(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.jpg")
     (tmp_path / "folder.jpg").mkdir()
     for key in ("pipe.jpg", "folder.jpg"):
@@ -612,7 +612,7 @@ def test_a_profile_that_does_not_exist_is_named(bucket: Bucket, monkeypatch: pyt
         keys(bucket)
 
 
-def test_an_endpoint_that_is_no_url_is_named(bucket: Bucket) -> None:
+def test_an_endpoint_that_is_not_a_url_is_named(bucket: Bucket) -> None:
     with pytest.raises(GlassegError, match="nonsense"):
         open_source(bucket.uri, endpoint_url="nonsense")
 

@@ -357,7 +357,7 @@ def test_a_transparent_run_writes_png_and_webp_with_alpha(photos: Path, tmp_path
     ("config", "words"),
     [
         (WhitenConfig(background="transparent", format="jpeg"), "a JPEG can't be transparent"),
-        (WhitenConfig(background="grey"), "is no background"),
+        (WhitenConfig(background="grey"), "is not a background"),
         (WhitenConfig(fill=0.6, check=("amazon",)), "the rules of amazon contradict the other options: fill 0.60"),
         (WhitenConfig(frame=(99, 1)), "a frame is at most"),
     ],
