@@ -18,6 +18,17 @@ hypothesis.settings.load_profile("glasseg")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process gets the tests that start Ray, before all others, which go wherever there is room, by modules."""
+
+    def starts_ray(item: pytest.Item) -> bool:
+        return "ray_session" in getattr(item, "fixturenames", ()) or item.get_closest_marker("ray") is not None
+
+    items.sort(key=lambda item: not starts_ray(item))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group("ray" if starts_ray(item) else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture(scope="session")
 def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
     """A running S3 server; the environment names it and its admin for boto3 until the session ends."""

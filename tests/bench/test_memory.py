@@ -30,6 +30,7 @@ def test_a_run_too_short_to_settle_has_no_early_memory() -> None:
     assert memory._settled([look(5, driver=3)], [3], 1) == {"early": 0.0, "late": 3.0, "largest": 3.0}
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_short_run_is_watched_and_plotted(tmp_path: Path) -> None:
     command = [

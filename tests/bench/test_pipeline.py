@@ -149,6 +149,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_tiny_bench_prints_one_json_object(random_model: Path, tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def test_each_worker_loads_its_share_of_the_same_long_epoch(tmp_path: Path) -> N
     assert whole.epochs.training_steps == last and whole.epochs.step(last - 1, 0).real.all()
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_tiny_training_bench_prints_one_json_object(tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from drawnphotos import drawn
 from raycluster import cluster, drive, metrics, nodes_of, wait_for
 from s3server import S3Server
 
 from glasseg.catalog import manifest, runs
 from glasseg.storage.roots import open_root
+
+pytestmark = pytest.mark.ray
 
 PHOTOS = 20
 

@@ -23,7 +23,7 @@ from glasseg.images.encoder import encode
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import open_root
 
-pytestmark = [pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.ray, pytest.mark.netns, pytest.mark.slow, pytest.mark.timeout(1200)]
 
 PHOTOS = 1600
 """So many that a fast machine is still at work when the third host has joined."""

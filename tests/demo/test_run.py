@@ -125,6 +125,7 @@ def start(model: str, out: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=out.parent, env=environment, capture_output=True, text=True, timeout=280)  # noqa: PLW1510
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_demo_draws_whitens_and_shows_and_a_second_run_finds_nothing_to_do(model: str, tmp_path: Path) -> None:

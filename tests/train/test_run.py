@@ -37,6 +37,8 @@ from jobs.train.history import Tally, row
 from jobs.train.resume import begin_or_resume, resumed
 from jobs.train.run import find
 
+pytestmark = pytest.mark.ray
+
 SIZE = (160, 200)
 QUICK = ["--batch", "4", "--validation-share", "0.3"]
 FILES = {

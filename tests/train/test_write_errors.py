@@ -163,6 +163,7 @@ def test_a_model_that_can_never_be_written_ends_in_one_line(
     assert len(publish.calls) == 4 and not storage.uploads  # no checkpoint that claims a model which is not there
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_training_outlives_a_storage_that_fails_for_a_while(tmp_path: Path) -> None:

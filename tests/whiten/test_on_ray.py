@@ -28,7 +28,7 @@ from jobs.whiten import rescue, stream
 from jobs.whiten.run import whiten
 from jobs.whiten.worker import Whitener
 
-pytestmark = pytest.mark.usefixtures("ray_session")
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
 
 QUIET = WhitenConfig(max_flagged=1.0, report=False)
 
@@ -90,13 +90,12 @@ def worker_pids() -> list[int]:
 def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    data = [drawn(seed, size=(600, 800)) for seed in range(4)]
-    for n in range(48):
-        (source / f"{n:03}.jpg").write_bytes(data[n % 4])
+    for n in range(24):
+        (source / f"{n:03}.jpg").write_bytes(drawn(n % 4))
     killed: list[int] = []
 
     def kill_one() -> None:
-        while not (destination / "010.jpg").exists():
+        while not (destination / "004.jpg").exists():
             time.sleep(0.02)
         killed.append(worker_pids()[0])
         os.kill(killed[0], signal.SIGKILL)
@@ -107,7 +106,7 @@ def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
     killer.join(timeout=1)
     assert killed
     rows = by_key(Folder(destination))
-    assert set(rows) == outputs(Folder(destination)) == {f"{n:03}.jpg" for n in range(48)}
+    assert set(rows) == outputs(Folder(destination)) == {f"{n:03}.jpg" for n in range(24)}
     assert {row["status"] for row in rows.values()} <= {"ok", "review"}
 
 

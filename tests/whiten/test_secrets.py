@@ -104,6 +104,7 @@ def watched(s3: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         shutil.rmtree(ray)
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_the_smallest_policy_will_do(s3: S3Server, watched: Watched) -> None:
     assert watched.code == 0, watched.said
@@ -114,6 +115,7 @@ def test_the_smallest_policy_will_do(s3: S3Server, watched: Watched) -> None:
     assert any(name.endswith("/index.html") for name in watched.left), "the page"
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_run_leaves_no_credential(watched: Watched) -> None:
     token = Path.home() / ".ray/auth_token"
@@ -125,6 +127,7 @@ def test_a_run_leaves_no_credential(watched: Watched) -> None:
     assert sum("/logs/" in name for name in watched.left) > 5, "Ray's logs were not seen"
 
 
+@pytest.mark.ray
 @pytest.mark.slow
 def test_a_ray_of_our_own_listens_on_this_machine_only(watched: Watched) -> None:
     assert any("raylet" in who for who in watched.listening.values()), "no socket was seen"
