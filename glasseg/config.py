@@ -164,16 +164,16 @@ class TrainConfig:
     quarter_turns: float = 0.04
     """Share of the pictures that lie on their side."""
     close_ups: float = 0.5
-    """Share of the labelled photos that are shown as close as the second look at a photo is."""
+    """Share of the labelled photos that are shown as close up as the second pass over a photo sees them."""
     several: float = 0.15
     """Share of the composites with one or two more pairs of glasses."""
     scene_repeats: int = 2
     """How often an epoch shows each labelled photo that has its own background."""
     drawn: int = 100
     """Drawn photos in an epoch."""
-    looks: int = 2
+    passes: int = 2
     first_side: int | None = 384
-    """Side in pixels at the first of two looks, which only finds the glasses."""
+    """Side in pixels in the first of two passes, which only finds the glasses."""
     mirror: bool = True
     validation_share: float = 0.1
     """Share of the groups, where the data does not name a split."""
@@ -210,7 +210,7 @@ PRESETS: dict[Preset, TrainConfig] = {
         several=0.0,
         scene_repeats=1,
         drawn=0,
-        looks=1,
+        passes=1,
         first_side=None,
         mirror=False,
     ),

@@ -126,7 +126,7 @@ def untrained_folder(tensorflow: Any, tmp_path_factory: pytest.TempPathFactory) 
     keras.utils.set_random_seed(1)
     folder = tmp_path_factory.mktemp("untrained")
     alpha = {"threshold": 0.5, "ramp": 0.6}
-    model_folder.save(folder, unet.build("compact"), resize="letterbox", looks=1, training={"minutes": 0}, **alpha)
+    model_folder.save(folder, unet.build("compact"), resize="letterbox", passes=1, training={"minutes": 0}, **alpha)
     return folder
 
 

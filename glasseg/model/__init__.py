@@ -1,1 +1,1 @@
-"""The network, its folder, and how it looks at a photo."""
+"""The network, its folder, and how it runs over a photo."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
@@ -68,7 +67,7 @@ def renew(
         spec = replace(spec, quality=calibration.to_dict())
     root = open_root(uri, endpoint_url=endpoint_url)
     try:
-        root.write(SPEC_NAME, (json.dumps(asdict(spec), indent=2) + "\n").encode())
+        root.write(SPEC_NAME, spec.to_json().encode())
         root.write(CARD_NAME, card(spec).encode())
         tidy(root)
     except PhotoError as error:
@@ -79,7 +78,7 @@ def renew(
 def _head(spec: ModelSpec) -> str:
     name = spec.training.get("data", {}).get("name")
     how = "letterboxed" if spec.resize == "letterbox" else "stretched"
-    looks = ", after a first look at a smaller size has found where to crop it" if spec.looks == 2 else ""
+    passes = ", after a first pass at a smaller size has found where to crop it" if spec.passes == 2 else ""
     mirror = ", together with its mirror image" if spec.mirror else ""
     words = [
         "Finds the visible material of eyeglasses in a product photo, so that glasseg can put everything else on",
@@ -88,7 +87,7 @@ def _head(spec: ModelSpec) -> str:
     ]
     network = [
         f"A U-Net, preset `{spec.preset}`, trained from scratch{f' on {name}' if name else ''}. A photo is {how} to",
-        f"{spec.input_side}×{spec.input_side} pixels{mirror}{looks}. With p the network's probability,",
+        f"{spec.input_side}×{spec.input_side} pixels{mirror}{passes}. With p the network's probability,",
         f"alpha = clip((p − {spec.threshold:g}) / {spec.ramp:g} + 0.5, 0, 1),",
         "and along its edge alpha follows the photo.",
     ]

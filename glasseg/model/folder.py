@@ -27,18 +27,20 @@ WEIGHTS_NAME = "model.weights.h5"
 PACKAGED = "packaged"
 """Name that stands for the model inside the package."""
 
-_INFERENCE_FIELDS = ("preset", "input_side", "resize", "looks", "threshold", "ramp", "mirror", "weights_sha256")
+_INFERENCE_FIELDS = ("preset", "input_side", "resize", "passes", "threshold", "ramp", "mirror", "weights_sha256")
 _LATER_FIELDS = ("first_side",)
 """Part of a model's id only if set, so that older models keep theirs."""
+_IN_FILE = {"passes": "looks"}
+"""What a field is called in `model.json` and in what a model's id hashes, where that differs."""
 
 
 @dataclass(frozen=True)
 class ModelSpec:
     """What inference depends on, and in `training` and `quality` the facts for people and the calibration.
 
-    `preset` and `input_side` (pixels) as in `unet`; `looks` 1 or 2 (2: what was found is cropped and segmented again);
+    `preset` and `input_side` (pixels) as in `unet`; `passes` 1 or 2 (2: what was found is cropped and segmented again);
     `mirror`: p is the mean over the photo and its mirror image; alpha = clip((p - threshold) / ramp + 0.5, 0, 1).
-    `first_side`: side in pixels of the square at the first of two looks; None, as in older models, for three quarters
+    `first_side`: side in pixels of the square in the first of two passes; None, as in older models, for three quarters
     of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises ValueError or TypeError for values that no
     segmenter could use, and for an invalid calibration.
     """
@@ -46,7 +48,7 @@ class ModelSpec:
     preset: str
     input_side: int
     resize: Resize
-    looks: int
+    passes: int
     threshold: float
     ramp: float
     weights_sha256: str
@@ -56,10 +58,10 @@ class ModelSpec:
     quality: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if self.resize not in get_args(Resize) or self.looks not in {1, 2} or not isinstance(self.mirror, bool):
-            raise ValueError(f"resize {self.resize!r} with looks {self.looks!r} and mirror {self.mirror!r}")
-        if self.first_side is not None and (self.looks != 2 or self.first_side < 64 or self.first_side % 64):
-            raise ValueError(f"first_side {self.first_side!r} with looks {self.looks}")  # networks halve six times
+        if self.resize not in get_args(Resize) or self.passes not in {1, 2} or not isinstance(self.mirror, bool):
+            raise ValueError(f"resize {self.resize!r} with looks {self.passes!r} and mirror {self.mirror!r}")
+        if self.first_side is not None and (self.passes != 2 or self.first_side < 64 or self.first_side % 64):
+            raise ValueError(f"first_side {self.first_side!r} with looks {self.passes}")  # networks halve six times
         for name in ("threshold", "ramp"):
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one model
         if not 0 < self.threshold < 1 or not 0.001 <= self.ramp < math.inf:
@@ -75,10 +77,22 @@ class ModelSpec:
     @property
     def model_id(self) -> str:
         """Preset and twelve hex digits; equal for models that give the same alpha, whatever their dates and metrics."""
-        inference = {name: getattr(self, name) for name in _INFERENCE_FIELDS}
+        inference = {_IN_FILE.get(name, name): getattr(self, name) for name in _INFERENCE_FIELDS}
         inference |= {name: value for name in _LATER_FIELDS if (value := getattr(self, name)) is not None}
         digest = hashlib.sha256(json.dumps(inference, sort_keys=True).encode()).hexdigest()
         return f"{self.preset}-{digest[:12]}"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> ModelSpec:
+        """The spec in a `model.json`. Raises ValueError or TypeError for anything else."""
+        renamed = {in_file: name for name, in_file in _IN_FILE.items()}
+        fields = {renamed.get(str(name), str(name)): value for name, value in dict(json.loads(text)).items()}
+        return cls(**fields)
+
+    def to_json(self) -> str:
+        """The text of a `model.json`."""
+        fields = {_IN_FILE.get(name, name): value for name, value in asdict(self).items()}
+        return json.dumps(fields, indent=2) + "\n"
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,7 @@ def save(
     network: keras.Model,
     *,
     resize: Resize,
-    looks: int,
+    passes: int,
     threshold: float,
     ramp: float,
     training: dict[str, Any],
@@ -123,8 +137,8 @@ def save(
         network.save_weights(weights)
         digest = hashlib.sha256(weights.read_bytes()).hexdigest()
         side = INPUT_SIDE[network.name]
-        spec = ModelSpec(network.name, side, resize, looks, threshold, ramp, digest, mirror, training, first_side)
-        description.write_text(json.dumps(asdict(spec), indent=2) + "\n", encoding="utf-8")
+        spec = ModelSpec(network.name, side, resize, passes, threshold, ramp, digest, mirror, training, first_side)
+        description.write_text(spec.to_json(), encoding="utf-8")
         weights.replace(folder / WEIGHTS_NAME)
         description.replace(folder / SPEC_NAME)
     return spec
@@ -157,7 +171,7 @@ def load(uri: str, *, endpoint_url: str | None = None) -> ModelFolder:
     except PhotoError as error:
         raise GlassegError(f"no model in {uri}: {error}; {wanted}") from error
     try:
-        spec = ModelSpec(**json.loads(text))
+        spec = ModelSpec.from_json(text)
     except (ValueError, TypeError) as error:
         raise GlassegError(f"{root.uri_of(SPEC_NAME)} is not a model description: {error}") from error
     if INPUT_SIDE.get(spec.preset) != spec.input_side:

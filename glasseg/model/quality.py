@@ -28,7 +28,7 @@ left_out: the probability outside the mask, as a share of the mask.
 edge: how undecided the mask is along its edge, as a share of the mask; large for thin frames.
 parts: the number of its parts, weighted by their size; a logarithm.
 sides: the difference between its left and right half in how undecided they are.
-finder: how far the first look disagreed with the result; log-odds.
+finder: how far the first pass disagreed with the result; log-odds.
 
 Calibrations name what they weigh, so a sign that is measured differently needs another name.
 """

@@ -21,10 +21,10 @@ Few, because the last call of a run is padded; calls of 8 are no faster on a CPU
 """
 
 _FOUND: Final = 0.3
-"""Probability from which a pixel belongs inside the second look's crop; low, to include faint temples."""
+"""Probability from which a pixel belongs inside the second pass's crop; low, to include faint temples."""
 _MARGIN: Final = 0.08
 _WORTHWHILE: Final = 0.8
-"""Largest share of the photo's longest side for which a crop is worth a second look: more would show the same."""
+"""Largest share of the photo's longest side for which a crop is worth a second pass: more would show the same."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Segmentation:
     probability: np.ndarray
     """Of glasses, at photo size: H×W float32 in [0, 1]."""
     agreement: float | None
-    """Soft IoU, [0, 1], of the first of two looks with `probability`; None if there was only one look."""
+    """Soft IoU, [0, 1], of the first of two passes with `probability`; None if there was only one."""
 
 
 class Segmenter:
@@ -57,7 +57,7 @@ class Segmenter:
             keras.mixed_precision.set_dtype_policy(before)
         self.spec = model.spec
         # no autograph: there is nothing to translate, and it would leave files in the temporary folder; one signature:
-        # both looks share a graph, since tracing delays the start of a worker
+        # both passes share a graph, since tracing delays the start of a worker
         self._run = tf.function(
             lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0],
             autograph=False,
@@ -68,9 +68,9 @@ class Segmenter:
 
     @property
     def _first_side(self) -> int:
-        """Side of the square at the first look; the first of two only finds the glasses, and can be coarser."""
+        """Side of the square in the first pass; the first of two only finds the glasses, and can be coarser."""
         side = self.spec.input_side
-        return (self.spec.first_side or side * 3 // 4) if self.spec.looks == 2 else side
+        return (self.spec.first_side or side * 3 // 4) if self.spec.passes == 2 else side
 
     def segment(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
         """The segmentation of each H×W×3 uint8 RGB photo."""
@@ -80,8 +80,8 @@ class Segmenter:
         return found
 
     def _group(self, images: list[np.ndarray]) -> list[Segmentation]:
-        glances = self._glances(images) if self.spec.looks == 2 else [None] * len(images)
-        crops = [None if glance is None else _crop(*glance) for glance in glances]
+        coarse = self._first_pass(images) if self.spec.passes == 2 else [None] * len(images)
+        crops = [None if seen is None else _crop(*seen) for seen in coarse]
         parts = [image if crop is None else image[crop] for image, crop in zip(images, crops, strict=True)]
         boxed = [self._square(part, self.spec.input_side) for part in parts]
         maps = self._network([square for square, _ in boxed])
@@ -93,12 +93,12 @@ class Segmenter:
             for image, crop, map, (_, box) in zip(images, crops, maps, boxed, strict=True)
         ]
         return [
-            Segmentation(p, None if glance is None else _agreement(*glance, p))
-            for p, glance in zip(placed, glances, strict=True)
+            Segmentation(p, None if seen is None else _agreement(*seen, p))
+            for p, seen in zip(placed, coarse, strict=True)
         ]
 
-    def _glances(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, Letterbox]]:
-        """The first look at each photo: its map, side×side float32, and how the photo lies in it."""
+    def _first_pass(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, Letterbox]]:
+        """The first pass over each photo: its map, side×side float32, and how the photo lies in it."""
         boxed = [self._square(image, self._first_side) for image in images]
         maps = self._network([square for square, _ in boxed])
         return [(map, box) for map, (_, box) in zip(maps, boxed, strict=True)]
@@ -129,7 +129,7 @@ def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int,
 
 
 def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> float:
-    """Soft IoU, [0, 1], of a look's map (side×side float32) with the final probability (H×W float32), at the look's
+    """Soft IoU, [0, 1], of a pass's map (side×side float32) with the final probability (H×W float32), at the pass's
     size; 1 if both see nothing."""
     height, width = box.inner
     seen = map[box.top : box.top + height, box.left : box.left + width]
@@ -139,7 +139,7 @@ def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> floa
 
 
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
-    """The part of the photo for the second look, as (rows, columns); None when a crop would show nearly all of it.
+    """The part of the photo for the second pass, as (rows, columns); None when a crop would show nearly all of it.
 
     `map`: side×side float32 in [0, 1], of the square that `box` describes. The crop is never empty.
     """

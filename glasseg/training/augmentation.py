@@ -50,8 +50,8 @@ def to_square(scene: Scene, side: int, resize: Resize, matrix: np.ndarray | None
 def close_up(scene: Scene, side: int, share: float) -> np.ndarray:
     """The 3×3 matrix that centres the material of a letterboxed scene and makes it fill a `share` of the square.
 
-    The second look at a photo sees glasses this large. Small glasses fill less: the scene is enlarged `_ENLARGED` times
-    at most. `side` in pixels, as for `to_square`.
+    The second pass over a photo sees glasses this large. Small glasses fill less: the scene is enlarged `_ENLARGED`
+    times at most. `side` in pixels, as for `to_square`.
     """
     height, width = scene.coverage.shape
     x, y, w, h = cv2.boundingRect((scene.coverage > 127).astype(np.uint8))

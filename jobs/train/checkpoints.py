@@ -94,7 +94,7 @@ def _keep(learner: Any, progress: Progress, course: Course) -> None:
             Path(folder),
             learner.averaged,
             resize=config.resize,
-            looks=config.looks,
+            passes=config.passes,
             first_side=config.first_side,
             mirror=config.mirror,
             threshold=row["threshold"],

@@ -28,8 +28,8 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
     Reports what is skipped. Raises GlassegError when that is more than `max_bad`.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
-    looks = _looked_at(items, endpoint_url)
-    bad = {i: Problem(items[i].photo, look["problem"]) for i, look in sorted(looks.items()) if look["problem"]}
+    checks = _checked(items, endpoint_url)
+    bad = {i: Problem(items[i].photo, check["problem"]) for i, check in sorted(checks.items()) if check["problem"]}
     problems = [*found.problems, *bad.values()]
     for problem in problems[:NAMED]:
         say(f"  skipped {problem.name}: {problem.reason}")
@@ -44,7 +44,7 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
     n = len(found.pairs)
     pairs = [pair for i, pair in enumerate(found.pairs) if i not in bad]
     backdrops = [one for i, one in enumerate(found.backdrops, n) if i not in bad]
-    digests = [look["digest"] for i, look in sorted(looks.items()) if i not in bad]
+    digests = [check["digest"] for i, check in sorted(checks.items()) if i not in bad]
     return replace(found, pairs=pairs, backdrops=backdrops, problems=problems), digests
 
 
@@ -71,7 +71,7 @@ def on_both_sides(found: Found, digests: list[str]) -> list[str]:
     ]
 
 
-def _looked_at(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[int, dict[str, Any]]:
+def _checked(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[int, dict[str, Any]]:
     """Digest and problem ("" for none) of every pair and backdrop, by its number; read in parallel by Ray Data.
 
     Raises GlassegError when a place can't be read at all.
@@ -84,15 +84,15 @@ def _looked_at(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[i
         for i, one in enumerate(items)
         for kind in [getattr(one, "kind", "backdrop")]
     ]
-    looks = ray.data.from_items(rows).map_batches(partial(_look, endpoint_url=endpoint_url), batch_size=BATCH_ROWS)
-    batches = looks.iter_batches(batch_size=None, batch_format="pyarrow")
-    found = {look["number"]: look for look in chain.from_iterable(batch.to_pylist() for batch in batches)}
-    if fatal := next((look["fatal"] for look in found.values() if look["fatal"]), ""):
+    checks = ray.data.from_items(rows).map_batches(partial(_check, endpoint_url=endpoint_url), batch_size=BATCH_ROWS)
+    batches = checks.iter_batches(batch_size=None, batch_format="pyarrow")
+    found = {check["number"]: check for check in chain.from_iterable(batch.to_pylist() for batch in batches)}
+    if fatal := next((check["fatal"] for check in found.values() if check["fatal"]), ""):
         raise GlassegError(fatal)
     return found
 
 
-def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any]]:
+def _check(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any]]:
     """A Ray Data task: read and decode some photos with their masks."""
 
     def one(row: dict[str, Any]) -> tuple[str, str, str]:
@@ -108,8 +108,8 @@ def _look(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any
 
     rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
     with ThreadPoolExecutor(THREADS) as pool:
-        looks = list(pool.map(one, rows))
-    digests, problems, fatal = zip(*looks, strict=True)
+        checks = list(pool.map(one, rows))
+    digests, problems, fatal = zip(*checks, strict=True)
     return {"number": batch["number"], "digest": list(digests), "problem": list(problems), "fatal": list(fatal)}
 
 

@@ -142,7 +142,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     code = (
         "import sys; from pathlib import Path; from glasseg.model import folder, unet\n"
-        "folder.save(Path(sys.argv[1]), unet.build('compact'), resize='letterbox', looks=1,"
+        "folder.save(Path(sys.argv[1]), unet.build('compact'), resize='letterbox', passes=1,"
         " threshold=0.5, ramp=0.3, training={})"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, timeout=200)

@@ -110,7 +110,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     code = (
         "import sys; from pathlib import Path; from glasseg.model import folder, unet\n"
         "folder.save(Path(sys.argv[1]), unet.build('compact'), "
-        "resize='letterbox', looks=1, threshold=0.5, ramp=0.5, training={})"
+        "resize='letterbox', passes=1, threshold=0.5, ramp=0.5, training={})"
     )
     subprocess.run([sys.executable, "-c", code, str(folder)], check=True, capture_output=True, timeout=200)
     return str(folder)

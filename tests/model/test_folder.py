@@ -6,7 +6,7 @@ import hashlib
 import json
 import pickle
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from glasseg.model.quality import Calibration
 from glasseg.storage.roots import open_root
 
 SPEC = ModelSpec("compact", 512, "letterbox", 1, 0.5, 0.6, "ab" * 32, False, {"minutes": 90})
+FIELDS = json.loads(SPEC.to_json())
 CALIBRATION = Calibration(("worst", "parts"), (0.5, 0.25), (1.5, 0.5), (-0.75, -0.5), 2.0, 0.875)
 
 
@@ -37,7 +38,7 @@ def put(uri: str, weights: bytes | None, spec: ModelSpec | bytes | None) -> None
     if weights is not None:
         root.write(WEIGHTS_NAME, weights)
     if isinstance(spec, ModelSpec):
-        spec = json.dumps(asdict(replace(spec, weights_sha256=hashlib.sha256(weights or b"").hexdigest()))).encode()
+        spec = replace(spec, weights_sha256=hashlib.sha256(weights or b"").hexdigest()).to_json().encode()
     if spec is not None:
         root.write(SPEC_NAME, spec)
 
@@ -47,7 +48,7 @@ def test_a_saved_model_comes_back(untrained_folder: Path, untrained_model: Model
     for one, other in zip(network.get_weights(), again.get_weights(), strict=True):
         assert np.array_equal(one, other)
     spec = model_folder.save(
-        tmp_path, network, resize="letterbox", looks=1, threshold=0.5, ramp=0.6, training={"note": "later"}
+        tmp_path, network, resize="letterbox", passes=1, threshold=0.5, ramp=0.6, training={"note": "later"}
     )
     assert {path.name for path in tmp_path.iterdir()} == {SPEC_NAME, WEIGHTS_NAME}
     loaded = model_folder.load(str(tmp_path))
@@ -59,7 +60,7 @@ def test_a_saved_model_comes_back(untrained_folder: Path, untrained_model: Model
 
 def test_saving_twice_replaces_the_model(untrained_model: ModelFolder, tmp_path: Path) -> None:
     network = untrained_model.network()
-    rest: dict[str, Any] = {"resize": "letterbox", "looks": 1, "ramp": 0.6, "training": {}}
+    rest: dict[str, Any] = {"resize": "letterbox", "passes": 1, "ramp": 0.6, "training": {}}
     first = model_folder.save(tmp_path / "new" / "model", network, threshold=0.5, **rest)
     second = model_folder.save(tmp_path / "new" / "model", network, threshold=0.4, **rest)
     assert model_folder.load(str(tmp_path / "new" / "model")).spec == second != first
@@ -69,7 +70,7 @@ def test_a_save_that_breaks_off_leaves_the_old_model(
     untrained_model: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = untrained_model.network()
-    rest: dict[str, Any] = {"resize": "letterbox", "looks": 1, "ramp": 0.6, "training": {}}
+    rest: dict[str, Any] = {"resize": "letterbox", "passes": 1, "ramp": 0.6, "training": {}}
     first = model_folder.save(tmp_path, network, threshold=0.5, **rest)
 
     def half(path: Path) -> None:
@@ -128,20 +129,20 @@ def test_the_json_itself_is_no_model_folder(untrained_folder: Path) -> None:
         b"{}",
         b"null",
         b"\xff\xfe",
-        json.dumps({**asdict(SPEC), "added_by_a_later_release": 1}).encode(),
-        json.dumps({**asdict(SPEC), "resize": "crop"}).encode(),
-        json.dumps({**asdict(SPEC), "looks": 3}).encode(),
-        json.dumps({**asdict(SPEC), "ramp": 0}).encode(),
-        json.dumps({**asdict(SPEC), "ramp": None}).encode(),
-        json.dumps({**asdict(SPEC), "threshold": 1.5}).encode(),
-        json.dumps({**asdict(SPEC), "looks": []}).encode(),
-        json.dumps({**asdict(SPEC), "first_side": 256}).encode(),
-        json.dumps({**asdict(SPEC), "looks": 2, "first_side": 100}).encode(),
-        json.dumps({**asdict(SPEC), "looks": 2, "first_side": "256"}).encode(),
-        json.dumps({**asdict(SPEC), "quality": {}}).encode(),
-        json.dumps({**asdict(SPEC), "quality": 0.9}).encode(),
-        json.dumps({**asdict(SPEC), "quality": {**CALIBRATION.to_dict(), "weights": [1]}}).encode(),
-        json.dumps({**asdict(SPEC), "quality": {**CALIBRATION.to_dict(), "means": None}}).encode(),
+        json.dumps({**FIELDS, "added_by_a_later_release": 1}).encode(),
+        json.dumps({**FIELDS, "resize": "crop"}).encode(),
+        json.dumps({**FIELDS, "looks": 3}).encode(),
+        json.dumps({**FIELDS, "ramp": 0}).encode(),
+        json.dumps({**FIELDS, "ramp": None}).encode(),
+        json.dumps({**FIELDS, "threshold": 1.5}).encode(),
+        json.dumps({**FIELDS, "looks": []}).encode(),
+        json.dumps({**FIELDS, "first_side": 256}).encode(),
+        json.dumps({**FIELDS, "looks": 2, "first_side": 100}).encode(),
+        json.dumps({**FIELDS, "looks": 2, "first_side": "256"}).encode(),
+        json.dumps({**FIELDS, "quality": {}}).encode(),
+        json.dumps({**FIELDS, "quality": 0.9}).encode(),
+        json.dumps({**FIELDS, "quality": {**CALIBRATION.to_dict(), "weights": [1]}}).encode(),
+        json.dumps({**FIELDS, "quality": {**CALIBRATION.to_dict(), "means": None}}).encode(),
     ],
 )
 def test_a_json_that_describes_no_model_is_refused_naming_it(tmp_path: Path, text: bytes) -> None:
@@ -181,7 +182,7 @@ def test_a_model_that_is_older_than_calibrations_is_read(new_folder: Callable[[]
         {"preset": "baseline"},
         {"input_side": 256},
         {"resize": "stretch"},
-        {"looks": 2},
+        {"passes": 2},
         {"threshold": 0.45},
         {"ramp": 0.5},
         {"weights_sha256": "cd" * 32},
@@ -196,9 +197,9 @@ def test_a_whole_number_is_the_same_model() -> None:
 
 
 def test_the_side_of_the_first_look_is_part_of_the_id_and_models_without_one_keep_theirs(tmp_path: Path) -> None:
-    two_looks = replace(SPEC, looks=2)
-    assert len({two_looks.model_id, *(replace(two_looks, first_side=side).model_id for side in (256, 384))}) == 3
-    older = {name: value for name, value in asdict(two_looks).items() if name != "first_side"}
+    two_passes = replace(SPEC, passes=2)
+    assert len({two_passes.model_id, *(replace(two_passes, first_side=side).model_id for side in (256, 384))}) == 3
+    older = {name: value for name, value in json.loads(two_passes.to_json()).items() if name != "first_side"}
     put(str(tmp_path), b"weights", None)
     older["weights_sha256"] = hashlib.sha256(b"weights").hexdigest()
     put(str(tmp_path), None, json.dumps(older).encode())

@@ -1,4 +1,4 @@
-"""Photos in, probabilities out: the same bytes alone and in company, the second look, and both ways to fit a photo."""
+"""Photos in, probabilities out: the same bytes alone and in company, the second pass, and both ways to fit a photo."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_stretch_works_with_the_baseline(
 
     monkeypatch.setattr(module, "BATCH", 1)  # the classic network takes 30 times the work of the compact one
     network = unet.build("baseline")
-    model_folder.save(tmp_path, network, resize="stretch", looks=1, threshold=0.5, ramp=0.6, training={})
+    model_folder.save(tmp_path, network, resize="stretch", passes=1, threshold=0.5, ramp=0.6, training={})
     found = probabilities(Segmenter(model_folder.load(str(tmp_path)), threads=1), photos[:1])
     assert found[0].shape == SIZES[0] and found[0].std() > 0
 
@@ -133,7 +133,7 @@ def test_what_is_found_lies_where_it_is_in_the_photo(resize: str, size: tuple[in
 def test_a_second_look_is_sharper_and_stays_in_its_crop() -> None:
     photo = dark_on_white((600, 800), slice(101, 160), slice(203, 330))
     truth = photo[..., 0] == 0
-    [once], [twice] = (probabilities(darkness_segmenter(64, looks=looks), [photo]) for looks in (1, 2))
+    [once], [twice] = (probabilities(darkness_segmenter(64, passes=passes), [photo]) for passes in (1, 2))
     assert np.abs(twice - truth).mean() < 0.5 * np.abs(once - truth).mean()
     assert twice.shape == (600, 800) and twice.dtype == np.float32
     assert (twice[:60] == 0).all() and (twice[:, 400:] == 0).all()
@@ -143,7 +143,7 @@ def test_only_photos_worth_it_get_a_second_look_whatever_their_neighbours() -> N
     small = dark_on_white((300, 400), slice(100, 120), slice(200, 260))
     large = dark_on_white((300, 400), slice(10, 290), slice(10, 390))
     empty = np.full((200, 200, 3), 255, np.uint8)
-    twice, once = darkness_segmenter(64, looks=2), darkness_segmenter(64)
+    twice, once = darkness_segmenter(64, passes=2), darkness_segmenter(64)
     together = probabilities(twice, [large, small, empty, small])
     assert np.array_equal(together[0], probabilities(once, [large])[0])
     assert np.array_equal(together[1], probabilities(twice, [small])[0]) and np.array_equal(together[1], together[3])
@@ -197,7 +197,7 @@ def test_tiny_photos_survive_a_second_look() -> None:
     for size in ((3, 3), (2, 900), (900, 2), (20, 20)):
         photo = np.full((*size, 3), 255, np.uint8)
         photo[0, 0] = 0
-        [found] = probabilities(darkness_segmenter(128, looks=2), [photo])
+        [found] = probabilities(darkness_segmenter(128, passes=2), [photo])
         assert found.shape == size and np.isfinite(found).all()
 
 
@@ -227,7 +227,7 @@ def test_the_first_look_sees_as_many_pixels_as_the_model_says() -> None:
 
     def sides(spec: dict[str, Any]) -> list[int]:
         seen.clear()
-        made = darkness_segmenter(512, looks=2, **spec)
+        made = darkness_segmenter(512, passes=2, **spec)
         darkness = made._run
         made._run = lambda squares: (seen.append(squares.shape[1]), darkness(squares))[1]
         made.segment([dark_on_white((600, 800), slice(200, 260), slice(300, 420))])
@@ -250,14 +250,14 @@ def test_a_worker_sees_only_gpus_that_it_was_given_and_takes_their_memory_as_it_
     assert growing == ([("one", True), ("two", True)] if gpu else [])
 
 
-def test_two_looks_say_how_far_they_agree() -> None:
+def test_two_passes_say_how_far_they_agree() -> None:
     photo = dark_on_white((600, 800), slice(100, 300), slice(200, 500))
-    twice = darkness_segmenter(256, looks=2)
+    twice = darkness_segmenter(256, passes=2)
     [seen] = twice.segment([photo])
     assert seen.agreement is not None and 0.95 < seen.agreement <= 1
     assert darkness_segmenter(256).segment([photo])[0].agreement is None
     first_side, darkness = 192, twice._run
-    for share in (0.0, 0.5):  # of the darkness that the second look takes for glasses
+    for share in (0.0, 0.5):  # of the darkness that the second pass takes for glasses
 
         def run(squares: np.ndarray, share: float = share) -> Any:
             weight = 1.0 if squares.shape[1] == first_side else share
@@ -267,6 +267,6 @@ def test_two_looks_say_how_far_they_agree() -> None:
         assert twice.segment([photo])[0].agreement == pytest.approx(share, abs=0.02)
 
 
-def test_two_looks_that_see_nothing_agree() -> None:
-    [seen] = darkness_segmenter(256, looks=2).segment([np.full((60, 90, 3), 255, np.uint8)])
+def test_two_passes_that_see_nothing_agree() -> None:
+    [seen] = darkness_segmenter(256, passes=2).segment([np.full((60, 90, 3), 255, np.uint8)])
     assert seen.agreement == 1.0

@@ -98,7 +98,7 @@ def test_a_model_folder_with_its_metrics_and_pictures_comes_out(trained: tuple[P
     assert done.returncode == 0, done.stderr
     assert {path.name for path in out.iterdir()} == FILES
     spec = model_folder.load(str(out)).spec
-    assert spec.preset == "baseline" and spec.resize == "stretch" and spec.looks == 1 and not spec.mirror
+    assert spec.preset == "baseline" and spec.resize == "stretch" and spec.passes == 1 and not spec.mirror
     assert spec.training["recipe"]["epochs"] == 3 and spec.training["data"]["photos"]["train"]["scene"] > 6
     for name in ("curves.png", "precision-recall.png", "worst.png", "random.png"):
         assert cv2.imread(str(out / name)).shape[0] > 300

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +170,7 @@ def calibrated(folder: Path, review_below: float) -> str:
     )
     shutil.copytree(model_folder.packaged_folder(), folder, dirs_exist_ok=True)
     spec = replace(model_folder.load(str(folder)).spec, quality=calibration.to_dict())
-    (folder / "model.json").write_text(json.dumps(asdict(spec)))
+    (folder / "model.json").write_text(spec.to_json())
     return str(folder)
 
 
@@ -202,7 +202,7 @@ def test_little_quality_is_for_a_person_and_another_calibration_makes_nothing_st
 def test_a_line_for_a_quality_that_the_model_does_not_tell_is_refused(tmp_path: Path) -> None:
     model = calibrated(tmp_path / "model", review_below=1.0)
     spec = replace(model_folder.load(model).spec, quality=None)
-    (tmp_path / "model/model.json").write_text(json.dumps(asdict(spec)))
+    (tmp_path / "model/model.json").write_text(spec.to_json())
     (tmp_path / "a.jpg").write_bytes(drawn(1))
     with pytest.raises(GlassegError, match="--review-below needs a quality") as caught:
         whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), WhitenConfig(model=model, review_below=0.5))
