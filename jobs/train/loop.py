@@ -47,16 +47,7 @@ def _fit(course: Course) -> None:
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
-    samples = Samples(course.found, config)
-    epochs = Epochs(
-        samples=samples.training,
-        validation=samples.validation,
-        batch=config.batch,
-        workers=workers,
-        seed=config.seed,
-        sides=config.sides,
-        validation_side=INPUT_SIDE[config.preset],
-    )
+    epochs = _epochs(course, workers)
     learner = Learner(config, workers=workers, steps=epochs.training_steps, threads=course.cpus, gpu=course.gpus > 0)
     progress = checkpoints.begin(learner, course)
     if progress.step and worker == 0:
@@ -88,6 +79,19 @@ def _fit(course: Course) -> None:
         if progress.ended(config):
             return
         tally, kept = Tally(progress), time.monotonic()
+
+
+def _epochs(course: Course, workers: int) -> Epochs:
+    samples, config = Samples(course.found, course.config), course.config
+    return Epochs(
+        samples=samples.training,
+        validation=samples.validation,
+        batch=config.batch,
+        workers=workers,
+        seed=config.seed,
+        sides=config.sides,
+        validation_side=INPUT_SIDE[config.preset],
+    )
 
 
 def _inside(progress: Progress, epochs: Epochs) -> str:
