@@ -216,7 +216,7 @@ def judge(
     max_bad: float = math.inf,
     progress: Any = None,
 ) -> Judged:
-    """Judge `model` on the pairs of `task.found` with these numbers and on so many composites; Ray is connected.
+    """Judge `model` on the pairs of `task.found` with these numbers and on this many composites; Ray is connected.
 
     `shown` panels are kept of the worst photos by strict IoU, and as many of a random choice. Ends early with more than
     `max_bad` problems. Raises GlassegError when a worker reports that the run has to stop.
@@ -249,7 +249,7 @@ def judge(
 
 
 class _Shown:
-    """Of all panels that were offered, those with the highest rank."""
+    """The panels with the highest rank of all that were offered."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

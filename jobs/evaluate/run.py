@@ -109,7 +109,7 @@ def judge_all(
     max_bad: int,
     endpoint_url: str | None,
 ) -> Judged:
-    """Judge the pairs with these numbers and so many composites by Ray, with `workers` of `pool`, None for all.
+    """Judge the pairs with these numbers and this many composites by Ray, with `workers` of `pool`, None for all.
 
     `shown` panels are kept of the worst photos and of others. Names what can't be judged, and raises GlassegError when
     that is more than `max_bad`.
@@ -170,11 +170,11 @@ def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
 def _say_caveats(model: ModelFolder, data: str, found: pairs.Found, numbers: Sequence[int]) -> None:
     """Report what a reader of the scores should know about the photos `numbers`."""
     others = sum(pair.kind != Kind.SCENE for pair in found.pairs)
-    learnt = sum(found.pairs[number].split == Split.TRAIN for number in numbers)
+    seen = sum(found.pairs[number].split == Split.TRAIN for number in numbers)
     if numbers and others:
         say(f"  {others} products and cutouts left out: --composites N judges them on backgrounds")
-    if learnt:
-        say(f"  {learnt} of these {len(numbers)} photos are in the split train: their scores say little about others")
+    if seen:
+        say(f"  {seen} of these {len(numbers)} photos are in the split train: their scores say little about others")
     elif numbers and model.spec.training.get("data", {}).get("name") == name_of(data):
         say(f"  {model.spec.model_id} was trained on data of this name: if it is the same, its scores are too high")
 

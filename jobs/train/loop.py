@@ -106,5 +106,5 @@ def _is_time(learner: Any, step: int, kept: float, seconds: float) -> bool:
 
 
 def _pace(learner: Any, config: TrainConfig) -> dict[str, Any]:
-    """With which sides and rate an epoch was trained, for its row: both may change when a run is resumed."""
+    """The sides and the rate of an epoch, for its row: both may change when a run is resumed."""
     return {"sides": ",".join(map(str, config.sides)), "learning_rate": learner.rate}
