@@ -32,7 +32,7 @@ class Segmentation:
     """The network's result for one photo."""
 
     probability: np.ndarray
-    """Of glasses, at photo size: H×W float32 in [0, 1]."""
+    """Probability of glasses at photo size: H×W float32 in [0, 1]."""
     agreement: float | None
     """Soft IoU, [0, 1], of the first of two passes with `probability`; None if there was only one."""
 

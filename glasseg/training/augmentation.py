@@ -71,7 +71,7 @@ def affine(
     """A random 3×3 matrix of the pixels of a side×side square, about its centre.
 
     Each is uniform over its range: `rotation` ± degrees, `shift` ± share of the side, `shear` ± as a slope, `zoom` 1 ±
-    along each axis; `flip`: left to right every second time.
+    along each axis; `flip`: mirrored left to right half of the time.
     """
     turn = np.deg2rad(rng.uniform(-rotation, rotation))
     scale = rng.uniform(1 - zoom, 1 + zoom, 2) * [rng.choice([-1, 1]) if flip else 1, 1]

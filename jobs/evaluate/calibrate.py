@@ -14,7 +14,7 @@ from glasseg.model import card as model_card
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.roots import name_of
-from jobs.evaluate.run import judge_all, refuse_unwritable, unchanged
+from jobs.evaluate.run import judge_all, judging_pool, refuse_unwritable, unchanged
 from jobs.evaluate.table import quality_table
 from jobs.terminal import say
 
@@ -30,7 +30,24 @@ def calibrate(model: str, data: str, config: CalibrateConfig) -> None:
     numbers, composites = _photos(folder, data, found), _composites(found, config.composites)
     if len(numbers) + composites < calibration.LEAST:
         raise _too_few(len(numbers) + composites, data)
-    judged = judge_all(folder, found, numbers, config, composites=composites, shown=0)
+    with judging_pool(
+        config.address,
+        workers=config.workers,
+        cpus=config.cpus_per_worker,
+        gpus=config.gpus_per_worker,
+        verbose=config.verbose,
+    ) as pool:
+        judged = judge_all(
+            folder,
+            found,
+            numbers,
+            pool,
+            workers=config.workers,
+            composites=composites,
+            shown=0,
+            max_bad=config.max_bad,
+            endpoint_url=config.endpoint_url,
+        )
     evidence = Evidence.of(judged.rows)
     if not evidence.enough:
         raise _too_few(len(evidence.truth), data)

@@ -22,7 +22,7 @@ _EVALUATE, _CALIBRATE = EvaluateConfig(), CalibrateConfig()
         "--composites",
         type=click.IntRange(min=0),
         default=_EVALUATE.composites,
-        help="Score N test pictures instead, made of DATA's validation products and backgrounds.",
+        help="Score N composites instead, made of DATA's validation products and backgrounds.",
     ),
     cloup.option("--split", help="Only the photos of this split of DATA's list."),
     max_bad_option,
@@ -63,7 +63,7 @@ def evaluate(model: str, data: str, as_json: bool, **options: Any) -> None:
         "--composites",
         type=click.IntRange(min=0),
         default=_CALIBRATE.composites,
-        help="Test pictures in addition to the photos, made of DATA's validation products and backgrounds.",
+        help="Composites in addition to the photos, made of DATA's validation products and backgrounds.",
     ),
     max_bad_option,
 )

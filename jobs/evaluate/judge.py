@@ -15,7 +15,8 @@ import pyarrow as pa
 from glasseg.cutout import matte, picture, review
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import conditions, metrics
-from glasseg.evaluation.metrics import PhotoScore, RimScore
+from glasseg.evaluation.metrics import PhotoScore
+from glasseg.evaluation.summary import PLAIN, RIM_SCORES, summary
 from glasseg.evaluation.testset import Composites, Setting
 from glasseg.images import compositing, decoder, encoder
 from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
@@ -34,10 +35,6 @@ BATCH_ROWS: Final = 16
 THREADS_PER_CPU: Final = 3
 LOST_BATCHES: Final = 3
 """How often a batch is tried again after losing its worker."""
-
-PLAIN: Final = "_plain"
-RIM_SCORES: Final = tuple(one.name + way for way in ("", PLAIN) for one in fields(RimScore))
-"""Scores of composites, whose glasses on white are known: of our rim, and of that of a plainly upsampled mask."""
 
 SCORES: Final = pa.schema(
     [
@@ -102,6 +99,11 @@ class Judged:
     problems: list[Problem] = field(default_factory=list)
     worst: list[tuple[np.ndarray, str]] = field(default_factory=list)
     random: list[tuple[np.ndarray, str]] = field(default_factory=list)
+
+    def summary(self) -> dict[str, Any]:
+        """How many photos were judged and skipped, and every figure of the set."""
+        figures = summary(self.rows, self.counts, self.histogram)
+        return {"photos": len(self.rows), "skipped": len(self.problems), **figures}
 
 
 class Judge:
@@ -214,7 +216,7 @@ def judge(
     max_bad: float = math.inf,
     progress: Any = None,
 ) -> Judged:
-    """Judge `model` on the pairs of `task.found` with these numbers and on so many composites; Ray is connected.
+    """Judge `model` on the pairs of `task.found` with these numbers and on this many composites; Ray is connected.
 
     `shown` panels are kept of the worst photos by strict IoU, and as many of a random choice. Ends early with more than
     `max_bad` problems. Raises GlassegError when a worker reports that the run has to stop.
@@ -247,7 +249,7 @@ def judge(
 
 
 class _Shown:
-    """Of all panels that were offered, those with the highest rank."""
+    """The panels with the highest rank of all that were offered."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit

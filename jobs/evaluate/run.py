@@ -5,22 +5,19 @@ from __future__ import annotations
 import io
 import json
 import math
-from collections.abc import Sequence
-from contextlib import nullcontext
-from dataclasses import asdict, fields, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import click
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from glasseg.config import CalibrateConfig, EvaluateConfig
+from glasseg.config import EvaluateConfig
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.evaluation import metrics
-from glasseg.evaluation.conditions import CLASSES
-from glasseg.evaluation.metrics import PhotoScore
-from glasseg.evaluation.testset import Composites, Setting, settings_of
+from glasseg.evaluation.testset import Composites, settings_of
 from glasseg.images import encoder
 from glasseg.labels import pairs
 from glasseg.labels.pairs import Kind, Problem, Split
@@ -31,7 +28,7 @@ from glasseg.report import charts, contact_sheets
 from glasseg.storage.roots import Root, check_writable, name_of, open_root, refuse_nested, tidy
 from jobs import sizing
 from jobs.engine import available_cpus, engine
-from jobs.evaluate.judge import BATCH_ROWS, RIM_SCORES, SCORES, Judged, Task, judge
+from jobs.evaluate.judge import BATCH_ROWS, SCORES, Judged, Task, judge
 from jobs.evaluate.table import table
 from jobs.terminal import progress, say
 
@@ -39,9 +36,6 @@ SCORES_NAME: Final = "scores.parquet"
 SUMMARY, WORST, RANDOM, CURVE = FILES = ("summary.json", "worst.png", "random.png", "precision-recall.png")
 """The files that are written next to the scores."""
 NAMED: Final = 20
-METRICS: Final = tuple(one.name for one in fields(PhotoScore))
-LOWER_IS_BETTER: Final = {"alpha_error", *RIM_SCORES}
-BROKEN_DOWN: Final = ("strict_iou", "openings_left_out", "boundary_f")
 
 
 def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) -> None:
@@ -55,7 +49,7 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
     folder = model_folder.load(model, endpoint_url=config.endpoint_url)
     if config.record:
         refuse_unwritable(model, "--record", config.endpoint_url)
-    out = _out(data, config)
+    out = _out(config.out, data, overwrite=config.overwrite, endpoint_url=config.endpoint_url) if config.out else None
     found = pairs.find(data, endpoint_url=config.endpoint_url)
     if config.composites:
         Composites(found, config.endpoint_url, settings_of(found))  # raises here what a worker would
@@ -64,13 +58,29 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
         refuse_bad(problems, config.max_bad)
     numbers = [] if config.composites else _numbers(data, found, config.split)
     _say_caveats(folder, data, found, numbers)
-    judged = judge_all(
-        folder, replace(found, problems=problems), numbers, config, composites=config.composites, shown=config.worst
-    )
+    with judging_pool(
+        config.address,
+        workers=config.workers,
+        cpus=config.cpus_per_worker,
+        gpus=config.gpus_per_worker,
+        verbose=config.verbose,
+    ) as pool:
+        judged = judge_all(
+            folder,
+            replace(found, problems=problems),
+            numbers,
+            pool,
+            workers=config.workers,
+            composites=config.composites,
+            shown=config.worst,
+            max_bad=config.max_bad,
+            endpoint_url=config.endpoint_url,
+        )
     if not judged.rows:
         raise GlassegError(f"nothing in {data} could be judged")
     name = name_of(data)
-    found_out = {"model": folder.spec.model_id, "data": name, "command": _command(name, config), **summary(judged)}
+    command = _command(name, config.composites, config.split)
+    found_out = {"model": folder.spec.model_id, "data": name, "command": command, **judged.summary()}
     if out:
         write(out, judged, found_out, folder.spec.threshold)
     click.echo(json.dumps(_json(found_out, judged), indent=1, allow_nan=False) if as_json else table(found_out))
@@ -78,39 +88,48 @@ def evaluate(model: str, data: str, config: EvaluateConfig, *, as_json: bool) ->
         record(model, found_out, config.endpoint_url)
 
 
+@contextmanager
+def judging_pool(
+    address: str | None, *, workers: int | None, cpus: int | None, gpus: float | None, verbose: bool
+) -> Iterator[sizing.Pool]:
+    """Connect to Ray for the time of the block; what its nodes have room for. `cpus` and `gpus`: of each worker."""
+    with engine(address, cpus=max(available_cpus(), (workers or 1) * (cpus or 1)), verbose=verbose):
+        yield sizing.connected(cpus, gpus)
+
+
 def judge_all(
     model: ModelFolder,
     found: pairs.Found,
     numbers: Sequence[int],
-    config: EvaluateConfig | CalibrateConfig,
+    pool: sizing.Pool,
     *,
+    workers: int | None,
     composites: int,
     shown: int,
+    max_bad: int,
+    endpoint_url: str | None,
 ) -> Judged:
-    """Judge the pairs with these numbers and so many composites by Ray, with the workers that `config` asks for.
+    """Judge the pairs with these numbers and this many composites by Ray, with `workers` of `pool`, None for all.
 
     `shown` panels are kept of the worst photos and of others. Names what can't be judged, and raises GlassegError when
-    that is more than `config.max_bad`.
+    that is more than `max_bad`.
     """
-    cpus = max(available_cpus(), (config.workers or 1) * (config.cpus_per_worker or 1))
-    with engine(config.address, cpus=cpus, verbose=config.verbose):
-        pool = sizing.connected(config.cpus_per_worker, config.gpus_per_worker)
-        settings = settings_of(found) if composites else ()
-        task = Task(found, settings, config.endpoint_url, cpus=pool.cpus, gpus=pool.gpus)
-        total = len(numbers) + composites
-        workers, _ = pool.bounds(config.workers, max(1, math.ceil(total / BATCH_ROWS)))
-        with nullcontext() if total < BATCH_ROWS else progress(total, "judge") as bar:
-            judged = judge(
-                model,
-                task,
-                pairs=numbers,
-                composites=composites,
-                workers=workers,
-                shown=shown,
-                max_bad=config.max_bad,
-                progress=bar,
-            )
-    refuse_bad(judged.problems, config.max_bad)
+    settings = settings_of(found) if composites else ()
+    task = Task(found, settings, endpoint_url, cpus=pool.cpus, gpus=pool.gpus)
+    total = len(numbers) + composites
+    most, _ = pool.bounds(workers, max(1, math.ceil(total / BATCH_ROWS)))
+    with nullcontext() if total < BATCH_ROWS else progress(total, "judge") as bar:
+        judged = judge(
+            model,
+            task,
+            pairs=numbers,
+            composites=composites,
+            workers=most,
+            shown=shown,
+            max_bad=max_bad,
+            progress=bar,
+        )
+    refuse_bad(judged.problems, max_bad)
     return judged
 
 
@@ -121,15 +140,13 @@ def refuse_unwritable(model: str, what: str, endpoint_url: str | None) -> None:
     check_writable(open_root(model, endpoint_url=endpoint_url))
 
 
-def _out(data: str, config: EvaluateConfig) -> Root | None:
+def _out(uri: str, data: str, *, overwrite: bool, endpoint_url: str | None) -> Root:
     """Where the files go. Raises GlassegError when one of them exists, or the place can't be written to."""
-    if not config.out:
-        return None
-    refuse_nested(data, config.out)
-    out = open_root(config.out, endpoint_url=config.endpoint_url)
+    refuse_nested(data, uri)
+    out = open_root(uri, endpoint_url=endpoint_url)
     check_writable(out)
     taken = [name for name in (SCORES_NAME, *FILES) if out.exists(name)]
-    if taken and not config.overwrite:
+    if taken and not overwrite:
         raise GlassegError(f"{out.uri} already holds {taken[0]}: choose another place, or add --overwrite")
     return out
 
@@ -153,11 +170,11 @@ def _numbers(data: str, found: pairs.Found, split: str | None) -> list[int]:
 def _say_caveats(model: ModelFolder, data: str, found: pairs.Found, numbers: Sequence[int]) -> None:
     """Report what a reader of the scores should know about the photos `numbers`."""
     others = sum(pair.kind != Kind.SCENE for pair in found.pairs)
-    learnt = sum(found.pairs[number].split == Split.TRAIN for number in numbers)
+    seen = sum(found.pairs[number].split == Split.TRAIN for number in numbers)
     if numbers and others:
         say(f"  {others} products and cutouts left out: --composites N judges them on backgrounds")
-    if learnt:
-        say(f"  {learnt} of these {len(numbers)} photos are in the split train: their scores say little about others")
+    if seen:
+        say(f"  {seen} of these {len(numbers)} photos are in the split train: their scores say little about others")
     elif numbers and model.spec.training.get("data", {}).get("name") == name_of(data):
         say(f"  {model.spec.model_id} was trained on data of this name: if it is the same, its scores are too high")
 
@@ -174,65 +191,10 @@ def refuse_bad(problems: Sequence[Problem], max_bad: int) -> None:
         )
 
 
-def _command(name: str, config: EvaluateConfig) -> str:
-    options = [f"--composites {config.composites}"] if config.composites else []
-    options += [f"--split {config.split}"] if config.split else []
+def _command(name: str, composites: int, split: str | None) -> str:
+    options = [f"--composites {composites}"] if composites else []
+    options += [f"--split {split}"] if split else []
     return " ".join(["glasseg evaluate MODEL", name, *options])
-
-
-def summary(judged: Judged) -> dict[str, Any]:
-    """Every figure of the set by name; nan where there is none."""
-    curve = metrics.precision_recall(judged.histogram)
-    return {
-        "photos": len(judged.rows),
-        "skipped": len(judged.problems),
-        "summary": {name: _spread(judged.rows, name) for name in (*METRICS, *_rim_scores(judged.rows))},
-        "share_95": float(np.mean([row["strict_iou"] >= 0.95 for row in judged.rows])),
-        "set": {**asdict(metrics.set_score(judged.counts)), "average_precision": curve.average_precision},
-        "breakdown": breakdown(judged.rows),
-    }
-
-
-def _rim_scores(rows: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    """The names of the rim's scores, if there are composites, which have them."""
-    return RIM_SCORES if any(row["rim_error"] is not None for row in rows) else ()
-
-
-def _spread(rows: Sequence[dict[str, Any]], name: str) -> dict[str, Any]:
-    """Mean, median and worst of one score over the photos that have it."""
-    values = {row["name"]: row[name] for row in rows if row[name] is not None}
-    if not values:
-        return {"mean": math.nan, "median": math.nan, "worst": math.nan, "worst_photo": ""}
-    worst = (max if name in LOWER_IS_BETTER else min)(values, key=lambda photo: float(values[photo]))
-    found = np.array(list(values.values()))
-    return {
-        "mean": float(found.mean()),
-        "median": float(np.median(found)),
-        "worst": values[worst],
-        "worst_photo": worst,
-    }
-
-
-def breakdown(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
-    """By condition and class, in order: the number of photos, the means of `BROKEN_DOWN` and the share at .95."""
-    kinds = {row["kind"] for row in rows}
-    settings: list[str] = [setting for setting in Setting if setting in kinds]
-    classes: dict[str, list[str]] = {"kind": settings} if settings else {}
-    classes |= {name: [word for _, word in bins] for name, bins in CLASSES.items()}
-    found: dict[str, dict[str, dict[str, Any]]] = {}
-    for condition, words in classes.items():
-        column = "kind" if condition == "kind" else f"{condition}_class"
-        groups = {word: [row for row in rows if row[column] == word] for word in words}
-        found[condition] = {
-            word: {
-                "n": len(some),
-                **{name: _spread(some, name)["mean"] for name in BROKEN_DOWN},
-                "share_95": float(np.mean([row["strict_iou"] >= 0.95 for row in some])),
-            }
-            for word, some in groups.items()
-            if some
-        }
-    return found
 
 
 def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) -> None:

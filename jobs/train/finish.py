@@ -16,7 +16,6 @@ from glasseg.report import charts, contact_sheets
 from glasseg.storage import parquet
 from glasseg.storage.roots import Root
 from jobs.evaluate.judge import Judged, Task, judge
-from jobs.evaluate.run import summary
 from jobs.terminal import say
 from jobs.train.course import Course
 from jobs.train.history import HISTORY
@@ -98,7 +97,7 @@ def _totals(history: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _results(judged: Judged) -> dict[str, Any]:
     """What the card says about the validation photos, and where the model is weakest."""
-    found = summary(judged)
+    found = judged.summary()
     classes = [
         {"condition": condition, "bin": word, "n": row["n"], "strict_iou": row["strict_iou"]}
         for condition, rows in found["breakdown"].items()

@@ -47,16 +47,7 @@ def _fit(course: Course) -> None:
 
     context, config = ray.train.get_context(), course.config
     worker, workers = context.get_world_rank(), context.get_world_size()
-    samples = Samples(course.found, config)
-    epochs = Epochs(
-        samples=samples.training,
-        validation=samples.validation,
-        batch=config.batch,
-        workers=workers,
-        seed=config.seed,
-        sides=config.sides,
-        validation_side=INPUT_SIDE[config.preset],
-    )
+    epochs = _epochs(course, workers)
     learner = Learner(config, workers=workers, steps=epochs.training_steps, threads=course.cpus, gpu=course.gpus > 0)
     progress = checkpoints.begin(learner, course)
     if progress.step and worker == 0:
@@ -90,6 +81,19 @@ def _fit(course: Course) -> None:
         tally, kept = Tally(progress), time.monotonic()
 
 
+def _epochs(course: Course, workers: int) -> Epochs:
+    samples, config = Samples(course.found, course.config), course.config
+    return Epochs(
+        samples=samples.training,
+        validation=samples.validation,
+        batch=config.batch,
+        workers=workers,
+        seed=config.seed,
+        sides=config.sides,
+        validation_side=INPUT_SIDE[config.preset],
+    )
+
+
 def _inside(progress: Progress, epochs: Epochs) -> str:
     """The step at which training resumes within an epoch, in words; "" at its beginning."""
     inside = progress.step - progress.epoch * epochs.steps
@@ -102,5 +106,5 @@ def _is_time(learner: Any, step: int, kept: float, seconds: float) -> bool:
 
 
 def _pace(learner: Any, config: TrainConfig) -> dict[str, Any]:
-    """With which sides and rate an epoch was trained, for its row: both may change when a run is resumed."""
+    """The sides and the rate of an epoch, for its row: both may change when a run is resumed."""
     return {"sides": ",".join(map(str, config.sides)), "learning_rate": learner.rate}

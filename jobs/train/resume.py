@@ -40,11 +40,17 @@ def unfinished(root: Root) -> dict[str, Any] | None:
 
 
 def resumed(config: TrainConfig, noted: dict[str, Any], chosen: Collection[str]) -> TrainConfig:
-    """`config` with what an unfinished run `noted` for every field that is not `chosen`."""
+    """`config` with what an unfinished run `noted` for every field that is not `chosen`.
+
+    Raises GlassegError for words that this glasseg does not know.
+    """
     names = {one.name for one in fields(TrainConfig)} & noted.keys() - set(chosen)
     own: dict[str, Any] = {name: noted[name] for name in names}
     own |= {name: tuple(value) for name, value in own.items() if isinstance(value, list)}
-    return replace(config, **own)
+    try:
+        return replace(config, **own)
+    except ValueError as error:
+        raise GlassegError(f"the unfinished run can't be resumed: {error}; start again with --overwrite") from error
 
 
 def begin_or_resume(root: Root, about: dict[str, Any], *, overwrite: bool) -> str | None:

@@ -28,7 +28,7 @@ def judged_here(tensorflow: Any, monkeypatch: pytest.MonkeyPatch) -> None:
             mock.patch("ray.get", lambda given: given),  # the worker's references are the things themselves
         ):
             worker = judge.Judge(task, model)
-        table = pa.table({"number": [number for number, _ in todo], "trial": [trial for _, trial in todo]})
+        table = pa.table({"number": [number for number, _ in todo], "composite": [composite for _, composite in todo]})
         for first in range(0, len(table), judge.BATCH_ROWS):
             yield from worker(table.slice(first, judge.BATCH_ROWS)).to_pylist()
 

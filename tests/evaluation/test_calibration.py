@@ -32,7 +32,7 @@ SIZE = (180, 240)
 def spoilt(coverage: np.ndarray, rng: np.random.Generator, harm: float) -> np.ndarray:
     """The probability of a network that is as unsure and as wrong as `harm` (0 to 1); H×W float32.
 
-    Of the picture's 24 × 24 places so many are undecided, and a part of what it is undecided about comes out wrong.
+    That share of the picture's 24 × 24 places is undecided, and part of what is undecided comes out wrong.
     """
     doubt = cv2.resize((rng.random((8, 8)) < harm).astype(np.float32), SIZE[::-1], interpolation=cv2.INTER_LINEAR)
     noise = cv2.resize(rng.normal(0, 0.3, (24, 24)).astype(np.float32), SIZE[::-1], interpolation=cv2.INTER_LINEAR)

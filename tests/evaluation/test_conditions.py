@@ -1,4 +1,4 @@
-"""Under which conditions a photo was taken, on shapes whose answer is known."""
+"""The conditions of a photo, measured on shapes whose answer is known."""
 
 from __future__ import annotations
 

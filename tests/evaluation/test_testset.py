@@ -1,4 +1,4 @@
-"""Seeded test pictures: the same anywhere, of validation data only, at the size of the photos, with a fitting label."""
+"""Seeded composites: the same anywhere, of validation data only, at the size of the photos, with a fitting label."""
 
 from __future__ import annotations
 

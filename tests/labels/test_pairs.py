@@ -116,7 +116,7 @@ def test_masks_may_lie_in_a_tree_of_their_own(new_folder: Callable[[], str]) -> 
 @pytest.mark.parametrize("inside", ["", "shop/"])
 @pytest.mark.parametrize("suffix", ["png", "JPG", "jpeg"])
 def test_masks_may_lie_in_a_sibling_folder(inside: str, suffix: str, new_folder: Callable[[], str]) -> None:
-    """Of the folder that is given, or of one below it."""
+    """Next to the folder that is given, or next to one below it."""
     mask = f"shop_masks/a_mask.{suffix}"
     uri = place(new_folder(), "shop/a.jpg", mask, "shop_masks/deeper/b_mask.png", "shopping_masks/a_mask.png")
     [pair] = find(f"{uri}/{'' if inside else 'shop'}").pairs

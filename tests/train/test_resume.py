@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from glasseg.config import TrainConfig
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Folder
 from jobs.train import resume
@@ -60,3 +61,8 @@ def test_a_model_that_can_not_be_replaced_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "model.json").mkdir()
     with pytest.raises(GlassegError, match=r"can't replace the model in .*model\.json"):
         resume.begin_or_resume(Folder(tmp_path), ABOUT, overwrite=True)
+
+
+def test_a_recipe_of_another_glasseg_is_one_line() -> None:
+    with pytest.raises(GlassegError, match=r"optimizer 'sgd' is not one of adamw, adam; .*--overwrite"):
+        resume.resumed(TrainConfig(), {"optimizer": "sgd"}, {"epochs"})
