@@ -19,14 +19,18 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process gets the tests that start Ray, before all others, which go wherever there is room, by modules."""
+    """Of the two processes one gets the tests that share a Ray or start their own, before all others.
+
+    The others, and what is slow, go by modules wherever there is room.
+    """
 
     def starts_ray(item: pytest.Item) -> bool:
         return "ray_session" in getattr(item, "fixturenames", ()) or item.get_closest_marker("ray") is not None
 
     items.sort(key=lambda item: not starts_ray(item))
     for item in items:
-        item.add_marker(pytest.mark.xdist_group("ray" if starts_ray(item) else item.nodeid.partition("::")[0]))
+        together = starts_ray(item) and not item.get_closest_marker("slow")
+        item.add_marker(pytest.mark.xdist_group("ray" if together else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import pickle
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, ClassVar
@@ -29,7 +30,7 @@ def in_process(
 ) -> Iterator[Iterator[Rows]]:
     """An `Executor`: the real worker with the real model, batch by batch; its test asks for `tensorflow` first."""
     with mock.patch("glasseg.model.segmenter.Segmenter", Remembering):
-        worker = Whitener(order, model)
+        worker = Whitener(pickle.loads(pickle.dumps(order)), model)  # a copy, as in another process
 
     def rows() -> Iterator[Rows]:
         for batch in stream.tables(work, stream.GROUP_ROWS):

@@ -32,6 +32,7 @@ def test_the_number_of_workers_changes_nothing(
     assert json.loads(evaluate(*asked)) == two and two["photos"] == 20
 
 
+@pytest.mark.slow
 def test_a_calibration_does_not_depend_on_the_number_of_workers(
     untrained_folder: Path, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -47,6 +48,7 @@ def test_a_calibration_does_not_depend_on_the_number_of_workers(
     assert two.quality == one.quality is not None and two.training["quality"] == one.training["quality"]
 
 
+@pytest.mark.slow
 def test_data_on_s3_is_judged_by_workers(s3: S3Server, untrained_folder: Path, tensorflow: Any) -> None:
     source = f"s3://{s3.bucket}/judged"
     fill(source, photos=3)

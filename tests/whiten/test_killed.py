@@ -23,7 +23,7 @@ from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import TMP_PREFIX, Folder
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("tensorflow")]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600), pytest.mark.usefixtures("tensorflow")]
 
 PHOTOS = 32
 LATEST = 24
