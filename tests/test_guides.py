@@ -9,9 +9,9 @@ import pytest
 from click.testing import CliRunner
 from guides import GUIDES, ROOT, blocks, commands, first_cells, parse, section
 
-from glasseg.catalog import manifest
+from glasseg.catalog import manifest, schema
 from glasseg.catalog.pending import REASONS, RETRIED_CODES
-from glasseg.catalog.row import Reason, Status
+from glasseg.catalog.schema import Reason, Status
 from glasseg.config import MARKETPLACES
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES
 from jobs.cli import cli
@@ -70,7 +70,7 @@ def test_the_help_is_shown_as_it_is() -> None:
 
 
 def test_the_manifests_columns_are_explained_each_once() -> None:
-    assert sorted(first_cells(section("docs/manifest.md", "Columns"))) == sorted(manifest.SCHEMA.names)
+    assert sorted(first_cells(section("docs/manifest.md", "Columns"))) == sorted(schema.SCHEMA.names)
 
 
 @pytest.mark.parametrize(("column", "words"), [("status", Status), ("reason", Reason)])

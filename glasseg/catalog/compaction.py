@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest, records
-from glasseg.catalog.manifest import MANIFEST, MERGED, SCHEMA
+from glasseg.catalog.manifest import MANIFEST, MERGED
+from glasseg.catalog.schema import SCHEMA
 from glasseg.storage.roots import Entry, Root, delete_if_allowed
 
 INTENT: Final = "_glasseg/compaction.json"

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from statistics import median
 from typing import Final
 
-from glasseg.catalog.row import Row, Status
+from glasseg.catalog.schema import Row, Status
 from glasseg.errors import ReviewCode
 
 JUDGED_FROM: Final = 50

@@ -12,14 +12,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from glasseg.catalog import records
-from glasseg.catalog.row import Row
-from glasseg.config import MARKETPLACES
+from glasseg.catalog.schema import SCHEMA, SCHEMA_VERSION, Row
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import parquet
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
-SCHEMA_VERSION: Final = 4
 MANIFEST: Final = "_glasseg/manifest/"
 MASKS: Final = "_glasseg/masks/"
 HELD: Final = "_glasseg/held/"
@@ -31,56 +29,6 @@ _ATTEMPTS: Final = 5
 
 class _Vanished(Exception):
     """A part that was listed is not there any more."""
-
-
-def _text(name: str, required: bool = False) -> pa.Field:
-    return pa.field(name, pa.string(), nullable=not required)
-
-
-SCHEMA: Final = pa.schema(
-    [
-        _text("key", required=True),
-        _text("source_uri", required=True),
-        _text("output_key"),
-        _text("output_uri"),
-        _text("mask_uri"),
-        _text("status", required=True),
-        _text("reason", required=True),
-        _text("error_code"),
-        _text("error"),
-        pa.field("warnings", pa.list_(pa.string())),
-        _text("source_etag"),
-        pa.field("source_bytes", pa.int64()),
-        pa.field("width", pa.int32()),
-        pa.field("height", pa.int32()),
-        pa.field("mask_coverage", pa.float64()),
-        pa.field("previous_coverage", pa.float64()),
-        *(pa.field(f"bbox_{edge}", pa.int32()) for edge in ("x0", "y0", "x1", "y1")),
-        pa.field("confidence", pa.float64()),
-        pa.field("quality", pa.float64()),
-        _text("quality_id"),
-        pa.field("output_width", pa.int32()),
-        pa.field("output_height", pa.int32()),
-        pa.field("output_bytes", pa.int64()),
-        pa.field("fill", pa.float64()),
-        pa.field("background_exact", pa.float64()),
-        pa.field("background_deviation", pa.int32()),
-        pa.field("ring_exact", pa.float64()),
-        *(_text(f"check_{name}") for name in MARKETPLACES),
-        _text("model_id", required=True),
-        _text("options_id", required=True),
-        _text("run_id", required=True),
-        pa.field("run_seq", pa.int64(), nullable=False),
-        pa.field("published", pa.bool_(), nullable=False),
-        _text("replaced_run_id"),
-        pa.field("list_columns", pa.map_(pa.string(), pa.string())),
-        pa.field("finished_at", pa.timestamp("us", tz="UTC"), nullable=False),
-        *(pa.field(f"{step}_ms", pa.float32()) for step in ("read", "segment", "write")),
-        pa.field("storage_retries", pa.int32()),
-        pa.field("schema_version", pa.int32(), nullable=False),
-    ]
-)
-"""Columns, types and nullability of every part; docs/manifest.md explains each one."""
 
 
 def table(rows: Iterable[Row]) -> pa.Table:

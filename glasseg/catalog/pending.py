@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog.row import Reason, Status
+from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import among
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
 from glasseg.formats import PHOTO_EXTENSIONS, Format, kept_suffixes, new_suffix

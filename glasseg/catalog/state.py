@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest
-from glasseg.catalog.row import Reason, Status
+from glasseg.catalog.schema import Reason, Status
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 

@@ -9,7 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from glasseg.catalog.row import Row, Status, is_held
+from glasseg.catalog.schema import Row, Status, is_held
 from glasseg.config import MARKETPLACES
 
 EXAMPLES = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from glasseg.catalog import manifest
-from glasseg.catalog.row import Row, Status
+from glasseg.catalog.schema import Row, Status
 from glasseg.catalog.tally import Tally
 from glasseg.storage.roots import Root
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from glasseg.config import Marketplace
-from glasseg.cutout import inspection, marketplaces
-from glasseg.cutout.inspection import Whiteness
+from glasseg.cutout import marketplaces, whiteness
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
+from glasseg.cutout.whiteness import Whiteness
 from glasseg.formats import FileFormat
 from glasseg.images import encoder
 from glasseg.images.tags import Tags
@@ -27,13 +27,13 @@ class Finished:
 def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags: Tags) -> Finished:
     """Encode a picture as `format` ("jpeg", "png" or "webp"), decode it again and judge it.
 
-    Raises PhotoError as `encoder.encode` and `inspection.inspect` do.
+    Raises PhotoError as `encoder.encode` and `whiteness.inspect` do.
     """
     data = encoder.encode(picture.pixels, format, quality, tags)
     colour = look.colour  # white is promised exactly; other colours as the format can hold them
     if colour is not None and colour != WHITE:
         colour = encoder.decoded_colour(colour, format, quality)
-    whiteness = inspection.inspect(data, picture.background, colour)
+    found = whiteness.inspect(data, picture.background, colour)
     height, width = picture.pixels.shape[:2]
     facts = marketplaces.PictureFacts(
         width=width,
@@ -44,7 +44,7 @@ def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags:
         fill=picture.placement.fill,
         shadow=picture.shadow,
         cut=bool(picture.placement.cut),
-        white=whiteness,
+        white=found,
     )
     verdicts = {name: marketplaces.verdict(marketplaces.RULES[name], facts) for name in look.checks}
-    return Finished(data, whiteness, verdicts)
+    return Finished(data, found, verdicts)

@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Any, Final, Literal
 
 from glasseg.config import Marketplace
-from glasseg.cutout.inspection import NEAR, Whiteness
+from glasseg.cutout.whiteness import NEAR, Whiteness
 from glasseg.formats import FileFormat, Format
 
 _READ: Final = "2026-11-24"

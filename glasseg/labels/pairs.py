@@ -14,7 +14,7 @@ from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import is_photo
 from glasseg.labels import masks
 from glasseg.labels.masks import Label, read_label
-from glasseg.lists import reader
+from glasseg.lists import reader, spreadsheet
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reason
 
@@ -120,7 +120,7 @@ def find(
     """
     extra_cutouts, extra_backgrounds = (_photos(extra, endpoint_url) for extra in (cutouts, backgrounds))
     root, names = open_source(uri, endpoint_url=endpoint_url)
-    if names is not None and not reader.is_list(names[0]):
+    if names is not None and not spreadsheet.is_list(names[0]):
         raise GlassegError(f"{uri} is neither a folder nor a list of labelled photos (csv, xlsx or parquet)")
     if names is not None or root.exists(INDEX):
         found = _from_list(root, names[0] if names else INDEX)

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import PHOTO_EXTENSIONS
-from glasseg.lists import reader, spreadsheet
+from glasseg.lists import reader, safe_csv
+from glasseg.lists.spreadsheet import NAME_SUFFIXES
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import open_source
 
@@ -49,8 +50,8 @@ def fetch(uri: str, *, endpoint_url: str | None = None) -> bytes:
 
     Raises GlassegError when there is none, when it can't be read, or when its name is not that of a list.
     """
-    if PurePosixPath(uri).suffix.lower() not in reader.NAME_SUFFIXES:
-        raise GlassegError(f"{uri} is not a list of photos: its name must end in {', '.join(reader.NAME_SUFFIXES)}")
+    if PurePosixPath(uri).suffix.lower() not in NAME_SUFFIXES:
+        raise GlassegError(f"{uri} is not a list of photos: its name must end in {', '.join(NAME_SUFFIXES)}")
     root, names = open_source(uri, endpoint_url=endpoint_url)
     if not names:
         raise GlassegError(f"there is no list {uri}: give the file itself")
@@ -93,7 +94,7 @@ def unmatched_csv(selection: Selection) -> bytes:
     """The rows of the list that chose no photo, including those that repeat one, as csv for a spreadsheet."""
     rows = sorted((*selection.unmatched, *selection.repeated), key=lambda one: one.row)
     header = ("row", "name", "reason", "candidates")
-    return spreadsheet.write(header, [(one.row, one.name, one.reason, "; ".join(one.candidates)) for one in rows])
+    return safe_csv.write(header, [(one.row, one.name, one.reason, "; ".join(one.candidates)) for one in rows])
 
 
 def _unmatched(row: reader.NamedRow, several: list[str], photos: _Photos) -> Unmatched:
@@ -233,7 +234,7 @@ class _Photos:
     @staticmethod
     def _attempts(name: str) -> tuple[str, ...]:
         """`name`, and what it was before it was guarded for a spreadsheet."""
-        plain = spreadsheet.unguarded(name)
+        plain = safe_csv.unguarded(name)
         return (name,) if plain == name else (name, plain)
 
     def _paths(self, name: str) -> list[str]:

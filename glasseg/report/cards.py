@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog.manifest import SCHEMA
+from glasseg.catalog.schema import SCHEMA
 
 QUOTAS: Final = {"failed": 0.2, "held": 0.2, "review": 0.25, "confidence": 0.1, "coverage": 0.1, "sample": 0.15}
 """The groups in the order in which the page shows them, each with its share of the cards."""

@@ -50,7 +50,7 @@ function showMarks() {
 
 // --- export ---
 
-// A spreadsheet would run a cell that begins with one of these; glasseg/lists/spreadsheet.py takes the quote off.
+// A spreadsheet would run a cell that begins with one of these; glasseg/lists/safe_csv.py takes the quote off.
 const guarded = (text) => (/^'*[=+\-@\t\r\n＝＋－＠]/.test(text) ? "'" + text : text);
 const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 const line = (cells) => cells.map((cell) => quoted(guarded(cell))).join(",") + "\r\n";

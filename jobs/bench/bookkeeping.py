@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import manifest, pending, state
+from glasseg.catalog import manifest, pending, schema, state
 from glasseg.catalog.pending import Wanted
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
@@ -129,10 +129,10 @@ def _rows(start: int, stop: int, night: int) -> pa.Table:
     for name in ("read_ms", "segment_ms", "write_ms"):
         columns[name] = random.random(n, dtype=np.float32) * 100
     columns |= {"width": np.full(n, 1600), "height": np.full(n, 1200), "published": np.ones(n, bool)}
-    columns |= {"run_seq": np.full(n, night), "schema_version": np.full(n, manifest.SCHEMA_VERSION)}
+    columns |= {"run_seq": np.full(n, night), "schema_version": np.full(n, schema.SCHEMA_VERSION)}
     columns["finished_at"] = np.full(n, np.datetime64("2026-01-31T02:15:00", "us"))
-    arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in manifest.SCHEMA]
-    return pa.table(arrays, names=manifest.SCHEMA.names).cast(manifest.SCHEMA)
+    arrays = [columns.get(field.name, pa.nulls(n, field.type)) for field in schema.SCHEMA]
+    return pa.table(arrays, names=schema.SCHEMA.names).cast(schema.SCHEMA)
 
 
 def _peak() -> int:

@@ -28,16 +28,16 @@ from typing import Any, Final
 import pyarrow as pa
 
 from glasseg.catalog import pending, runs
-from glasseg.catalog.row import Row
+from glasseg.catalog.schema import Row
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
-from jobs.bench import alternatives, machine, photos, plain_loop, stages, window
+from jobs.bench import alternatives, machine, photos, plain_loop, stages, timed_photos
 from jobs.bench.table import ONE_ACTOR, PIPELINE, POOL, RECIPE, summary
-from jobs.bench.window import Window
+from jobs.bench.timed_photos import Window
 from jobs.engine import available_cpus, engine
 from jobs.terminal import say
 from jobs.whiten.order import PENDING, Order
@@ -118,7 +118,7 @@ def _prepare(folder: Path | None, config: BenchConfig, model: ModelFolder, tempo
     """Draw or check the photos, link them under as many names as a run needs, and plan the run."""
     cores = available_cpus()
     workers = config.workers or max(1, cores // config.cpus_per_worker)
-    timed = window.plan(config.photos, max(cores, workers))
+    timed = timed_photos.plan(config.photos, max(cores, workers))
     if config.photos < 2 * BATCH_ROWS * max(cores, workers):
         say(f"note: --photos {2 * BATCH_ROWS * max(cores, workers)} or more gives steadier numbers on this machine")
     if folder:
@@ -192,7 +192,7 @@ def _rounds(one: Bench) -> dict[str, list[float]]:
             say(f"round {number} of {one.config.rounds}: {name}")
             with _emptied(one.order):
                 rows = way()
-            rates.setdefault(name, []).append(window.rate(rows, one.window))
+            rates.setdefault(name, []).append(timed_photos.rate(rows, one.window))
     return rates
 
 

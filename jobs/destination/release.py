@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import lock, manifest, runs, state
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.manifest import mask_key
-from glasseg.catalog.row import Reason, Row, Status
+from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root, delete_if_allowed, open_root

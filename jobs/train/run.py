@@ -20,9 +20,9 @@ from jobs import sizing
 from jobs.engine import available_cpus, engine, given_cluster, quiet_stderr
 from jobs.terminal import say
 from jobs.train import datacheck, finish, resume
-from jobs.train.board import board_of_lines
 from jobs.train.course import Course
 from jobs.train.loop import fit
+from jobs.train.worker_lines import board_of_lines
 
 EXPIRING: Final = {"iam-role", "container-role", "assume-role", "assume-role-with-web-identity"}
 """botocore's names for sources of temporary keys that Arrow can use by itself."""

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import manifest
 from glasseg.catalog.lock import Lock
-from glasseg.catalog.row import Reason, Row, Status
+from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Root

@@ -8,14 +8,14 @@ from typing import TypedDict
 
 import pyarrow as pa
 
-from glasseg.catalog import manifest
-from glasseg.catalog.row import Row, Status
+from glasseg.catalog import schema
+from glasseg.catalog.schema import Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
-ROWS = pa.schema([*(column.with_nullable(True) for column in manifest.SCHEMA), pa.field("fatal", pa.string())])
+ROWS = pa.schema([*(column.with_nullable(True) for column in schema.SCHEMA), pa.field("fatal", pa.string())])
 """What a batch returns: manifest rows, and after them perhaps one whose `fatal` is why the whole run has to stop."""
 
 PENDING = pa.schema(

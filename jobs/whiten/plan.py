@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import claims, gates, inventory, lock, pending, runs, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
-from glasseg.catalog.row import Reason
+from glasseg.catalog.schema import Reason
 from glasseg.catalog.state import State
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.formats import OURS, Format, is_photo

@@ -21,11 +21,11 @@ from glasseg.model.folder import ModelSpec
 from glasseg.storage import roots
 from jobs import terminal
 from jobs.destination import report
-from jobs.whiten import dry_run, gone, plan, record, words
+from jobs.whiten import dry_run, gone, messages, plan, summary
+from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import Order
 from jobs.whiten.plan import Places, Plan
-from jobs.whiten.work import Stopped, work
 
 EXIT_FLAGGED = 3
 
@@ -45,7 +45,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
     terminal.bind(run_id=run_id)
     look = _checked(config)
     if config.summary_json and not config.dry_run:
-        record.check_summary(config.summary_json, config.endpoint_url)
+        summary.check_summary(config.summary_json, config.endpoint_url)
     places = plan.open_places(source_uri, destination_uri, config.model, endpoint_url=config.endpoint_url)
     _check_review_line(places.model.spec, config)
     if config.dry_run:
@@ -144,7 +144,7 @@ def _review_below(spec: ModelSpec, config: WhitenConfig) -> float | None:
 
 
 def _say_plan(planned: Plan, config: WhitenConfig, doing: str = "Whitening") -> None:
-    words.say_plan(
+    messages.say_plan(
         planned,
         address=config.address,
         delete_gone=config.gone == "delete",
@@ -166,7 +166,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     try:
         work(planned, writer, breaker=breaker, own_lock=own_lock, executor=executor, workforce=workforce)
         if planned.whole:  # otherwise pictures of killed runs may still have no row
-            claims.settle(order.destination, order.run_id, record.published(planned, writer))
+            claims.settle(order.destination, order.run_id, summary.published(planned, writer))
         gone.record(planned, writer, own_lock, delete=config.gone == "delete")
         ended = "done"
     except KeyboardInterrupt:
@@ -176,7 +176,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         why = f"Stopped: {stopped}. Look at them first; the same command with --stop-above 1 continues."
         terminal.say(why, level="warning")
     finally:
-        made = record.close(
+        made = summary.close(
             planned,
             writer.tally,
             ended,
@@ -185,7 +185,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
             summary_json=config.summary_json,
             endpoint_url=config.endpoint_url,
         )
-        words.say_summary(planned, writer.tally, made, ended)
+        messages.say_summary(planned, writer.tally, made, ended)
     tally = writer.tally
     if config.report and (tally.processed or tally.counts["gone"]):
         rows = manifest.of_run(order.destination, order.run_id, merged=False)

@@ -9,7 +9,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog.row import Row
+from glasseg.catalog.schema import Row
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder

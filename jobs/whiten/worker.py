@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from glasseg import formats
 from glasseg.catalog import gates, manifest
-from glasseg.catalog.row import Row, Status
+from glasseg.catalog.schema import Row, Status
 from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Finished
 from glasseg.cutout.look import WHITE, Look

@@ -18,8 +18,8 @@ from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from jobs import sizing
-from jobs.bench import machine, photos, spread, stages, table, window
-from jobs.bench.window import Window
+from jobs.bench import machine, photos, spread, stages, table, timed_photos
+from jobs.bench.timed_photos import Window
 
 RATES = {
     "1 process × 2 cores": [10.0, 12.0, 11.0],
@@ -52,12 +52,12 @@ def test_steady_rate_counts_photos_between_warm_up_and_drain() -> None:
     """A slow start and a slow end change nothing; order does not matter, since rows arrive as workers finish."""
     start, middle, end = [1.0, 9.0, 10.0], [10.5, 11.0, 11.5, 12.0], [20.0, 40.0]
     one = Window(skip=3, count=4, tail=2)
-    assert window.steady([*end, *reversed(middle), *start], one) == pytest.approx(2.0)
+    assert timed_photos.steady([*end, *reversed(middle), *start], one) == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize(("photos", "processes"), [(192, 1), (192, 2), (192, 64), (16, 2), (8, 1), (1000, 7)])
 def test_window_leaves_every_worker_busy_at_both_ends(photos: int, processes: int) -> None:
-    one = window.plan(photos, processes)
+    one = timed_photos.plan(photos, processes)
     batch = one.skip // processes
     assert one.count == photos
     assert one.total == one.skip + photos + one.tail
@@ -66,17 +66,17 @@ def test_window_leaves_every_worker_busy_at_both_ends(photos: int, processes: in
 
 
 def test_default_window_is_made_of_whole_ray_batches() -> None:
-    assert window.plan(BenchConfig().photos, 2) == Window(64, 192, 64)
+    assert timed_photos.plan(BenchConfig().photos, 2) == Window(64, 192, 64)
 
 
 def test_rows_that_failed_or_are_missing_stop_the_bench() -> None:
     one = Window(1, 1, 0)
     with pytest.raises(GlassegError, match="disk is full"):
-        window.rate([{"fatal": "the disk is full"}], one)
+        timed_photos.rate([{"fatal": "the disk is full"}], one)
     with pytest.raises(GlassegError, match="no picture"):
-        window.rate([{"status": "failed", "error": "no picture"}] * 2, one)
+        timed_photos.rate([{"status": "failed", "error": "no picture"}] * 2, one)
     with pytest.raises(GlassegError, match="2 photos were lost"):
-        window.rate([], one)
+        timed_photos.rate([], one)
 
 
 def test_spread_is_median_and_extremes() -> None:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from manifestrows import FULL, put, row
 
-from glasseg.catalog import compaction, manifest, records
+from glasseg.catalog import compaction, manifest, records, schema
 from glasseg.catalog.compaction import INTENT, compact
 from glasseg.errors import GlassegError
 from glasseg.storage.roots import Root, open_root
@@ -44,7 +44,7 @@ def test_many_small_parts_become_one_with_every_row_and_column(root: Root) -> No
     assert known(root) == sorted(rows) and manifest.read(root).to_pylist() == before
     assert not root.exists(INTENT)
     stored = pq.ParquetFile(pa.BufferReader(root.read(parts(root)[0])[0])).schema_arrow
-    assert stored.equals(manifest.SCHEMA)
+    assert stored.equals(schema.SCHEMA)
 
 
 def test_few_parts_are_left_alone(root: Root) -> None:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 from manifestrows import FULL, NOW, put, row
 
-from glasseg.catalog import claims, manifest, state
-from glasseg.catalog.row import Row
+from glasseg.catalog import claims, manifest, schema, state
+from glasseg.catalog.schema import Row
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Folder, Root, open_root
 
@@ -33,7 +33,7 @@ def test_a_part_on_the_disk_has_exactly_the_schema(root: Root) -> None:
     key = manifest.write_part(root, "run1", 3, [row()])
     assert key == "_glasseg/manifest/run1/part-00003.parquet"
     stored = pq.ParquetFile(io.BytesIO(root.read(key)[0])).schema_arrow
-    assert stored.equals(manifest.SCHEMA)
+    assert stored.equals(schema.SCHEMA)
     assert [field.name for field in stored if not field.nullable] == [*REQUIRED, "schema_version"]
     assert stored.field("finished_at").type == pa.timestamp("us", tz="UTC")
 
@@ -41,13 +41,13 @@ def test_a_part_on_the_disk_has_exactly_the_schema(root: Root) -> None:
 def test_what_was_written_is_read(root: Root) -> None:
     manifest.write_part(root, "run1", 0, [FULL])
     [read] = manifest.read(root).to_pylist()
-    assert read == {**dict.fromkeys(manifest.SCHEMA.names), **FULL, "schema_version": manifest.SCHEMA_VERSION}
+    assert read == {**dict.fromkeys(schema.SCHEMA.names), **FULL, "schema_version": schema.SCHEMA_VERSION}
 
 
 def test_columns_that_a_row_lacks_are_null(root: Root) -> None:
     manifest.write_part(root, "run1", 0, [row(), FULL])
     assert manifest.read(root)["warnings"].to_pylist() == [None, ["one", "two"]]
-    assert manifest.read(root).schema.names == manifest.SCHEMA.names
+    assert manifest.read(root).schema.names == schema.SCHEMA.names
 
 
 def test_a_time_of_another_zone_is_stored_in_utc(root: Root) -> None:
@@ -71,7 +71,7 @@ def test_a_value_of_the_wrong_type_is_refused() -> None:
 
 def test_a_destination_without_manifest_is_empty(root: Root) -> None:
     assert manifest.read(root).num_rows == 0 and manifest.of_run(root, "x").num_rows == 0
-    assert manifest.read(root).schema.names == manifest.SCHEMA.names
+    assert manifest.read(root).schema.names == schema.SCHEMA.names
 
 
 def test_an_old_part_without_newer_columns_reads_with_null(root: Root) -> None:
@@ -91,7 +91,7 @@ def test_a_newer_part_with_more_columns_and_another_order_is_read(root: Root) ->
     table = manifest.table([FULL]).append_column("from_the_future", pa.array([1]))
     put(root, "run1/part-00000.parquet", table.select(sorted(table.schema.names)))
     [read] = manifest.read(root).to_pylist()
-    assert read == {**dict.fromkeys(manifest.SCHEMA.names), **FULL, "schema_version": manifest.SCHEMA_VERSION}
+    assert read == {**dict.fromkeys(schema.SCHEMA.names), **FULL, "schema_version": schema.SCHEMA_VERSION}
 
 
 SINCE_3 = {"output_key", "previous_coverage", "list_columns", "storage_retries"}
@@ -205,4 +205,4 @@ def test_a_part_that_a_compaction_took_away_meanwhile_is_no_error(root: Root, mo
 
 
 def test_a_row_in_python_has_the_columns_of_the_schema_in_their_order() -> None:
-    assert list(Row.__annotations__) == manifest.SCHEMA.names
+    assert list(Row.__annotations__) == schema.SCHEMA.names

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from glasseg.catalog import pending
 from glasseg.catalog import state as states
-from glasseg.catalog.manifest import SCHEMA
 from glasseg.catalog.pending import RETRIED_CODES, Wanted, difference, photos
+from glasseg.catalog.schema import SCHEMA
 from glasseg.errors import FAILURE_CODES, GlassegError
 from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, is_photo, output_name
 from glasseg.storage import listing

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from manifestrows import NOW, row
 
 from glasseg.catalog import manifest, state
-from glasseg.catalog.row import Status
+from glasseg.catalog.schema import Status
 from glasseg.storage.roots import Folder
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from glasseg.cutout.framing import Framing, plan
-from glasseg.cutout.inspection import Whiteness, inspect, measure
 from glasseg.cutout.marketplaces import RULES, PictureFacts, contradiction, preset, verdict
 from glasseg.cutout.placement import place
+from glasseg.cutout.whiteness import Whiteness, inspect, measure
 from glasseg.images.compositing import compose
 from glasseg.images.encoder import encode
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from listfiles import parquet, xlsx
 
 from glasseg.errors import GlassegError
-from glasseg.lists import reader
+from glasseg.lists import reader, spreadsheet
 
 
 @pytest.mark.parametrize(
@@ -147,15 +147,15 @@ def test_a_broken_list_is_named(name: str, data: bytes, words: str) -> None:
 
 
 def test_what_counts_as_a_list() -> None:
-    assert reader.is_list("a/b.XLSX") and reader.is_list("x.csv") and not reader.is_list("a.jpg")
+    assert spreadsheet.is_list("a/b.XLSX") and spreadsheet.is_list("x.csv") and not spreadsheet.is_list("a.jpg")
 
 
 def test_rows_have_the_numbers_that_a_spreadsheet_shows() -> None:
     data = xlsx(("image", "n"), (None, None), ("a.jpg", 1))
-    assert list(reader.rows("l.xlsx", data)) == [(1, ["image", "n"]), (3, ["a.jpg", "1"])]
-    assert list(reader.rows("l.csv", b'\nimage\n"a\nb"\nc')) == [(2, ["image"]), (3, ["a\nb"]), (4, ["c"])]
-    assert list(reader.rows("l.txt", b"a.jpg\r\n\r\nb.jpg\r\n")) == [(1, ["a.jpg"]), (3, ["b.jpg"])]
-    assert list(reader.rows("l.parquet", parquet(image=["a"]))) == [(0, ["image"]), (1, ["a"])]
+    assert list(spreadsheet.rows("l.xlsx", data)) == [(1, ["image", "n"]), (3, ["a.jpg", "1"])]
+    assert list(spreadsheet.rows("l.csv", b'\nimage\n"a\nb"\nc')) == [(2, ["image"]), (3, ["a\nb"]), (4, ["c"])]
+    assert list(spreadsheet.rows("l.txt", b"a.jpg\r\n\r\nb.jpg\r\n")) == [(1, ["a.jpg"]), (3, ["b.jpg"])]
+    assert list(spreadsheet.rows("l.parquet", parquet(image=["a"]))) == [(0, ["image"]), (1, ["a"])]
 
 
 def test_a_workbook_is_read_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_a_workbook_is_read_row_by_row(monkeypatch: pytest.MonkeyPatch) -> None:
 
     read, real = [], ReadOnlyWorksheet.iter_rows
     monkeypatch.setattr(ReadOnlyWorksheet, "iter_rows", lambda *a, **k: (read.append(r) or r for r in real(*a, **k)))
-    next(reader.rows("l.xlsx", xlsx(*((f"{n}.jpg",) for n in range(9)))))
+    next(spreadsheet.rows("l.xlsx", xlsx(*((f"{n}.jpg",) for n in range(9)))))
     assert len(read) == 1
 
 
@@ -174,7 +174,7 @@ def test_a_damaged_row_far_below_is_refused_as_the_whole_workbook() -> None:
 
 
 def test_a_text_file_is_not_a_list_of_labelled_photos() -> None:
-    assert not reader.is_list("names.txt")
+    assert not spreadsheet.is_list("names.txt")
 
 
 @pytest.mark.parametrize(("cached", "text"), [(b"<v>7</v>", "7"), (b"<v/>", ""), (b"", "")])

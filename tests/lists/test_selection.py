@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from listfiles import parquet, xlsx
 
 from glasseg.errors import GlassegError
-from glasseg.lists import reader, selection, spreadsheet
+from glasseg.lists import reader, safe_csv, selection
 from glasseg.lists.selection import Unmatched
 from glasseg.storage.roots import open_root
 
@@ -204,7 +204,7 @@ PHOTOS = st.builds(
     lambda path, suffix: "/".join(path) + suffix,
     st.lists(NAMES, min_size=1, max_size=3),
     st.sampled_from([".jpg", ".PNG", ".tiff"]),
-).filter(lambda key: spreadsheet.guarded(key) == key)
+).filter(lambda key: safe_csv.guarded(key) == key)
 SPELLINGS: list[Callable[[str], str]] = [
     str,
     lambda key: f"./{key}",

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from glasseg.catalog.manifest import SCHEMA
+from glasseg.catalog.schema import SCHEMA
 from glasseg.report.cards import QUOTAS, Card, choose, count
 
 COLUMNS = ("key", "status", "published", "output_uri", "error_code", "reason", "confidence", "quality", "mask_coverage")

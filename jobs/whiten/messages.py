@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-from glasseg.catalog.row import Reason
+from glasseg.catalog.schema import Reason
 from glasseg.catalog.tally import Tally
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import claims
 from glasseg.catalog.gates import Breaker
 from glasseg.catalog.lock import Lock
-from glasseg.catalog.row import Reason
+from glasseg.catalog.schema import Reason
 from glasseg.catalog.writer import Writer
 from glasseg.storage import roots
 from jobs import terminal
