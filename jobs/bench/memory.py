@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import psutil
 
+import jobs
 from glasseg.errors import GlassegError
 from glasseg.report import charts
 from glasseg.storage.keys import TMP_PREFIX
@@ -31,7 +32,12 @@ SECONDS: Final = 1.0
 """Time between two samples."""
 SETTLED: Final = 1000
 """Photos after which memory should no longer grow."""
-PROCESSES: Final = {"driver": "jobs.cli", "workers": "MapWorker", "raylet": "raylet/raylet", "head": "gcs_server"}
+PROCESSES: Final = {
+    "driver": f"-m {jobs.__name__} whiten",
+    "workers": "MapWorker",
+    "raylet": "raylet/raylet",
+    "head": "gcs_server",
+}
 """What the command line of each kind of process contains."""
 
 
@@ -63,7 +69,7 @@ def bounded(photos: int, model: str, chart: Path) -> dict[str, Any]:
 def _watch(place: Path, photos: int, model: str) -> Iterator[dict[str, Any]]:
     """Start the run, and yield a sample of it every second until it ends."""
     out = place / "out"
-    command = [sys.executable, "-P", "-m", "jobs.cli", "whiten", str(place / "in"), str(out), f"--model={model}"]
+    command = [sys.executable, "-P", "-m", jobs.__name__, "whiten", str(place / "in"), str(out), f"--model={model}"]
     command += ["--max-flagged=1", "--stop-above=1", f"--summary-json={place / 'summary.json'}"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"} | {
         "RAY_TMPDIR": f"{place}/ray",

@@ -27,6 +27,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+import jobs
 from glasseg.catalog import pending, runs
 from glasseg.catalog.schema import Row
 from glasseg.config import BenchConfig, WhitenConfig
@@ -159,7 +160,7 @@ def _first_photo(one: Bench) -> tuple[float, float]:
     """Seconds until a real `glasseg whiten` has written its first picture, and until `--photos` of them are done."""
     config, white = one.config, one.order.destination
     assert isinstance(white, Folder)
-    command = [sys.executable, "-P", "-m", "jobs.cli", "whiten", one.order.source.uri, white.uri, "--max-flagged=1"]
+    command = [sys.executable, "-P", "-m", jobs.__name__, "whiten", one.order.source.uri, white.uri, "--max-flagged=1"]
     command += [f"--model={config.model}", f"--limit={config.photos}", f"--cpus-per-worker={config.cpus_per_worker}"]
     command += ["--gpus-per-worker=0"]
     command += [f"--workers={config.workers or 'auto'}", *(["--verbose"] if config.verbose else [])]

@@ -80,7 +80,7 @@ def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -
     if n := summary["storage_retries"]:
         say(f"The storage was slow or failed now and then: {n:,} request{'s were' if n > 1 else ' was'} repeated.")
     if ended == "interrupted":
-        say("Interrupted: the rows so far are kept, the same command goes on from there.")
+        say("Interrupted: the rows so far are kept, the same command resumes the run.")
     if ended == "stopped" and not tally.processed:
         return  # an error reports why nothing was done
     result = (
