@@ -79,7 +79,7 @@ def make(
 ) -> Picture:
     """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`.
 
-    `calibration` of the model and `agreement` of its looks (see the segmenter) only predict the quality. Raises
+    `calibration` of the model and `agreement` of its passes (see the segmenter) only predict the quality. Raises
     PhotoError (side_too_long) for a strip that would have to be framed.
     """
     _refuse_strip(photo, look)

@@ -125,15 +125,7 @@ class Whitener:
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
         pending, photo = opened.pending, opened.photo
         try:
-            made = picture.make(
-                photo,
-                seen.probability,
-                threshold=spec.threshold,
-                ramp=spec.ramp,
-                look=order.look,
-                calibration=self._calibration,
-                agreement=seen.agreement,
-            )
+            made = picture.compose(photo, seen, spec, order.look)
             sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
             code = _review_code(made, sent, order.look, order.review_below)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None
