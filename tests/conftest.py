@@ -18,19 +18,9 @@ hypothesis.settings.load_profile("glasseg")
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of the two processes one gets the tests that share a Ray or start their own, before all others.
-
-    The others, and what is slow, go by modules wherever there is room.
-    """
-
-    def starts_ray(item: pytest.Item) -> bool:
-        return "ray_session" in getattr(item, "fixturenames", ()) or item.get_closest_marker("ray") is not None
-
-    items.sort(key=lambda item: not starts_ray(item))
-    for item in items:
-        together = starts_ray(item) and not item.get_closest_marker("slow")
-        item.add_marker(pytest.mark.xdist_group("ray" if together else item.nodeid.partition("::")[0]))
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Tests that start Ray come first: they take longest, and the others fill what is left of two processes."""
+    items.sort(key=lambda item: "ray_session" not in item.fixturenames and not item.get_closest_marker("ray"))
 
 
 @pytest.fixture(scope="session")

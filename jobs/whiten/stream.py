@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -46,6 +47,7 @@ def rows_of(
         before = len(lost)
         yield from stream(order, model, lost, workers)
         lost = _lost(work, writer)
+        gc.collect()  # Ray Data keeps workers whose tasks failed in reference cycles, and their CPUs from the next ones
         if len(lost) <= 2 * BATCH_ROWS:
             break
         in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0

@@ -40,6 +40,7 @@ from jobs.train.run import find
 pytestmark = pytest.mark.ray
 
 SIZE = (160, 200)
+SMALL = ["--cpus-per-worker", "1", "--loader-cpus", "1"]
 QUICK = ["--batch", "4", "--validation-share", "0.3"]
 FILES = {
     "MODEL_CARD.md",
@@ -139,7 +140,7 @@ def test_a_finished_model_is_refused_in_one_line(data: Path, trained: tuple[Path
     [
         (["--workers", "3"], "can't be shared evenly by 3 workers"),
         (["--start-from", "packaged", "--preset", "baseline"], "can't start a baseline one"),
-        (["--max-bad", "1"], "2 photos can't be used (first a 5.jpg: has no mask), more than --max-bad 1"),
+        ([*SMALL, "--max-bad", "1"], "2 photos can't be used (first a 5.jpg: has no mask), more than --max-bad 1"),
         (["--cutouts", "{tmp}/nothing"], "does not exist"),
         (["--gpus-per-worker", "1"], "one worker wants"),
     ],

@@ -192,7 +192,7 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on_later(
 ) -> None:
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
-    data = [drawn(seed, size=(1200, 1600)) for seed in range(2)]
+    data = [drawn(seed, size=(480, 640)) for seed in range(2)]
     for n in range(64):
         (source / f"{n:03}.jpg").write_bytes(data[n % 2])
     command = [sys.executable, "-m", "jobs.cli", "whiten", str(source), str(destination)]
