@@ -42,13 +42,15 @@ class State:
 def read(root: Root, source_uri: str | None = None) -> State:
     """Read every part of the manifest once. `source_uri`: the source that `of_source` asks about."""
     rows = _gathered(root, _READ, source_uri)
-    places = _places(rows)
-    return State(_photos(rows), places)
+    keys, codes = _encoded(rows["key"])
+    places = _places(rows, keys, codes)
+    return State(_photos(rows, keys, codes), places)
 
 
 def photos(root: Root) -> pa.Table:
     """`State.photos` without the columns that only a plan needs: what the source holds, `reason` and `standing_*`."""
-    return _photos(_gathered(root, _BRIEF, None))
+    rows = _gathered(root, _BRIEF, None)
+    return _photos(rows, *_encoded(rows["key"]))
 
 
 def _gathered(root: Root, columns: Sequence[str], source_uri: str | None) -> pa.Table:
@@ -90,9 +92,8 @@ def _slim(part: pa.Table, source_uri: str | None) -> pa.Table:
     return pa.table(columns)
 
 
-def _photos(rows: pa.Table) -> pa.Table:
-    """`State.photos` from rows of `_slim`."""
-    keys, codes = _encoded(rows["key"])
+def _photos(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
+    """`State.photos` from rows of `_slim`, whose keys are encoded."""
     columns, order = {"key": keys}, _by_run(rows)
     last = _last(codes, order, len(keys))
     published = rows["published"].take(last)
@@ -109,9 +110,8 @@ def _photos(rows: pa.Table) -> pa.Table:
     return pa.table(columns)
 
 
-def _places(rows: pa.Table) -> pa.Table:
-    """`State.places` from rows of `_slim`."""
-    keys, codes = _encoded(rows["key"])
+def _places(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
+    """`State.places` from rows of `_slim`, whose keys are encoded."""
     outputs, places = (keys, codes) if _all_null(rows["renamed"]) else _encoded(_output_keys(rows))
     order = _by_run(rows)
     last = _last(places, _chosen(order, rows["published"]), len(outputs))

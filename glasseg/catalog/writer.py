@@ -30,7 +30,9 @@ class Writer:
         """Take the rows of photos that are done, or gone. Raises GlassegError as `flush` does."""
         self.tally.add(rows)
         self.keys += [row["key"] for row in rows if row["status"] != Status.GONE]
-        self.published += [row["output_key"] for row in rows if row["published"] and row["output_key"]]
+        # mostly the same strings as the keys: of ten million photos others would take a gigabyte
+        placed = ((row["key"], row["output_key"]) for row in rows if row["published"])
+        self.published += [key if key == output else output for key, output in placed if output]
         self._rows += rows
         if len(self._rows) >= FLUSH_ROWS or time.monotonic() - self._flushed >= self._seconds:
             self.flush()

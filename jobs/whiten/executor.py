@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -48,7 +48,9 @@ def on_ray(
     cpus = max((workforce.workers or 1) * (workforce.cpus or 1), available_cpus())
     with engine(workforce.address, cpus=cpus, verbose=workforce.verbose):
         order, bounds = _staffed(order, work, workforce)
-        yield rows_of(order, model, work, bounds, writer)
+        # closed before Ray is: what runs on behind a stopped run would start another Ray
+        with closing(rows_of(order, model, work, bounds, writer)) as rows:
+            yield rows
 
 
 def _staffed(order: Order, work: pa.Table, workforce: Workforce) -> tuple[Order, tuple[int, int]]:

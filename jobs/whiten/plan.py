@@ -74,7 +74,7 @@ class Plan:
     gone_pictures: pa.Table
     """`key` and `output_key` of their pictures, without those that a photo of the source has now."""
     published: pa.ChunkedArray
-    """The pictures that earlier runs put in their places."""
+    """The outputs that unfinished runs claimed and rows name."""
     whole: bool
     """Whether every photo of the source is done after this run."""
     usual_coverage: float | None
@@ -100,15 +100,24 @@ class Plan:
         return len(self.outputs) - self.unchanged
 
 
-def open_places(source_uri: str, destination_uri: str, model_uri: str, *, endpoint_url: str | None) -> Places:
+def open_places(
+    source_uri: str, destination_uri: str, model_uri: str, *, endpoint_url: str | None, needs_quality: bool = False
+) -> Places:
     """Refuse what can be refused without knowing the destination's records: nested places, no photos, no model.
 
-    Reads only. Raises GlassegError; with exit code 4 when another run works on the destination.
+    Reads only. `needs_quality`: whether the model must have a calibration. Raises GlassegError; with exit code 4 when
+    another run works on the destination.
     """
     roots.refuse_nested(source_uri, destination_uri)
     source, names = roots.open_source(source_uri, endpoint_url=endpoint_url)
     destination = roots.open_root(destination_uri, endpoint_url=endpoint_url)
     model = model_folder.load(model_uri, endpoint_url=endpoint_url)
+    if needs_quality and not model.spec.calibration:
+        raise GlassegError(
+            f"--review-below needs a quality, and {model_uri} has no calibration: run glasseg calibrate on it, or "
+            "leave the option out",
+            2,
+        )
     lock.refuse_if_taken(destination)
     if not any(is_photo(entry.key) for entry in _entries(source, names)):
         raise GlassegError(f"no photos in {source_uri}: is it the right place?")
@@ -206,8 +215,8 @@ def make_plan(
         reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
         others=found.others,
         gone=gone,
-        gone_pictures=_pictures_of(gone, known.places, difference["output"]),
-        published=known.places["output_key"],
+        gone_pictures=_pictures_of(gone.slice(0, len(gone) if delete_gone else 0), known.places, difference["output"]),
+        published=_among_claimed(places.destination, known.places["output_key"]),
         whole=whole,
         usual_coverage=_usual_coverage(known.photos),
         listed=there is not None,
@@ -229,8 +238,16 @@ def _pictures(destination: Root) -> pa.ChunkedArray | None:
 def _pictures_of(gone: pa.Table, places: pa.Table, needed: pa.ChunkedArray) -> pa.Table:
     """`key` and `output_key` of what stands in the destination of photos that are gone, but for what is `needed`."""
     pairs = places.select(["key", "output_key"])
+    if not len(gone):
+        return pairs.slice(0, 0)
     theirs = pc.is_in(pairs["key"], value_set=gone["key"])
     return pairs.filter(pc.and_not(theirs, pc.is_in(pairs["output_key"], value_set=needed)))
+
+
+def _among_claimed(destination: Root, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Those of `outputs` that unfinished runs claimed: few, while all of them would be kept in memory for the run."""
+    claimed = pa.chunked_array(claims.claimed(destination), pa.string())
+    return outputs.filter(pc.is_in(outputs, value_set=claimed)) if len(claimed) else outputs.slice(0, 0)
 
 
 def _work(todo: pa.Table, known: State, destination: Root, *, overwrite: bool, listed: bool) -> pa.Table:
@@ -238,16 +255,17 @@ def _work(todo: pa.Table, known: State, destination: Root, *, overwrite: bool, l
 
     Raises GlassegError where files that are not ours are seen in the way.
     """
+    places = known.places.filter(pc.is_in(known.places["output_key"], value_set=todo["output"]))
     guarded = pa.repeat(False, len(todo))
     if listed and not overwrite:
-        claims.refuse_foreign(destination, todo.filter(todo["exists"])["output"], known.places)
+        claims.refuse_foreign(destination, todo.filter(todo["exists"])["output"], places)
     elif not overwrite:
-        guarded = pc.invert(claims.ours(destination, todo["output"], known.places))
-    place = pc.index_in(todo["output"], value_set=known.places["output_key"])
+        guarded = pc.invert(claims.ours(destination, todo["output"], places))
+    place = pc.index_in(todo["output"], value_set=places["output_key"])
     stands = pc.and_(todo["exists"], pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
     place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
-        todo = todo.append_column(f"standing_{name}", known.places[column].combine_chunks().take(place))
+        todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(place))
     todo = todo.append_column("guarded", guarded)
     if "list_columns" not in todo.schema.names:
         todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))

@@ -46,8 +46,13 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
     look = _checked(config)
     if config.summary_json and not config.dry_run:
         summary.check_summary(config.summary_json, config.endpoint_url)
-    places = plan.open_places(source_uri, destination_uri, config.model, endpoint_url=config.endpoint_url)
-    _check_review_line(places.model.spec, config)
+    places = plan.open_places(
+        source_uri,
+        destination_uri,
+        config.model,
+        endpoint_url=config.endpoint_url,
+        needs_quality=config.review_below is not None,
+    )
     if config.dry_run:
         planned = _plan(places, look, config, run_id)
         _say_plan(planned, config, "Would whiten")
@@ -80,15 +85,6 @@ def _checked(config: WhitenConfig) -> Look:
     if reason := contradiction(look, config.format, config.quality):
         raise GlassegError(reason, 2)
     return look
-
-
-def _check_review_line(spec: ModelSpec, config: WhitenConfig) -> None:
-    if config.review_below is not None and not spec.calibration:
-        raise GlassegError(
-            f"--review-below needs a quality, and {config.model} has no calibration: run glasseg calibrate on it, or "
-            "leave the option out",
-            2,
-        )
 
 
 def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -36,7 +36,7 @@ Rows = list[Row]
 
 def rows_of(
     order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], writer: Writer
-) -> Iterator[Rows]:
+) -> Generator[Rows]:
     """Manifest rows of `work`, a table of `PENDING`, as they are done; each photo has one at the end.
 
     `writer` takes the rows meanwhile. What dying workers took with them is done again: by the workers together where

@@ -41,7 +41,8 @@ def row(**facts: Any) -> dict[str, Any]:
 
 def state(*rows: dict[str, Any]) -> pa.Table:
     schema = pa.schema([SCHEMA.field(name).with_nullable(True) for name in states._READ])
-    return states._photos(states._slim(pa.Table.from_pylist(list(rows), schema=schema), "/in"))
+    table = states._slim(pa.Table.from_pylist(list(rows), schema=schema), "/in")
+    return states._photos(table, *states._encoded(table["key"]))
 
 
 def known(

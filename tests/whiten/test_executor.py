@@ -35,7 +35,14 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     def rows_of(order: Order, model: object, work: pa.Table, workers: tuple[int, int], writer: object) -> Iterator[Any]:
         said.update(cpus=order.cpus, gpus=order.gpus, metered=order.metered, workers=workers)
-        return iter([[{"key": key}] for key in work["key"].to_pylist()])
+
+        def each() -> Iterator[Any]:
+            try:
+                yield from ([{"key": key}] for key in work["key"].to_pylist())
+            finally:
+                said["connected_at_close"] = said["connected"]
+
+        return each()
 
     monkeypatch.setattr(executor, "engine", engine)
     monkeypatch.setattr(executor, "available_cpus", lambda: 4)
@@ -65,7 +72,7 @@ def test_a_ray_of_our_own_has_the_workers_that_have_room(asked: dict[str, Any]) 
     work_on(1000, Workforce())
     assert asked == {
         **{"address": None, "cluster_cpus": 4, "verbose": False, "connected": False},
-        **{"cpus": 1, "gpus": 0.0, "metered": False, "workers": (16, 16)},
+        **{"cpus": 1, "gpus": 0.0, "metered": False, "workers": (16, 16), "connected_at_close": True},
     }
 
 
@@ -113,3 +120,14 @@ def test_ray_is_asked_for_workers_of_the_orders_size_whose_restarts_end(monkeypa
     assert (said["num_cpus"], said["num_gpus"]) == (3, 0.5)
     assert (said["compute"].min_size, said["compute"].max_size) == (2, 5)
     assert said["ray_remote_args_fn"]() == {"max_restarts": 100, "max_task_retries": 0}
+
+
+def test_a_run_that_stops_early_ends_its_stream_before_its_ray(asked: dict[str, Any]) -> None:
+    """Else what Ray Data still does in a thread starts another Ray, with a dashboard and a greeting."""
+    with (
+        pytest.raises(RuntimeError),
+        on_ray(ORDER, MODEL, photos(2), Writer(THERE, "run", 30.0), Workforce()) as done,
+    ):
+        next(done)
+        raise RuntimeError
+    assert asked["connected_at_close"] is True and asked["connected"] is True

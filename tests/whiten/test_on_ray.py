@@ -211,3 +211,16 @@ def test_an_interrupted_run_keeps_its_rows_and_goes_on_later(
     assert record["ended"] == "interrupted"
     assert inprocess.whiten(str(source), str(destination), WhitenConfig(max_flagged=1.0)) == 0
     assert len(by_key(Folder(destination))) == 64
+
+
+@pytest.mark.slow
+def test_a_run_that_the_breaker_stops_leaves_no_ray_behind(tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    for n in range(160):
+        (source / f"{n:03}.jpg").write_bytes(b"not a picture")
+    command = [sys.executable, "-m", "jobs.cli", "whiten", str(source), str(tmp_path / "out"), "--no-report"]
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 3 and "Stopped: " in done.stderr
+    assert "ray" not in done.stderr.replace("Starting Ray", "").lower().replace(str(tmp_path).lower(), "")
