@@ -91,7 +91,7 @@ def history(uri: object) -> list[dict[str, Any]]:
 def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """Three epochs of the classic recipe."""
     out = tmp_path_factory.mktemp("out") / "model"
-    return out, train(data, out, "--preset", "baseline", "--epochs", "3")
+    return out, train(data, out, "--preset", "baseline", "--epochs", "3", "--sides", "128")
 
 
 def test_a_model_folder_with_its_metrics_and_pictures_comes_out(trained: tuple[Path, Any]) -> None:

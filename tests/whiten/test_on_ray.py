@@ -165,6 +165,7 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     assert kinds == {"batches": {"CPU": 2.0}, "alone": {"CPU": 2.0}}, "what was asked for, with others and alone"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small disk needs root")
 def test_a_full_disk_stops_the_run_in_one_line_and_keeps_no_half_picture(tmp_path: Path) -> None:
     source, disk = tmp_path / "in", tmp_path / "disk"

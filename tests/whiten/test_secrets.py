@@ -159,6 +159,7 @@ def test_a_place_with_a_secret_is_refused_without_telling_it(tmp_path: Path, pla
         assert not [word for word in ("AKIAINURL", "pass-word", "more", *WORDS) if word in out + err]
 
 
+@pytest.mark.slow
 def test_a_destination_that_fails_is_said_without_secrets(s3: S3Server, tmp_path: Path) -> None:
     """Refused by the policy, by credentials that are not known there, and by a server that is not there."""
     (tmp_path / "a.jpg").write_bytes(drawn(1))
