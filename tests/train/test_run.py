@@ -392,19 +392,19 @@ def test_our_own_recipe_learns_starts_from_a_model_and_tells_quality_by_enough_p
         photo = draw_photo(np.random.default_rng(100 + number), SIZE, scene="white")
         alpha = np.rint(photo.coverage * 255).astype(np.uint8)
         cv2.imwrite(str(cutouts / f"c{number}.png"), np.dstack([photo.image[..., ::-1], alpha]))
-    options = ["--cutouts", str(cutouts), "--backgrounds", str(backgrounds), "--scene-repeats", "1", "--drawn", "4"]
-    done = train(data, tmp_path / "one", *options, "--epochs", "3", "--learning-rate", "0.003")
-    assert done.returncode == 0, done.stderr
-    rows = history(tmp_path / "one")
-    assert rows[-1]["loss"] < rows[0]["loss"]
     enough = tmp_path / "val"
     enough.mkdir()
     for number in range(42):
         photo = draw_photo(np.random.default_rng(200 + number), SIZE)
         cv2.imwrite(str(enough / f"{number}.jpg"), photo.image[..., ::-1])
         cv2.imwrite(str(enough / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
-    options += ["--epochs", "1", "--start-from", str(tmp_path / "one"), "--val", str(enough)]
-    again = train(data, tmp_path / "two", *options)
+    options = ["--cutouts", str(cutouts), "--backgrounds", str(backgrounds), "--scene-repeats", "1", "--drawn", "4"]
+    options += ["--val", str(enough)]
+    done = train(data, tmp_path / "one", *options, "--epochs", "3", "--learning-rate", "0.003")
+    assert done.returncode == 0, done.stderr
+    rows = history(tmp_path / "one")
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    again = train(data, tmp_path / "two", *options, "--epochs", "1", "--start-from", str(tmp_path / "one"))
     assert again.returncode == 0, again.stderr
     spec = model_folder.load(str(tmp_path / "two")).spec
     assert spec.training["started_from"].startswith("compact-")

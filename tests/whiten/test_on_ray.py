@@ -110,6 +110,7 @@ def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
     assert {row["status"] for row in rows.values()} <= {"ok", "review"}
 
 
+@pytest.mark.slow
 def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
