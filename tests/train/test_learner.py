@@ -76,8 +76,8 @@ def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray], share: float 
 
 
 # Sums in another order differ in their last bits, and Adam's first steps divide by them: a weight moves by up to the
-# learning rate, 1e-3, a step. The compact network's batch statistics feed back on top: a few weights in a thousand, whose
-# gradient is near 0, move either way.
+# learning rate, 1e-3, a step. The compact network's batch statistics feed back on top: a few weights in a thousand,
+# whose gradient is near 0, move either way.
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(("preset", "share", "tolerance"), [("baseline", 1.0, 2e-4), ("compact", 0.999, 2e-3)])
