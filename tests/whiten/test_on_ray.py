@@ -155,7 +155,8 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     for seed, name in enumerate(names):
         (source / name).write_bytes(drawn(seed))
     hungry = (source / "hungry.jpg").stat().st_size
-    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2)) == 0
+    # one of two CPUs: Ray Data may keep the other for a worker of its own that failed
+    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=1, workers=1)) == 0
     rows = by_key(Folder(destination))
     codes = {key: row["error_code"] for key, row in rows.items() if row["status"] == "failed"}
     assert set(rows) == set(names)
@@ -163,7 +164,7 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     assert rows["odd.jpg"]["error"] == "RuntimeError: a bug"
     assert outputs(Folder(destination)) == set(names) - set(codes)
     kinds = {note.name.split()[0]: json.loads(note.read_text()) for note in notes.iterdir()}
-    assert kinds == {"batches": {"CPU": 2.0}, "alone": {"CPU": 2.0}}, "what was asked for, with others and alone"
+    assert kinds == {"batches": {"CPU": 1.0}, "alone": {"CPU": 1.0}}, "what was asked for, with others and alone"
 
 
 @pytest.mark.slow
