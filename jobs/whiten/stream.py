@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import math
+import uuid
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 import pyarrow as pa
@@ -47,7 +48,8 @@ def rows_of(
         before = len(lost)
         yield from stream(order, model, lost, workers)
         lost = _lost(work, writer)
-        gc.collect()  # Ray Data keeps workers whose tasks failed in reference cycles, and their CPUs from the next ones
+        if len(lost):
+            _end_workers(order)
         if len(lost) <= 2 * BATCH_ROWS:
             break
         in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
@@ -58,6 +60,16 @@ def rows_of(
 def _lost(work: pa.Table, writer: Writer) -> pa.Table:
     writer.flush()  # what follows can take minutes a photo
     return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))))
+
+
+def _end_workers(order: Order) -> None:
+    """End what is left of a pass: Ray Data keeps workers whose tasks failed, and with them CPUs that the next need."""
+    import ray
+
+    for name in ray.util.list_named_actors():
+        if name.startswith(order.run_id):
+            with suppress(ValueError):  # it has ended meanwhile
+                ray.kill(ray.get_actor(name))
 
 
 def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
@@ -104,7 +116,11 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
             ),
             num_cpus=order.cpus,
             num_gpus=order.gpus,
-            ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": 0},
+            ray_remote_args_fn=lambda: {
+                "name": f"{order.run_id}-{uuid.uuid4().hex}",  # called for each worker
+                "max_restarts": LOST_BATCHES,
+                "max_task_retries": 0,
+            },
         )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from checked(batch.to_pylist())
