@@ -60,6 +60,8 @@ cli.section("This machine", bench)
 def main() -> None:
     """Console entry. A user's mistake is one line and exit code 1, or 2 for wrong usage; an interruption 130 or 143."""
     signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _terminate)
     try:
         code = cli.main(prog_name="glasseg", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -78,7 +80,7 @@ def main() -> None:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated like Ctrl-C, with an exit code of its own."""
+    """SIGTERM, or SIGHUP when the terminal closes, treated like Ctrl-C, with an exit code of its own."""
 
 
 def _terminate(signum: int, frame: object) -> None:

@@ -66,8 +66,9 @@ class Order:
     quality: int
     max_pixels: int
     cpus: int = 1
-    """CPUs of each worker, and GPUs below; the defaults hold until Ray is connected, since they depend on its nodes."""
+    """CPUs of each worker, and GPUs and bytes of memory below; known once Ray is connected."""
     gpus: float = 0.0
+    memory: int = 0
     look: Look = field(default_factory=Look)
     gates: bool = True
     review_below: float | None = None

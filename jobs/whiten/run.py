@@ -156,7 +156,12 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     writer, started = Writer(order.destination, order.run_id, config.keep_seconds), time.monotonic()
     breaker = Breaker(config.stop_above, planned.usual_coverage)
     workforce = Workforce(
-        config.address, config.workers, config.cpus_per_worker, config.gpus_per_worker, verbose=config.verbose
+        config.address,
+        config.workers,
+        config.cpus_per_worker,
+        config.gpus_per_worker,
+        config.memory_per_worker,
+        verbose=config.verbose,
     )
     ended = "stopped"
     try:

@@ -115,16 +115,19 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
 ) -> None:
     """Codecs do crash. The class is made here so that Ray carries it, crash and all, into real processes.
 
-    One photo ends its process, one needs more memory than a photo may have alone, one meets a fault of our own.
+    The first worker dies while it starts. One photo ends its process, one needs more memory than a photo may have
+    alone, one meets a fault of our own.
     """
     notes = tmp_path / "notes"
 
     class Deadly(Whitener):
         def __init__(self, order: Any, model: Any, memory: int | None = None) -> None:
+            if not notes.exists():
+                notes.mkdir()
+                os.kill(os.getpid(), signal.SIGKILL)
             super().__init__(order, model, memory)
             import ray
 
-            notes.mkdir(exist_ok=True)
             note = f"{'alone' if memory else 'batches'} {os.getpid()}"
             (notes / note).write_text(json.dumps(ray.get_runtime_context().get_assigned_resources()))
             self.alone, decode = memory is not None, decoder.decode
@@ -163,6 +166,27 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     assert outputs(Folder(destination)) == set(names) - set(codes)
     kinds = {note.name.split()[0]: json.loads(note.read_text()) for note in notes.iterdir()}
     assert kinds == {"batches": {"CPU": 2.0}, "alone": {"CPU": 2.0}}, "what was asked for, with others and alone"
+
+
+@pytest.mark.slow
+def test_a_photo_that_hangs_its_worker_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Whitener):
+        def _open(self, pending: dict[str, Any]) -> Any:
+            if pending["key"] == "endless.jpg":
+                time.sleep(1000)
+            return super()._open(pending)
+
+    for module in (stream, rescue):
+        monkeypatch.setattr(module, "Whitener", Hanging)
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 25.0)
+    monkeypatch.setattr(rescue, "SECONDS", 25.0)
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed, name in enumerate(("a.jpg", "b.jpg", "endless.jpg")):
+        (source / name).write_bytes(drawn(seed))
+    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2)) == 0
+    codes = {key: row["error_code"] for key, row in by_key(Folder(destination)).items() if row["status"] == "failed"}
+    assert codes == {"endless.jpg": "timeout"} and outputs(Folder(destination)) == {"a.jpg", "b.jpg"}
 
 
 @pytest.mark.slow
