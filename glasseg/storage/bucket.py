@@ -12,8 +12,9 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from glasseg.errors import DeniedError, GlassegError, PhotoError
-from glasseg.storage.client import IMPATIENT, PATIENT, count_repeated, make_client
-from glasseg.storage.faults import MISSING_S3_CODES, OVERTAKEN_S3_CODES, s3_faults
+from glasseg.storage.client import IMPATIENT, PATIENT, count_repeated, headers_asked_for, make_client
+from glasseg.storage.encodings import decoded
+from glasseg.storage.faults import LACKING_S3_CODES, MISSING_S3_CODES, NO_CONDITIONS, OVERTAKEN_S3_CODES, s3_faults
 from glasseg.storage.keys import Entry, check_output_key
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
@@ -35,11 +36,13 @@ class Bucket:
     bucket: str
     prefix: str = ""
     endpoint_url: str | None = None
+    headers: dict[str, str] = field(default_factory=headers_asked_for, repr=False, compare=False)
+    """What the environment asks for goes with the bucket to machines whose environment is another."""
     _clients: dict[int, Any] = field(default_factory=dict, init=False, repr=False, compare=False)  # by process id
     _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
 
-    def __reduce__(self) -> tuple[type[Bucket], tuple[str, str, str | None]]:
-        return Bucket, (self.bucket, self.prefix, self.endpoint_url)
+    def __reduce__(self) -> tuple[type[Bucket], tuple[str, str, str | None, dict[str, str]]]:
+        return Bucket, (self.bucket, self.prefix, self.endpoint_url, self.headers)
 
     @property
     def uri(self) -> str:
@@ -101,7 +104,8 @@ class Bucket:
         answer = self._client().get_object(Bucket=self.bucket, Key=full_key)
         try:
             with closing(answer["Body"]) as body:
-                return body.read(), answer["ETag"].strip('"')
+                data = decoded(body.read(), answer.get("ContentEncoding", ""), f"s3://{self.bucket}/{full_key}")
+            return data, answer["ETag"].strip('"')
         except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError):
             if attempts == 1:
                 raise
@@ -122,7 +126,10 @@ class Bucket:
         self._client().put_object(Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=kind, **condition)
 
     def _put_if(self, key: str, data: bytes, **condition: str) -> bool:
-        """Write `data` under a condition that the server checks; whether it held. Raises as `write` does."""
+        """Write `data` under a condition that the server checks; whether it held. Raises as `write` does.
+
+        A server that refuses conditions as such is a GlassegError.
+        """
         from botocore.exceptions import ClientError  # noqa: PLC0415
 
         with s3_faults(self.uri_of(key), "write_error"):
@@ -130,9 +137,16 @@ class Bucket:
                 self._put(key, data, **condition)
                 return True
             except ClientError as error:
-                if error.response["Error"]["Code"] not in (*OVERTAKEN_S3_CODES, *MISSING_S3_CODES):
+                name = error.response["Error"]["Code"]
+                if name in LACKING_S3_CODES:
+                    raise GlassegError(f"{self.uri_of(key)}: {NO_CONDITIONS} ({name})") from error
+                if name not in (*OVERTAKEN_S3_CODES, *MISSING_S3_CODES):
                     raise
         return False
+
+    def heeds_conditions(self, key: str) -> bool:
+        """Whether the server keeps a put back that is not to replace `key`, which is there. Raises as `write` does."""
+        return not all(self._put_if(key, b"-", IfNoneMatch="*") for _ in range(2))  # somebody may have deleted it once
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that name. Raises GlassegError when that can't be found out."""
@@ -199,7 +213,7 @@ class Bucket:
         An endpoint that can't be reached is a GlassegError within seconds; later requests wait and try again.
         """
         with s3_faults(self.uri):
-            client = make_client(self.endpoint_url, connect_seconds=3, retries=IMPATIENT)
+            client = make_client(self.endpoint_url, connect_seconds=3, retries=IMPATIENT, headers=self.headers)
             return bool(client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)["KeyCount"])
 
     def endpoint(self) -> str:
@@ -212,5 +226,7 @@ class Bucket:
     def _client(self) -> Any:
         with self._lock:
             if (process := os.getpid()) not in self._clients:
-                self._clients[process] = make_client(self.endpoint_url, connect_seconds=10, retries=PATIENT)
+                self._clients[process] = make_client(
+                    self.endpoint_url, connect_seconds=10, retries=PATIENT, headers=self.headers
+                )
             return self._clients[process]
