@@ -5,7 +5,6 @@ A key is "/" separated and in the unicode form in which it is stored.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
@@ -55,11 +54,6 @@ def unsafe_reason(key: str) -> str | None:
 def printable(name: str) -> str:
     """`name` with bytes that are not UTF-8 escaped as \\xNN: Arrow and JSON hold only valid text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def without_secrets(text: str) -> str:
-    """`text` without the user, the password and the query (a presigned link's signature) of an address in it."""
-    return re.sub(r"\?[^\s\"']*", "?…", re.sub(r"(?<=://)\S*@", "…@", text))
 
 
 def check_output_key(key: str, uri: str) -> None:

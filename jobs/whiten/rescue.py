@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
+from glasseg.storage.credentials import without_secrets
 from jobs.whiten.order import DoneRow, Order, Pending
 from jobs.whiten.worker import Whitener
 
@@ -49,4 +50,4 @@ def _described(error: BaseException) -> tuple[str, str]:
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "Insufficient memory" in text:
         return "out_of_memory", f"more than {MEMORY >> 30} GiB for this photo alone"
-    return "internal_error", f"{type(error).__name__}: {text}"
+    return "internal_error", f"{type(error).__name__}: {without_secrets(text)}"

@@ -23,7 +23,7 @@ from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
-from glasseg.storage import bucket
+from glasseg.storage import client
 from glasseg.storage.keys import printable
 from jobs.whiten.metrics import Meters
 from jobs.whiten.order import ROWS, Order, Pending
@@ -104,12 +104,12 @@ class Whitener:
 
     def _open(self, pending: Pending) -> Opened | Row:
         """Read and decode one photo, or its failed row."""
-        order, started, before = self._order, time.perf_counter(), bucket.repeated()
+        order, started, before = self._order, time.perf_counter(), client.repeated()
         facts: Row = {}
         try:
             data, facts["source_etag"] = order.source.read(pending["key"])
             facts["source_bytes"] = len(data)
-            facts["storage_retries"] = bucket.repeated() - before
+            facts["storage_retries"] = client.repeated() - before
             facts["read_ms"] = (time.perf_counter() - started) * 1000
             photo = decoder.decode(data, max_pixels=order.max_pixels)
         except PhotoError as error:
@@ -129,11 +129,11 @@ class Whitener:
             sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
             code = _review_code(made, sent, order.look, order.review_below)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None
-            folder, before = manifest.held_folder(order.run_id) if held else "", bucket.repeated()
+            folder, before = manifest.held_folder(order.run_id) if held else "", client.repeated()
             try:
                 uris = self._store(folder, pending["output"], made, sent, guarded=bool(pending["guarded"] and not held))
             finally:
-                opened.facts["storage_retries"] = (opened.facts["storage_retries"] or 0) + bucket.repeated() - before
+                opened.facts["storage_retries"] = (opened.facts["storage_retries"] or 0) + client.repeated() - before
         except PhotoError as error:
             return order.failed(pending, error.code, str(error), opened.facts)
         except MemoryError:
