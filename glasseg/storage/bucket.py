@@ -13,7 +13,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from glasseg.errors import DeniedError, FailureCode, GlassegError, PhotoError
-from glasseg.storage.keys import Entry, check_output_key, without_secrets
+from glasseg.storage import pages
+from glasseg.storage.keys import Entry, check_output_key, version, without_secrets
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
 
@@ -103,27 +104,30 @@ class Bucket:
         listing them flat, and they are None. Raises GlassegError when the listing fails.
         """
         page = next(self._pages(prefix, Delimiter="/"))
-        folders = tuple(one["Prefix"][len(self._full("")) :] for one in page.get("CommonPrefixes", ()))
-        return tuple(self._entries(page)), None if page["IsTruncated"] else folders
+        entries = tuple(self._entries(page))
+        folders = dict.fromkeys(one["Prefix"][len(self._full("")) :] for one in page.get("CommonPrefixes", ()))
+        deeper = any("/" in entry.key[len(prefix) :] for entry in entries)  # a server that ignores the delimiter
+        known = not pages.goes_on(page) and not (deeper and folders) and prefix not in folders
+        return entries, tuple(folders) if known else None
 
-    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, prefix: str, **options: str) -> Iterator[pages.Page]:
         uri = self.uri_of(prefix)
         with _s3_faults(uri):
-            paginator = self._client().get_paginator("list_objects_v2")
-            pages = iter(paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix), **options))
+            found = pages.read(self._client(), uri, Bucket=self.bucket, Prefix=self._full(prefix), **options)
         while True:
             with _s3_faults(uri):
-                page = next(pages, None)
+                page = next(found, None)
             if page is None:
                 return
             yield page
 
-    def _entries(self, page: dict[str, Any]) -> Iterator[Entry]:
+    def _entries(self, page: pages.Page) -> Iterator[Entry]:
         above = len(self._full(""))
         for one in page.get("Contents", ()):
             if not one["Key"].endswith("/"):
-                modified = one["LastModified"].timestamp()
-                yield Entry(one["Key"][above:], one["Size"], one["ETag"].strip('"'), modified)
+                modified = one["LastModified"].timestamp() if "LastModified" in one else 0.0
+                size = one.get("Size", -1)
+                yield Entry(one["Key"][above:], size, version(one.get("ETag"), size, modified), modified)
 
     def read(self, key: str) -> tuple[bytes, str]:
         """The bytes of `key` and the etag of exactly these bytes.
@@ -139,7 +143,9 @@ class Bucket:
         answer = self._client().get_object(Bucket=self.bucket, Key=full_key)
         try:
             with closing(answer["Body"]) as body:
-                return body.read(), answer["ETag"].strip('"')
+                data = body.read()
+                modified = answer["LastModified"].timestamp() if "LastModified" in answer else 0.0
+                return data, version(answer.get("ETag"), len(data), modified)
         except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError):
             if attempts == 1:
                 raise
@@ -238,7 +244,8 @@ class Bucket:
         """
         with _s3_faults(self.uri):
             client = _make_client(self.endpoint_url, connect_seconds=3, retries=IMPATIENT)
-            return bool(client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)["KeyCount"])
+            page = next(pages.read(client, self.uri, Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1))
+            return bool(page.get("Contents"))
 
     def endpoint(self) -> str:
         """The server's address, wherever boto3 found it."""
