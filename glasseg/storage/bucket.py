@@ -205,14 +205,15 @@ class Bucket:
         PhotoError read_error when it can't be found out whether it succeeded.
         """
         check_output_key(key, self.uri_of(key))
-        condition = {"IfNoneMatch": "*"}
-        if old is not None:
-            found = self._current(key)
-            if found is None or found[0] != old:
-                return False
-            condition = {"IfMatch": f'"{found[1]}"'}
         # a put whose answer was lost is repeated by botocore, and then refused because of itself
-        return self._put_if(key, new, **condition) or self._holds(key, new)
+        if old is None:
+            return self._put_if(key, new, IfNoneMatch="*") or self._holds(key, new)
+        found = self._current(key)
+        if found is None or found[0] != old:
+            return False
+        # behind a proxy that shows other ETags, or none, the server still knows its own: of a single put, the MD5
+        etags = (found[1], _md5(old))
+        return any(self._put_if(key, new, IfMatch=f'"{etag}"') or self._holds(key, new) for etag in etags)
 
     def _holds(self, key: str, data: bytes) -> bool:
         """Whether `data` is what `key` holds; even where it may not be read, as far as the server reveals it."""
@@ -224,7 +225,7 @@ class Bucket:
             if error.code != "denied":
                 raise
         try:  # the ETag of a single put is its MD5: either the same bytes replace themselves, or nothing happens
-            return self._put_if(key, data, IfMatch=f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"')
+            return self._put_if(key, data, IfMatch=f'"{_md5(data)}"')
         except DeniedError:  # some servers require read permission for this: unknown, so it does not count as ours
             return False
 
@@ -259,6 +260,10 @@ class Bucket:
             if (process := os.getpid()) not in self._clients:
                 self._clients[process] = _make_client(self.endpoint_url, connect_seconds=10, retries=PATIENT)
             return self._clients[process]
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()
 
 
 def _make_client(endpoint_url: str | None, connect_seconds: int, retries: dict[str, Any]) -> Any:
