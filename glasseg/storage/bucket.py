@@ -12,10 +12,11 @@ from pathlib import PurePosixPath
 from typing import Any, Final
 
 from glasseg.errors import DeniedError, GlassegError, PhotoError
+from glasseg.storage import pages
 from glasseg.storage.client import IMPATIENT, PATIENT, count_repeated, headers_asked_for, make_client
 from glasseg.storage.encodings import decoded
 from glasseg.storage.faults import LACKING_S3_CODES, MISSING_S3_CODES, NO_CONDITIONS, OVERTAKEN_S3_CODES, s3_faults
-from glasseg.storage.keys import Entry, check_output_key
+from glasseg.storage.keys import Entry, check_output_key, version
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
 
@@ -68,27 +69,30 @@ class Bucket:
         listing them flat, and they are None. Raises GlassegError when the listing fails.
         """
         page = next(self._pages(prefix, Delimiter="/"))
-        folders = tuple(one["Prefix"][len(self._full("")) :] for one in page.get("CommonPrefixes", ()))
-        return tuple(self._entries(page)), None if page["IsTruncated"] else folders
+        entries = tuple(self._entries(page))
+        folders = dict.fromkeys(one["Prefix"][len(self._full("")) :] for one in page.get("CommonPrefixes", ()))
+        deeper = any("/" in entry.key[len(prefix) :] for entry in entries)  # a server that ignores the delimiter
+        known = not pages.goes_on(page) and not (deeper and folders) and prefix not in folders
+        return entries, tuple(folders) if known else None
 
-    def _pages(self, prefix: str, **options: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, prefix: str, **options: str) -> Iterator[pages.Page]:
         uri = self.uri_of(prefix)
         with s3_faults(uri):
-            paginator = self._client().get_paginator("list_objects_v2")
-            pages = iter(paginator.paginate(Bucket=self.bucket, Prefix=self._full(prefix), **options))
+            found = pages.read(self._client(), uri, Bucket=self.bucket, Prefix=self._full(prefix), **options)
         while True:
             with s3_faults(uri):
-                page = next(pages, None)
+                page = next(found, None)
             if page is None:
                 return
             yield page
 
-    def _entries(self, page: dict[str, Any]) -> Iterator[Entry]:
+    def _entries(self, page: pages.Page) -> Iterator[Entry]:
         above = len(self._full(""))
         for one in page.get("Contents", ()):
             if not one["Key"].endswith("/"):
-                modified = one["LastModified"].timestamp()
-                yield Entry(one["Key"][above:], one["Size"], one["ETag"].strip('"'), modified)
+                modified = one["LastModified"].timestamp() if "LastModified" in one else 0.0
+                size = one.get("Size", -1)
+                yield Entry(one["Key"][above:], size, version(one.get("ETag"), size, modified), modified)
 
     def read(self, key: str) -> tuple[bytes, str]:
         """The bytes of `key` and the etag of exactly these bytes.
@@ -104,8 +108,10 @@ class Bucket:
         answer = self._client().get_object(Bucket=self.bucket, Key=full_key)
         try:
             with closing(answer["Body"]) as body:
-                data = decoded(body.read(), answer.get("ContentEncoding", ""), f"s3://{self.bucket}/{full_key}")
-            return data, answer["ETag"].strip('"')
+                stored = body.read()
+            modified = answer["LastModified"].timestamp() if "LastModified" in answer else 0.0
+            etag = version(answer.get("ETag"), len(stored), modified)
+            return decoded(stored, answer.get("ContentEncoding", ""), f"s3://{self.bucket}/{full_key}"), etag
         except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError):
             if attempts == 1:
                 raise
@@ -175,14 +181,15 @@ class Bucket:
         PhotoError read_error when it can't be found out whether it succeeded.
         """
         check_output_key(key, self.uri_of(key))
-        condition = {"IfNoneMatch": "*"}
-        if old is not None:
-            found = self._current(key)
-            if found is None or found[0] != old:
-                return False
-            condition = {"IfMatch": f'"{found[1]}"'}
         # a put whose answer was lost is repeated by botocore, and then refused because of itself
-        return self._put_if(key, new, **condition) or self._holds(key, new)
+        if old is None:
+            return self._put_if(key, new, IfNoneMatch="*") or self._holds(key, new)
+        found = self._current(key)
+        if found is None or found[0] != old:
+            return False
+        # behind a proxy that shows other ETags, or none, the server still knows its own: of a single put, the MD5
+        etags = (found[1], _md5(old))
+        return any(self._put_if(key, new, IfMatch=f'"{etag}"') or self._holds(key, new) for etag in etags)
 
     def _holds(self, key: str, data: bytes) -> bool:
         """Whether `data` is what `key` holds; even where it may not be read, as far as the server reveals it."""
@@ -194,7 +201,7 @@ class Bucket:
             if error.code != "denied":
                 raise
         try:  # the ETag of a single put is its MD5: either the same bytes replace themselves, or nothing happens
-            return self._put_if(key, data, IfMatch=f'"{hashlib.md5(data, usedforsecurity=False).hexdigest()}"')
+            return self._put_if(key, data, IfMatch=f'"{_md5(data)}"')
         except DeniedError:  # some servers require read permission for this: unknown, so it does not count as ours
             return False
 
@@ -214,7 +221,8 @@ class Bucket:
         """
         with s3_faults(self.uri):
             client = make_client(self.endpoint_url, connect_seconds=3, retries=IMPATIENT, headers=self.headers)
-            return bool(client.list_objects_v2(Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1)["KeyCount"])
+            page = next(pages.read(client, self.uri, Bucket=self.bucket, Prefix=self._full(""), MaxKeys=1))
+            return bool(page.get("Contents"))
 
     def endpoint(self) -> str:
         """The server's address, wherever boto3 found it."""
@@ -230,3 +238,7 @@ class Bucket:
                     self.endpoint_url, connect_seconds=10, retries=PATIENT, headers=self.headers
                 )
             return self._clients[process]
+
+
+def _md5(data: bytes) -> str:
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

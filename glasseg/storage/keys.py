@@ -5,6 +5,7 @@ A key is "/" separated and in the unicode form in which it is stored.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from dataclasses import dataclass
 from typing import Final
@@ -20,14 +21,33 @@ MAX_COMPONENT_BYTES: Final = 255
 class Entry:
     """One thing in a listing: `key` relative to the root, `size` in bytes, `etag` changes when the content does.
 
-    The etag is S3's without its quotes; in a folder it is "SIZE-MTIME_NS". `modified`: seconds since 1970, by the clock
-    of the storage; on S3 whole ones.
+    The etag is S3's as `version` gives it; in a folder it is "SIZE-MTIME_NS". `size` is -1 where a server does not say
+    it. `modified`: seconds since 1970, by the clock of the storage, on S3 whole ones; 0 where a server does not say it.
     """
 
     key: str
     size: int
     etag: str
     modified: float = 0.0
+
+
+_ETAG_DRESS: Final = r'(?i)^(?:w/)?"*|"*(?:--?(?:gzip|br|deflate|zstd))?"*$'
+"""What is not of an ETag itself: quotes, and the marks of proxies that compress (Apache, Jetty, nginx, CDNs)."""
+
+
+def plain_etag(etag: str) -> str:
+    """An ETag without what servers and proxies put around it, to compare one that was listed with one that was read."""
+    plain = etag.strip('"')
+    return plain if plain.isalnum() else re.sub(_ETAG_DRESS, "", etag)
+
+
+def version(etag: str | None, size: int, modified: float) -> str:
+    """What changes when an object does: its plain ETag; "SIZE-SECONDS" from servers that give none.
+
+    Then an object that is replaced within a second by one of the same size counts as the same, and without a time
+    (`modified` is 0) by any of the same size.
+    """
+    return plain_etag(etag or "") or f"{size}-{int(modified)}"
 
 
 def unsafe_reason(key: str) -> str | None:
