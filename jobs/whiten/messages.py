@@ -47,6 +47,9 @@ def say_plan(
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
+    if plan.clashes:
+        n, first = len(plan.clashes), next(iter(plan.clashes.values()))
+        say(f"  {n:,} photo{'s' * (n != 1)} will fail for {'their' if n != 1 else 'its'} name: {first}")
     if delete_gone and not plan.whole:
         say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:

@@ -67,6 +67,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
             "at once would not notice each other, so see to it that there is only one",
             level="warning",
         )
+    places = plan.probed(places)
     with lock.taken(places.destination, run_id) as own_lock:
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
@@ -108,6 +109,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         places,
         format=config.format,
         transparent=look.colour is None,
+        masks=config.mask,
         inventory_uri=config.listing,
         photo_list=config.photos,
         column=config.column,
@@ -175,7 +177,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     try:
         work(planned, writer, breaker=breaker, own_lock=own_lock, executor=executor, workforce=workforce)
         if planned.whole:  # otherwise pictures of killed runs may still have no row
-            claims.settle(order.destination, order.run_id, summary.published(planned, writer))
+            claims.settle(order.destination, order.run_id, summary.published(planned, writer), planned.naming)
         gone.record(planned, writer, own_lock, delete=config.gone == "delete")
         ended = "done"
     except KeyboardInterrupt:

@@ -304,14 +304,6 @@ def test_a_model_that_is_not_there_is_refused(tmp_path: Path) -> None:
         whiten(str(tmp_path / "a.jpg"), str(tmp_path / "out"), WhitenConfig(model=str(tmp_path)))
 
 
-def test_two_photos_with_one_output_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "in").mkdir()
-    for name in ("a.jpg", "a.png"):
-        (tmp_path / "in" / name).write_bytes(drawn_as(name, 1))
-    with pytest.raises(GlassegError, match=r"a\.jpg, a\.png would all become a\.webp"):
-        whiten(str(tmp_path / "in"), str(tmp_path / "out"), WhitenConfig(format="webp"))
-
-
 def test_frames_checks_and_backgrounds_reach_pictures_rows_and_summary(
     photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
