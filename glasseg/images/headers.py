@@ -105,6 +105,21 @@ def heif_without_exif(data: bytes) -> bytes:
     return bytes(changed)
 
 
+def heif_unspecified(data: bytes) -> bytes:
+    """A HEIF or AVIF file that says nothing about its colours but the range of values and the usual matrices."""
+    changed = bytearray(data)
+    for start, end in _meta_boxes(data):
+        place = data.find(b"colr", start, end)
+        while place >= 0:
+            if data[place + 4 : place + 8] == b"nclx" and place + 15 <= end:
+                primaries, transfer, matrix = 2, 2, int.from_bytes(data[place + 12 : place + 14], "big")  # unspecified
+                struct.pack_into(">3H", changed, place + 8, primaries, transfer, matrix if matrix < 15 else 2)
+            else:
+                changed[place : place + 4] = b"free"
+            place = data.find(b"colr", place + 4, end)
+    return bytes(changed)
+
+
 def _heif_items(data: bytes) -> Iterator[tuple[int, int]]:
     """(start, end) of the type and names of each item."""
     for start, end in _meta_boxes(data):

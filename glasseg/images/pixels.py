@@ -7,15 +7,18 @@ which is a little faster. Conversions work in bands, since another copy of 100 m
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator
 from typing import Final
 
 import cv2
 import numpy as np
+import pi_heif
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
-from glasseg.images import headers
+from glasseg.images import headers, jpeg, png
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
 
@@ -51,6 +54,33 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
     return _loaded(picture)
 
 
+def deep(data: bytes, picture: Image.Image) -> tuple[np.ndarray, int] | None:
+    """All bits of a picture of which `read` keeps 8: grey (H×W) or RGB (H×W×3), uint16, and the value of white.
+
+    None if it has no more than 8, or in a format in which nothing states colours that need them.
+    """
+    if picture.format == "PNG" and data[24] == 16:
+        return _deep(cv2.imdecode(np.frombuffer(png.only_pixels(data), np.uint8), cv2.IMREAD_UNCHANGED), picture, 16)
+    if picture.format not in {"HEIF", "AVIF"}:
+        return None
+    opened = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+    bits = int(opened.info["bit_depth"])
+    if bits <= 8:
+        return None
+    if picture.format == "AVIF":
+        return _deep(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED), picture, bits)
+    return np.asarray(opened)[..., :3] >> 16 - bits, (1 << bits) - 1
+
+
+def _deep(read: np.ndarray | None, picture: Image.Image, bits: int) -> tuple[np.ndarray, int] | None:
+    """What cv2 read."""
+    if read is None or read.dtype != np.uint16 or read.shape[1::-1] != picture.size:
+        return None
+    if read.ndim == 3:
+        read = cv2.cvtColor(read, cv2.COLOR_BGR2RGB if read.shape[2] == 3 else cv2.COLOR_BGRA2RGB)
+    return read, (1 << bits) - 1
+
+
 def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
     """The pixels as they are stored: CMYK is not inverted."""
     channels = len(picture.getbands())
@@ -59,13 +89,30 @@ def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
         simplejpeg.decode_jpeg(data, _SPACES[picture.mode], buffer=pixels)
     except ValueError as error:
         if any(hole in str(error) for hole in _HOLES):
-            raise
-        _copy(picture, picture.mode, pixels)  # Pillow accepts what is merely odd
-        if picture.mode == "CMYK":
-            cv2.bitwise_not(pixels, dst=pixels)
-        if _LEFTOVERS in str(error):
-            remarks.append("the JPEG has bytes left over: parts of it may be damaged")
+            if not _decode_completed(data, picture, pixels):
+                raise
+            remarks.append("the JPEG lacks its end marker; its pixels are complete")
+        else:
+            _copy_odd(picture, pixels, str(error), remarks)
     return pixels[..., 0] if channels == 1 else pixels
+
+
+def _decode_completed(data: bytes, picture: Image.Image, pixels: np.ndarray) -> bool:
+    """Fill `pixels` from a JPEG that lacks only its end; False if it lacks more, or has anything else odd about it."""
+    for whole in jpeg.completed(data):
+        with contextlib.suppress(ValueError):
+            simplejpeg.decode_jpeg(whole, _SPACES[picture.mode], buffer=pixels)
+            return True
+    return False
+
+
+def _copy_odd(picture: Image.Image, pixels: np.ndarray, warning: str, remarks: list[str]) -> None:
+    """Fill `pixels` by Pillow, which accepts what is merely odd."""
+    _copy(picture, picture.mode, pixels)
+    if picture.mode == "CMYK":
+        cv2.bitwise_not(pixels, dst=pixels)
+    if _LEFTOVERS in warning:
+        remarks.append("the JPEG has bytes left over: parts of it may be damaged")
 
 
 def _cmyk_jpeg(data: bytes, picture: JpegImagePlugin.JpegImageFile, remarks: list[str]) -> np.ndarray:

@@ -197,6 +197,8 @@ def test_a_heic_whose_items_have_unreadable_types_does_not_end_the_process() -> 
 def test_bombs_are_refused_and_cost_no_memory() -> None:
     found = attempt("bombs")
     assert {name.rsplit(".", 1)[1] for name in found["ends"]} >= formats.PHOTO_EXTENSIONS - {"jpeg", "tiff", "heif"}
+    metadata = {name: found["ends"].pop(name) for name in ("profile.png", "text.png")}
+    assert set(metadata.values()) == {"photo"}  # whose pixels are sound
     assert set(found["ends"].values()) <= {"too_large", "unreadable"}, found["ends"]
     assert found["after"] - found["before"] < 100
 
