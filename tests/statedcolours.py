@@ -104,6 +104,24 @@ def tiff_with_exif(pixels: np.ndarray, space: int) -> bytes:
     return data[:4] + struct.pack("<I", len(data) + len(fields)) + data[8:] + fields + table
 
 
+def bmp(pixels: np.ndarray, kind: bytes, space: icc.RgbSpace | None = None, profile: bytes = b"") -> bytes:
+    """A BMP with BITMAPV5HEADER: of a kind of colour space, with primaries and gamma, or with a profile."""
+    height, width = pixels.shape[:2]
+    body = pixels[::-1, :, ::-1].tobytes()  # the sides of the tests' pictures need no padding
+    head = struct.pack("<IiiHHIIiiII16x", 124, width, height, 1, 24, 0, len(body), 2835, 2835, 0, 0)
+    ends, gammas = [0] * 9, [0] * 3
+    if space:
+        columns = np.array([(x, y, 1 - x - y) for x, y in space.primaries]).T
+        white = np.array([space.white[0] / space.white[1], 1, (1 - sum(space.white)) / space.white[1]])
+        xyz = columns * np.linalg.solve(columns, white)
+        ends = [round(value * 2**30) for value in xyz.T.ravel()]
+        gammas = [round((space.gamma or 2.2) * 2**16)] * 3
+    head += struct.pack("<4s9i3I", kind, *ends, *gammas)
+    head += struct.pack("<4I", 4, 124 + len(body) if profile else 0, len(profile), 0)
+    size = 14 + 124 + len(body) + len(profile)
+    return b"BM" + struct.pack("<IHHI", size, 0, 0, 14 + 124) + head + body + profile
+
+
 def exif(space: int, *, interoperability: str = "", described: icc.RgbSpace | None = None) -> Image.Exif:
     """ColorSpace as given; what DCF says about it, and what EXIF can say in numbers."""
     block = Image.Exif()

@@ -145,15 +145,20 @@ def _without_bad_metadata(data: bytes, remarks: list[str]) -> bytes:
         return png.without_bad_metadata(data, remarks)
     if data.startswith(jpeg.START):
         return jpeg.with_sound_header(data, remarks)
-    return webp.without_bad_metadata(data, remarks) if webp.is_webp(data) else data
+    if webp.is_webp(data):
+        return webp.without_bad_metadata(data, remarks)
+    if data[4:8] != b"ftyp":
+        return data
+    legible = headers.heif_with_text(data)
+    if legible is not data:
+        remarks.append("some of its parts have names that are no text")
+    return legible
 
 
 def _open(data: bytes, remarks: list[str]) -> Image.Image:
     """The picture, of which only the header has been read."""
     if data.startswith(jpeg.START):
         return _open_jpeg(data, remarks)
-    if data[4:8] == b"ftyp":
-        headers.check_heif(data)
     try:
         return Image.open(io.BytesIO(data), formats=_READ_FORMATS)
     except (UnidentifiedImageError, ValueError):
@@ -201,15 +206,15 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 def _to_srgb(data: bytes, stored: np.ndarray, picture: Image.Image, exif: Image.Exif, remarks: list[str]) -> np.ndarray:
     """Pixels in the picture's own colours as H×W×3 uint8 sRGB, by what it states about them."""
-    for statement in stated.colours_of(data, picture, exif, remarks):
+    for statement in stated.colours_of(data, picture, exif, remarks, ink=stored.shape[2:] == (4,)):
         if isinstance(statement, Encoding):
-            if stored.shape[2:] == (4,):
-                continue  # CMYK
-            deep = pixels.deep(data, picture) if statement.moves_colours() else None
+            deep = pixels.deep(data, picture, stored) if statement.moves_colours() else None
             numbers, white = deep or (stored, 255)
             return colours.to_srgb(numbers, white, statement, remarks)
         try:
-            return profiles.to_srgb(stored, statement)
+            deep = pixels.deep(data, picture, stored) if profiles.needs_all_bits(stored, statement) else None
+            numbers, white = deep or (stored, 255)
+            return profiles.to_srgb(numbers, statement, white)
         except profiles.ProfileError as error:
             remarks.append(f"its colour profile {error} and was ignored")
     if stored.shape[2:] == (4,):

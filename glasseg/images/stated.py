@@ -49,7 +49,7 @@ _CURVES: Final[dict[int, Curve]] = {
 }
 _HDR: Final = {16, 18}
 
-_SRGB_GAMMA: Final = 0.45455  # what writers of sRGB put there for programs that don't know its curve
+_BMP_HEADER: Final = 14  # where it begins
 
 # Numbers of TIFF 6.0 and EXIF 3.0
 _PHOTOMETRIC, _TRANSFER, _WHITE, _COLOURS = 262, 301, 318, 319
@@ -57,10 +57,13 @@ _COLOUR_SPACE, _GAMMA, _INTEROPERABILITY = 0xA001, 0xA500, 1
 _UNCALIBRATED: Final = 0xFFFF
 
 
-def colours_of(data: bytes, picture: Image.Image, exif: Image.Exif, remarks: list[str]) -> Iterator[Encoding | bytes]:
+def colours_of(
+    data: bytes, picture: Image.Image, exif: Image.Exif, remarks: list[str], *, ink: bool
+) -> Iterator[Encoding | bytes]:
     """What an opened picture states about its colours, that first which counts most: encodings, and ICC profiles.
 
-    A profile may turn out to be useless, so there may be more than one. What can't be understood gets a remark.
+    A profile may turn out to be useless, so there may be more than one; what is of ink can have nothing but profiles.
+    What can't be understood gets a remark.
     """
     sources: tuple[Callable[[], list[Encoding | bytes]], ...] = (
         lambda: _png_code(data, picture),
@@ -68,9 +71,10 @@ def colours_of(data: bytes, picture: Image.Image, exif: Image.Exif, remarks: lis
         lambda: _png_gamma(data, picture),
         lambda: _heif(data, picture),
         lambda: _tiff(picture),
+        lambda: _bmp(data, picture),
         lambda: _exif(exif),
     )
-    for source in sources:
+    for source in sources[1:2] if ink else sources:
         try:
             yield from source()
         except ColourError as error:
@@ -126,21 +130,25 @@ def _png_gamma(data: bytes, picture: Image.Image) -> list[Encoding | bytes]:
     chunks = _png_chunks(data, picture)
     if b"sRGB" in chunks:
         return [Encoding()]
-    primaries, curve = SRGB, _curve(_SRGB_GAMMA)
+    primaries, curve = SRGB, _curve(1 / 2.2, SRGB)
     if b"cHRM" in chunks:
         x = [value / 100_000 for value in struct.unpack(">8I", chunks[b"cHRM"])]
         primaries = colours.checked(((x[2], x[3]), (x[4], x[5]), (x[6], x[7]), (x[0], x[1])))
     if b"gAMA" in chunks:
         gamma = int.from_bytes(chunks[b"gAMA"], "big") / 100_000
-        curve = _curve(gamma)
+        curve = _curve(gamma, primaries)
     return [Encoding(curve, primaries)] if {b"cHRM", b"gAMA"} & chunks.keys() else []
 
 
-def _curve(gamma: float) -> Curve:
-    """The curve of which a PNG's gAMA is the inverse exponent."""
+def _curve(gamma: float, primaries: Primaries) -> Curve:
+    """The curve of which a PNG's gAMA is the inverse exponent.
+
+    0.45455 is what writers of sRGB and P3 put there, for programs that know no other curve; but it is Adobe RGB's own.
+    """
     if not 0.1 <= gamma <= 10:
         raise ColourError(f"by a gamma of {gamma:g}, which makes no sense")
-    return colours.srgb if abs(gamma - _SRGB_GAMMA) < 0.005 else colours.power(1 / gamma)
+    for_srgb = abs(gamma - 1 / 2.2) < 0.0001 and np.abs(np.subtract(primaries, ADOBE_RGB)).max() > 0.005
+    return colours.srgb if for_srgb else colours.power(1 / gamma)
 
 
 def _png_chunks(data: bytes, picture: Image.Image) -> dict[bytes, bytes]:
@@ -164,6 +172,27 @@ def _tiff(picture: Image.Image) -> list[Encoding | bytes]:
         return []
     curve = _tabulated(tags[_TRANSFER]) if _TRANSFER in tags else colours.srgb
     return [Encoding(curve, _primaries(tags))]
+
+
+def _bmp(data: bytes, picture: Image.Image) -> list[Encoding | bytes]:
+    """The colour space of BITMAPV4HEADER and BITMAPV5HEADER: three primaries and gammas, or a profile."""
+    if picture.format != "BMP" or len(data) < _BMP_HEADER + 124 or data[_BMP_HEADER] < 108:
+        return []
+    kind, *numbers = struct.unpack_from("<4s9i3I", data, _BMP_HEADER + 56)
+    if kind == b"DEBM" and data[_BMP_HEADER] >= 124:  # little-endian letters
+        start, length = struct.unpack_from("<II", data, _BMP_HEADER + 112)
+        return [data[_BMP_HEADER + start : _BMP_HEADER + start + length]]
+    if kind == b"KNIL":
+        raise ColourError("by a profile in another file")
+    ends, gamma = np.array(numbers[:9]).reshape(3, 3) / 2**30, numbers[9] / 2**16
+    if kind != bytes(4) or not (ends.any() or gamma):  # sRGB, or nothing said
+        return []
+    primaries = SRGB
+    if ends.any():
+        sums = np.vstack([ends, ends.sum(axis=0)])
+        red, green, blue, white = (sums[:, :2] / np.maximum(sums.sum(axis=1), 1e-9)[:, None]).tolist()
+        primaries = colours.checked((tuple(red), tuple(green), tuple(blue), tuple(white)))
+    return [Encoding(_curve(1 / gamma, primaries) if gamma else colours.srgb, primaries)]
 
 
 def _tabulated(table: Any) -> Curve:

@@ -165,6 +165,7 @@ WEBPS = {
 }
 HEIFS = {
     "EXIF of nothing.heic": replaced(heicfiles.TURNED, b"MM\0*", b"no\0*"),
+    "a name in Latin-1.heic": replaced(heicfiles.TURNED, b"Exif\0\0", b"Exif\xfc\0"),
     "colours of an unknown kind.heic": replaced(heicfiles.RGB, b"colrnclx", b"colrabcd"),
     "colours in unknown terms.heic": replaced(heicfiles.RGB, b"nclx\0\1\0\x0d\0\6", b"nclx\0\x63\0\x63\0\6"),
     "a matrix of the future.heic": replaced(heicfiles.RGB, b"nclx\0\1\0\x0d\0\6", b"nclx\0\1\0\x0d\0\x63"),

@@ -13,7 +13,8 @@ import numpy as np
 import pi_heif
 import pytest
 import statedcolours as made
-from handmade import png, saved
+from handmade import png, saved, tiff
+from PIL import Image
 from statedcolours import BT2020, BT2020_HLG, BT2020_PQ, LINEAR_SRGB, P3_SRGB, SRGB_SRGB
 
 from glasseg.images import decoder
@@ -25,6 +26,7 @@ AS_ADOBE = made.coded(IMAGE, ADOBE, made.power(563 / 256), 255)
 AS_LINEAR = made.coded(IMAGE, LINEAR_SRGB, made.power(1))
 AS_PQ = made.coded(IMAGE, BT2020, made.pq)
 AS_HLG = made.coded(IMAGE, BT2020, made.hlg)
+LINEAR_PROFILE = {b"iCCP": b"linear\0\0" + zlib.compress(icc.matrix_profile(LINEAR_SRGB))}
 PROFILE = {b"iCCP": b"P3\0\0" + zlib.compress(icc.matrix_profile(P3))}
 BEST = {"quality": 97, "subsampling": 0}
 DARK_CURVE = (65535 * np.linspace(0, 1, 256) ** 1.8).round()
@@ -57,6 +59,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "gAMA of sRGB.png": lambda: png(IMAGE, 2, made.gama(0.45455)),
     "cHRM of sRGB.png": lambda: png(IMAGE, 2, made.gama(0.45455) | made.chrm(icc.SRGB)),
     "cHRM P3.png": lambda: png(AS_P3, 2, made.gama(0.45455) | made.chrm(P3)),
+    "gAMA and cHRM of Adobe RGB.png": lambda: png(AS_ADOBE, 2, made.gama(256 / 563) | made.chrm(ADOBE)),
+    "gAMA and cHRM of Adobe RGB, rounded.png": lambda: png(AS_ADOBE, 2, made.gama(0.45455) | made.chrm(ADOBE)),
     "cHRM alone.png": lambda: png(AS_P3, 2, made.chrm(P3)),
     "gAMA and cHRM of ProPhoto.png": lambda: png(
         made.coded(IMAGE, PROPHOTO, made.power(1.8)), 2, made.gama(1 / 1.8) | made.chrm(PROPHOTO)
@@ -72,6 +76,14 @@ FILES: dict[str, Callable[[], bytes]] = {
     "a curve.tif": lambda: made.tiff(made.coded(IMAGE, LINEAR_SRGB, made.power(1.8), 255), None, DARK_CURVE),
     "three curves.tif": lambda: made.tiff(
         made.coded(IMAGE, LINEAR_SRGB, made.power(1.8), 255), icc.SRGB, np.stack([DARK_CURVE] * 3)
+    ),
+    "primaries.bmp": lambda: made.bmp(AS_ADOBE, bytes(4), ADOBE),
+    "a profile.bmp": lambda: made.bmp(AS_P3, b"DEBM", profile=icc.matrix_profile(P3)),
+    "nothing.bmp": lambda: made.bmp(IMAGE, bytes(4)),
+    "sRGB.bmp": lambda: made.bmp(IMAGE, b"BGRs", ADOBE),
+    "a linear profile.png": lambda: png(AS_LINEAR, 2, LINEAR_PROFILE),
+    "a linear profile, grey.png": lambda: made.deep_png(
+        AS_GREY_LINEAR, {b"iCCP": b"grey\0\0" + zlib.compress(icc.grey_profile(1.0))}
     ),
     "Adobe RGB by DCF.jpg": lambda: saved(AS_ADOBE, "JPEG", exif=made.exif(0xFFFF, interoperability="R03"), **BEST),
     "Adobe RGB by number.jpg": lambda: saved(AS_ADOBE, "JPEG", exif=made.exif(2), **BEST),
@@ -115,7 +127,7 @@ def decode(data: bytes) -> decoder.Photo:
 def test_a_picture_looks_the_same_in_whatever_terms_its_colours_are_stated(name: str) -> None:
     photo = decode(FILES[name]())
     expected = np.dstack([GREY] * 3) if "grey" in name else IMAGE
-    lossless = name.endswith(("png", "tif", "webp")) and "PQ in 8 bits" not in name
+    lossless = name.endswith(("png", "tif", "webp", "bmp")) and "PQ in 8 bits" not in name
     difference = np.abs(photo.image - expected.astype(float))
     assert difference.mean() < (0.8 if lossless else 2) and difference.max() < (5 if lossless else 60)
     assert photo.warnings == ()
@@ -144,10 +156,33 @@ def test_a_heic_of_high_dynamic_range_is_converted_from_all_its_bits() -> None:
     assert dark.sum() > 500 and difference.max() < 1
 
 
-def test_the_dark_parts_of_a_linear_picture_keep_their_shades() -> None:
-    dark = np.arange(30, dtype=np.uint8).repeat(90).reshape(-1, 30, 1).repeat(3, axis=2)
-    data = png(made.coded(dark, LINEAR_SRGB, made.power(1)), 2, made.gama(1))
-    assert np.array_equal(decode(data).image, dark)
+DARK = np.arange(30, dtype=np.uint8).repeat(90).reshape(-1, 30, 1).repeat(3, axis=2)
+DARK_LINEAR = made.coded(DARK, LINEAR_SRGB, made.power(1))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: png(DARK_LINEAR, 2, made.gama(1)),
+        lambda: png(DARK_LINEAR, 2, LINEAR_PROFILE),
+        lambda: saved_deep_tiff(DARK_LINEAR, icc.matrix_profile(LINEAR_SRGB)),
+        lambda: made.deep_png(DARK_LINEAR[..., 0], {b"iCCP": b"x\0\0" + zlib.compress(icc.grey_profile(1.0))}),
+    ],
+    ids=["gAMA", "profile", "profile in TIFF", "profile of grey"],
+)
+def test_the_dark_parts_of_a_linear_picture_keep_their_shades(make: Callable[[], bytes]) -> None:
+    photo = decode(make())
+    assert photo.warnings == () and np.abs(photo.image.astype(int) - DARK).max() <= 1
+
+
+def saved_deep_tiff(pixels: np.ndarray, profile: bytes) -> bytes:
+    data = tiff(pixels, 2)
+    (place,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, place)
+    start = len(data)
+    table = data[place + 2 : place + 2 + 12 * count] + struct.pack("<HHII", 34675, 7, len(profile), start)
+    table = struct.pack("<H", count + 1) + table + bytes(4)
+    return data[:4] + struct.pack("<I", start + len(profile)) + data[8:] + profile + table
 
 
 def test_a_transparent_picture_keeps_its_transparency() -> None:
@@ -180,6 +215,7 @@ def test_what_is_brighter_than_paper_becomes_white_or_keeps_its_hue(
         ("a logarithm.avif", lambda: made.avif(IMAGE, 8, 1, 9), "transfer 9"),
         ("uncalibrated.jpg", lambda: saved(IMAGE, "JPEG", exif=made.exif(0xFFFF), **BEST), "uncalibrated"),
         ("uncalibrated.tif", lambda: made.tiff_with_exif(IMAGE, 0xFFFF), "uncalibrated"),
+        ("a profile elsewhere.bmp", lambda: made.bmp(IMAGE, b"KNIL"), "another file"),
         ("no curve.tif", lambda: made.tiff(IMAGE, None, DARK_CURVE[::-1]), "curve"),
     ],
 )
@@ -187,6 +223,12 @@ def test_what_cannot_be_converted_is_said(name: str, data: Callable[[], bytes], 
     photo = decode(data())
     assert photo.image.shape == IMAGE.shape
     assert any(said in remark and "sRGB" in remark for remark in photo.warnings)
+
+
+def test_inks_without_a_profile_are_not_taken_for_rgb_of_another_space() -> None:
+    inks = Image.frombytes("CMYK", (96, 64), corpus.inks_scene().tobytes())
+    photo = decode(saved(inks, "JPEG", exif=made.exif(0xFFFF)))
+    assert photo.warnings == ("CMYK without a profile: colours are approximate",)
 
 
 def test_a_broken_profile_gives_way_to_what_else_is_stated() -> None:
