@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -87,13 +88,19 @@ def _gif_palette(flags: bytes) -> int:
     return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
 
-def check_heif(data: bytes) -> None:
-    """Raise ValueError if the items of a HEIF or AVIF file have types or names that are not text (ISO/IEC 14496-12).
+def heif_with_text(data: bytes) -> bytes:
+    """A HEIF or AVIF file whose items have types and names that are text (ISO/IEC 14496-12); as it is if they are.
 
-    Such a file makes pi-heif 1.4 end the process, since it turns them into Python strings without a check.
+    Others make pi-heif 1.4 end the process, since it turns them into Python strings without a check.
     """
+    changed = bytearray(data)
     for start, end in _heif_items(data):
-        data[start:end].decode()
+        text = data[start:end]
+        with contextlib.suppress(UnicodeDecodeError):
+            text.decode()
+            continue
+        changed[start:end] = bytes(byte if byte < 128 else ord("?") for byte in text)
+    return data if changed == data else bytes(changed)
 
 
 def heif_without_exif(data: bytes) -> bytes:
@@ -105,13 +112,28 @@ def heif_without_exif(data: bytes) -> bytes:
     return bytes(changed)
 
 
+def heif_unspecified(data: bytes) -> bytes:
+    """A HEIF or AVIF file that says nothing about its colours but the range of values and the usual matrices."""
+    changed = bytearray(data)
+    for start, end in _meta_boxes(data):
+        place = data.find(b"colr", start, end)
+        while place >= 0:
+            if data[place + 4 : place + 8] == b"nclx" and place + 15 <= end:
+                primaries, transfer, matrix = 2, 2, int.from_bytes(data[place + 12 : place + 14], "big")  # unspecified
+                struct.pack_into(">3H", changed, place + 8, primaries, transfer, matrix if matrix < 15 else 2)
+            else:
+                changed[place : place + 4] = b"free"
+            place = data.find(b"colr", place + 4, end)
+    return bytes(changed)
+
+
 def _heif_items(data: bytes) -> Iterator[tuple[int, int]]:
     """(start, end) of the type and names of each item."""
     for start, end in _meta_boxes(data):
         place = data.find(b"infe", start, end)
         while place >= 0:
             text = place + (14 if data[place + 4 : place + 5] == b"\3" else 12)
-            yield text, place - 4 + int.from_bytes(data[place - 4 : place], "big")
+            yield text, min(end, place - 4 + int.from_bytes(data[place - 4 : place], "big"))
             place = data.find(b"infe", place + 4, end)
 
 
@@ -183,6 +205,11 @@ def tile_size(picture: Image.Image) -> tuple[int, int]:
     tags = getattr(picture, "tag_v2", {})
     width, height = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1)
     return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
+
+
+def bits(picture: Image.Image) -> tuple[int, ...]:
+    """Of each channel of an opened TIFF."""
+    return tuple(getattr(picture, "tag_v2", {}).get(_BITS, (1,)))
 
 
 def white_level(picture: Image.Image) -> int:
