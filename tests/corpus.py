@@ -16,7 +16,7 @@ import damage
 import heicfiles
 import iccprofiles as icc
 import numpy as np
-from handmade import ADOBE_CMYK, png, saved, stored_cmyk, tiff, with_luma_table_for_black
+from handmade import ADOBE_CMYK, planes, png, saved, stored_cmyk, tiff, with_luma_table_for_black
 from PIL import Image
 
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # what each orientation asks for, by the EXIF standard
@@ -271,6 +271,7 @@ def _tiffs() -> list[Sample]:
     inverted = tiff(65535 - deep_grey, 0)
     white = on_white(image, alpha)
     cmyk = tiff(inks, 5)
+    deep_alpha, grey_white = alpha.astype(np.uint16) * 257, on_white(as_rgb(eight[..., 1]), alpha)
     found = [
         Sample(f"{name}.tif", saved(image, "TIFF", compression=name), image, *EXACT)
         for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
@@ -295,6 +296,13 @@ def _tiffs() -> list[Sample]:
         Sample("premultiplied.tif", tiff(multiplied, 2, extra=1), white, 0.8, 1.5, alpha=alpha),
         Sample("cmyk.tif", cmyk, _plain(inks), *ROUNDED, warns="approximate"),
         Sample("cmyk16.tif", tiff(inks.astype(np.uint16) * 257, 5), _plain(inks), *ROUNDED, warns="approximate"),
+        Sample("planes16.tif", planes(deep, 2), eight, *ROUNDED),
+        Sample(
+            "grey_alpha16.tif", tiff(np.dstack([deep_grey, deep_alpha]), 1, extra=2), grey_white, *ROUNDED, alpha=alpha
+        ),
+        Sample(
+            "cmyk_extra.tif", tiff(np.dstack([inks, alpha]), 5, extra=0), _plain(inks), *ROUNDED, warns="approximate"
+        ),
         Sample("pages.tif", saved(image, "TIFF", save_all=True, append_images=pages), image, *EXACT, warns="3 pages"),
         Sample("bigtiff.tif", saved(image, "TIFF", big_tiff=True), image, *EXACT),
     ]

@@ -6,6 +6,8 @@ Pillow opens every format and reads size, tags and profile before any pixel is d
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import functools
 import io
 import logging
@@ -21,12 +23,12 @@ import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, JpegImagePlugin, UnidentifiedImageError
 
 from glasseg.errors import PhotoError
-from glasseg.images import compositing, headers, pixels, profiles, tags
+from glasseg.images import compositing, directories, headers, pixels, profiles, tags, tiff
 from glasseg.images.tags import Tags
 
 # A closed list: some of Pillow's other plug-ins start programs (EPS) or open other files. GIF is here because shops do
 # have GIFs that are named .jpg.
-_READ_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "GIF")
+_READ_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "AVIF", "HEIF", "GIF")
 
 # What Pillow's decoders and metadata readers raise for damaged files, found by truncating and corrupting files of every
 # format.
@@ -67,14 +69,18 @@ class Photo:
 
 @functools.cache
 def _prepare() -> None:
-    """Once per process, at the first decode: our pixel limit replaces Pillow's, and its warnings about metadata stop.
+    """Once per process, at the first decode: our pixel limit replaces Pillow's, and libraries stop printing what they
+    think of metadata and damage.
 
     Decoders get one thread each, since a worker decodes several photos at a time. `warnings.catch_warnings` would be
     the local way, but it is not safe in a thread pool.
     """
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    for library in ("PIL", "tifffile"):
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    with contextlib.suppress(AttributeError):  # where Pillow does not share its libtiff, as on Windows
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # else it prints each damage to stderr
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
 
@@ -109,12 +115,13 @@ def decode_on_white(data: bytes, *, max_pixels: int) -> np.ndarray:
 
 def _decode(data: bytes, max_pixels: int) -> Photo:
     remarks: list[str] = []
+    if directories.is_tiff(data):
+        data = directories.full_picture(data, remarks)
     if early := headers.size_before_opening(data):
         _check_size(early, max_pixels)
     with _open(data, remarks) as picture:
         _check_size(picture.size, max_pixels)
-        if picture.format == "TIFF":
-            _check_size(headers.tile_size(picture), max_pixels)
+        _check_size(headers.tile_size(picture), max_pixels)
         remarks += headers.more_pictures(data, picture)
         if picture.format == "PNG":
             picture.load()  # its EXIF may come after the pixels
@@ -137,6 +144,8 @@ def _open(data: bytes, remarks: list[str]) -> Image.Image:
     if data.startswith(b"\xff\xd8\xff"):
         # Not Image.open, which takes a phone's JPEG for an MPO and fails if its index of pictures is broken.
         return JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+    if directories.is_tiff(data):
+        return tiff.opened(data)
     if data[4:8] == b"ftyp":
         headers.check_heif(data)
     try:

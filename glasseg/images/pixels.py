@@ -15,7 +15,7 @@ import numpy as np
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
-from glasseg.images import headers
+from glasseg.images import headers, tiff
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
 
@@ -47,6 +47,8 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         return (_cmyk_jpeg if picture.mode == "CMYK" else _jpeg)(data, picture, remarks), None
     if picture.format == "WEBP":
         return _webp(data, picture.size)
+    if picture.format == tiff.BY_TIFFFILE:
+        return tiff.read(data)
     picture.load()
     return _loaded(picture)
 
