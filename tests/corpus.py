@@ -16,7 +16,7 @@ import damage
 import heicfiles
 import iccprofiles as icc
 import numpy as np
-from handmade import ADOBE_CMYK, planes, png, saved, stored_cmyk, tiff, with_luma_table_for_black
+from handmade import ADOBE_CMYK, bmp, planes, png, saved, stored_cmyk, tiff, with_luma_table_for_black
 from PIL import Image
 
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # what each orientation asks for, by the EXIF standard
@@ -351,6 +351,11 @@ def _others() -> list[Sample]:
         Sample("rgb.bmp", saved(image, "BMP"), image, *EXACT),
         Sample("palette.bmp", saved(palette, "BMP"), flat, *EXACT),
         Sample("grey.bmp", saved(grey_scene(), "BMP"), as_rgb(grey_scene()), *EXACT),
+        Sample("alpha.bmp", bmp(rgba), on_white(image, alpha), *ROUNDED, alpha=alpha),
+        *(
+            Sample(f"no_alpha_{size}.bmp", bmp(np.dstack([image, alpha * 0]), size), image, *EXACT)
+            for size in (56, 108, 124)
+        ),
         Sample("a_gif.jpg", saved(palette, "GIF"), flat, *EXACT),
         Sample("frames_gif.png", _animated("GIF"), image, 9.0, 80.0, warns="animated"),
         Sample("rgb.avif", saved(image, "AVIF", **best), image, *LOSSY),

@@ -88,3 +88,13 @@ def with_luma_table_for_black(data: bytes) -> bytes:
     """Two quantisation tables shared out as YCCK does: one for luma and black, one for chroma."""
     place = data.index(b"\xff\xc0\x00\x14") + 10 + 11
     return data[:place] + b"\0" + data[place + 1 :]
+
+
+def bmp(pixels: np.ndarray, header: int = 124) -> bytes:
+    """A BMP of RGBA pixels, H×W×4 uint8, with bit fields; its header has 124 (V5), 108 (V4) or 56 bytes (V3)."""
+    height, width = pixels.shape[:2]
+    body = np.ascontiguousarray(pixels[::-1, :, [2, 1, 0, 3]]).tobytes()
+    fields = struct.pack("<IiiHHIIiiII", header, width, height, 1, 32, 3, len(body), 2835, 2835, 0, 0)
+    fields += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs"
+    fields = fields[:header].ljust(header, b"\0")
+    return b"BM" + struct.pack("<IHHI", 14 + header + len(body), 0, 0, 14 + header) + fields + body

@@ -62,6 +62,11 @@ class Photo:
     warnings: tuple[str, ...]
     """What a person should know about the decoding, such as "3 pages: the first one is used"."""
 
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing of it can be seen."""
+        return self.alpha is not None and not self.alpha.any()
+
     def on_white(self) -> np.ndarray:
         """H×W×3 uint8 RGB: the photo as it looks on white paper, which is what the network sees."""
         return self.image if self.alpha is None else compositing.compose(self.image, self.alpha)

@@ -50,7 +50,10 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
     if picture.format == tiff.BY_TIFFFILE:
         return tiff.read(data)
     picture.load()
-    return _loaded(picture)
+    pixels, alpha = _loaded(picture)
+    if picture.format == "BMP" and alpha is not None and not alpha.any():
+        alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
+    return pixels, alpha
 
 
 def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
