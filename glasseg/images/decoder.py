@@ -7,6 +7,7 @@ Pillow opens every format and reads size, tags and profile before any pixel is d
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import io
 import logging
@@ -23,13 +24,26 @@ import pi_heif
 from PIL import AvifImagePlugin, ExifTags, Image, JpegImagePlugin, PngImagePlugin, UnidentifiedImageError
 
 from glasseg.errors import PhotoError
-from glasseg.images import colours, compositing, headers, jpeg, pixels, png, profiles, stated, tags, webp
+from glasseg.images import (
+    colours,
+    compositing,
+    directories,
+    headers,
+    jpeg,
+    pixels,
+    png,
+    profiles,
+    stated,
+    tags,
+    tiff,
+    webp,
+)
 from glasseg.images.colours import Encoding
 from glasseg.images.tags import Tags
 
 # A closed list: some of Pillow's other plug-ins start programs (EPS) or open other files. GIF is here because shops do
 # have GIFs that are named .jpg.
-_READ_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "AVIF", "HEIF", "GIF")
+_READ_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "AVIF", "HEIF", "GIF")
 
 # What Pillow's decoders and metadata readers raise for damaged files, found by truncating and corrupting files of every
 # format.
@@ -63,6 +77,11 @@ class Photo:
     warnings: tuple[str, ...]
     """What a person should know about the decoding, such as "3 pages: the first one is used"."""
 
+    @property
+    def hidden(self) -> bool:
+        """Whether nothing of it can be seen."""
+        return self.alpha is not None and not self.alpha.any()
+
     def on_white(self) -> np.ndarray:
         """H×W×3 uint8 RGB: the photo as it looks on white paper, which is what the network sees."""
         return self.image if self.alpha is None else compositing.compose(self.image, self.alpha)
@@ -70,14 +89,18 @@ class Photo:
 
 @functools.cache
 def _prepare() -> None:
-    """Once per process, at the first decode: our pixel limit replaces Pillow's, and its warnings about metadata stop.
+    """Once per process, at the first decode: our pixel limit replaces Pillow's, and libraries stop printing what they
+    think of metadata and damage.
 
     Decoders get one thread each, since a worker decodes several photos at a time. `warnings.catch_warnings` would be
     the local way, but it is not safe in a thread pool.
     """
     Image.MAX_IMAGE_PIXELS = None
     warnings.filterwarnings("ignore", module=r"PIL\.")
-    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    for library in ("PIL", "tifffile"):
+        logging.getLogger(library).setLevel(logging.CRITICAL + 1)
+    with contextlib.suppress(AttributeError):  # where Pillow does not share its libtiff, as on Windows
+        ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # else it prints each damage to stderr
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     PngImagePlugin.MAX_TEXT_CHUNK = png.LONGEST_METADATA
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
@@ -113,13 +136,14 @@ def decode_on_white(data: bytes, *, max_pixels: int) -> np.ndarray:
 
 def _decode(data: bytes, max_pixels: int) -> Photo:
     remarks: list[str] = []
+    if directories.is_tiff(data):
+        data = directories.full_picture(data, remarks)
     if early := headers.size_before_opening(data):
         _check_size(early, max_pixels)
     data = _without_bad_metadata(data, remarks)
     with _open(data, remarks) as picture:
         _check_size(picture.size, max_pixels)
-        if picture.format == "TIFF":
-            _check_size(headers.tile_size(picture), max_pixels)
+        _check_size(headers.tile_size(picture), max_pixels)
         remarks += headers.more_pictures(data, picture)
         if picture.format == "PNG":
             picture.load()  # its EXIF may come after the pixels
@@ -159,6 +183,8 @@ def _open(data: bytes, remarks: list[str]) -> Image.Image:
     """The picture, of which only the header has been read."""
     if data.startswith(jpeg.START):
         return _open_jpeg(data, remarks)
+    if directories.is_tiff(data):
+        return tiff.opened(data)
     try:
         return Image.open(io.BytesIO(data), formats=_READ_FORMATS)
     except (UnidentifiedImageError, ValueError):

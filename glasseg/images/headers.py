@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import struct
 from collections.abc import Iterator
-from typing import Final
 
-from PIL import Image
-
-_MOST_PAGES: Final = 1000  # a corrupt chain of pages can be as long as the file
+from PIL import Image, TiffImagePlugin
 
 _BITS, _PHOTOMETRIC, _TILE_WIDTH, _TILE_LENGTH = 258, 262, 322, 323  # numbers of the TIFF 6.0 specification
-_SUBFILE_TYPE: Final = 254
 
 
 def size_before_opening(data: bytes) -> tuple[int, int] | None:
@@ -152,37 +148,17 @@ def _meta_boxes(data: bytes) -> Iterator[tuple[int, int]]:
 
 def more_pictures(data: bytes, picture: Image.Image) -> list[str]:
     """A remark if the opened picture is not the file's only page or frame."""
-    if picture.format == "TIFF":
-        pages = _tiff_pages(data)
-        return [f"{pages} pages: the first one is used"] if pages > 1 else []
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return []  # `directories` has chosen
     if picture.format == "GIF":
         several = len(list(_gif_frames(data, most=2))) > 1
         return ["animated: the first frame is used"] if several else []
     frames = getattr(picture, "n_frames", 1)
-    return [f"{frames} frames: the first one is used"] if frames > 1 else []
-
-
-def _tiff_pages(data: bytes) -> int:
-    """The length of the chain of directories, without reduced copies; of classic TIFF and BigTIFF."""
-    order = "<" if data[:2] == b"II" else ">"
-    big = data[2:4] in {b"\x2b\0", b"\0\x2b"}
-    number, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-    seen: set[int] = set()
-    pages = 0
-    try:
-        (place,) = struct.unpack_from(order + number, data, 8 if big else 4)
-        while place and place not in seen and len(seen) < _MOST_PAGES:
-            seen.add(place)
-            (entries,) = struct.unpack_from(order + count, data, place)
-            start = place + struct.calcsize(count)
-            tag, kind = struct.unpack_from(order + "HH", data, start)  # entries are sorted: this would be the first
-            (value,) = struct.unpack_from(order + "I", data, start + (12 if big else 8))
-            reduced = tag == _SUBFILE_TYPE and kind == 4 and value & 1
-            pages += not reduced
-            (place,) = struct.unpack_from(order + number, data, start + entry * entries)
-    except struct.error:  # past the end
-        pass
-    return pages
+    if frames == 1:
+        return []
+    if picture.format == "HEIF":
+        return [f"{frames} pictures: the one that the file names as its main picture is used"]
+    return [f"{frames} frames: the first one is used"]
 
 
 def exif_is_broken(exif: object) -> bool:

@@ -18,7 +18,7 @@ import pi_heif
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
-from glasseg.images import headers, jpeg, png
+from glasseg.images import headers, jpeg, png, tiff
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
 
@@ -52,8 +52,13 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         return (_cmyk_jpeg if picture.mode == "CMYK" else _jpeg)(data, picture, remarks), None
     if picture.format == "WEBP":
         return _webp(data, picture.size)
+    if picture.format == tiff.BY_TIFFFILE:
+        return tiff.read(data)
     picture.load()
-    return _loaded(picture)
+    pixels, alpha = _loaded(picture)
+    if picture.format == "BMP" and alpha is not None and not alpha.any():
+        alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
+    return pixels, alpha
 
 
 def deep(data: bytes, picture: Image.Image, stored: np.ndarray) -> tuple[np.ndarray, int] | None:
