@@ -258,7 +258,7 @@ def _exif(picture: Image.Image, remarks: list[str]) -> Image.Exif:
         if headers.exif_is_broken(picture.info.get("exif")):
             remarks.append(_BROKEN_EXIF)
             return Image.Exif()
-        exif = picture.getexif() if picture.format == "TIFF" else tags.exif_of(picture)
+        exif = picture.getexif() if picture.format in {"TIFF", tiff.BY_TIFFFILE} else tags.exif_of(picture)
         if ExifTags.Base.Orientation not in exif and re.search(rb"tiff:Orientation\W{1,4}[2-8]", xmp):
             remarks.append("only its XMP asks for a turn, which viewers ignore: left as it is")
     except _BAD_DATA:
