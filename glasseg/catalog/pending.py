@@ -68,6 +68,8 @@ class Wanted:
     max_pixels: int
     redo: str | None = None
     """`all`, or the word in the last row of a photo that has it done again; see `check_redo`."""
+    inventory: str | None = None
+    """The id of the inventory that lists the photos, None when the source itself does."""
 
 
 def check_redo(word: str) -> None:
@@ -125,14 +127,16 @@ def difference(
     pixels = pc.multiply(pc.cast(known("width"), "int64"), pc.cast(known("height"), "int64"))
     fits_now = pc.fill_null(pc.less_equal(pixels, wanted.max_pixels), False)
     alone = pc.is_null(found["clash"].combine_chunks())
+    as_then = _listed_as_then(found, known("listed_etag"), wanted.inventory)
     transient = pc.or_(among(code, sorted(RETRIED_CODES)), pc.and_(among(code, ["too_large"]), fits_now))
+    transient = pc.and_not(transient, pc.and_(among(code, ["vanished"]), as_then))
     transient = pc.or_(transient, pc.and_(among(code, ["same_name"]), alone))
     failed = among(status, [Status.FAILED])
     other_options = pc.invert(among(known("options_id"), [wanted.options_id]))
     may_fit = pc.and_(pc.and_(failed, among(code, sorted(_OPTION_CODES))), other_options)
     conditions = {
         Reason.NEW: pc.or_(pc.is_null(row), among(status, [Status.GONE])),
-        Reason.CHANGED: pc.fill_null(pc.not_equal(known("source_etag"), found["etag"].combine_chunks()), True),
+        Reason.CHANGED: pc.and_not(_other(known("source_etag"), found["etag"].combine_chunks()), as_then),
         Reason.REDO: _forced(known, wanted.redo),
         Reason.RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
         Reason.UNFINISHED: _unfinished(found, known, touched, naming),
@@ -142,6 +146,24 @@ def difference(
         Reason.MISSING: pc.invert(exists),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
+
+
+def listed_in(inventory: str, etag: str) -> str:
+    """What `listed_etag` says of a photo that is not any more what this inventory lists; another one may be right."""
+    return f"{etag}@{inventory}"
+
+
+def _other(one: pa.Array, other: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.not_equal(one, other), True)
+
+
+def _listed_as_then(found: pa.Table, then: pa.Array, inventory: str | None) -> pa.Array:
+    """Whether a photo is listed as it was when it was worked on and turned out to be something else; see `Order`."""
+    if then.null_count == len(then):
+        return pa.repeat(False, len(found))
+    etags = found["etag"].combine_chunks()
+    stale = pc.equal(then, pc.binary_join_element_wise(etags, inventory, "@")) if inventory else False
+    return pc.fill_null(pc.or_(pc.equal(then, etags), stale), False)
 
 
 def _unfinished(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest
@@ -14,6 +15,7 @@ from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Root
+from jobs.terminal import say
 from jobs.whiten.order import Pending
 from jobs.whiten.plan import Plan
 
@@ -24,18 +26,35 @@ _BATCH = 1000
 def record(plan: Plan, writer: Writer, own_lock: Lock, *, delete: bool) -> None:
     """A row with status gone for each photo that left; with `delete` its picture and mask are deleted first.
 
+    The source is asked for each of them: one that is there after all, whatever the listing said, is left as it is.
     Only files that our rows name are deleted, and none that is the picture of a photo of the source. Raises
     GlassegError when one can't be deleted.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         for start in range(0, len(plan.gone), _BATCH):
-            photos = plan.gone.slice(start, _BATCH)
             own_lock.check()
+            photos = _left(plan.order.source, plan.gone.slice(start, _BATCH), pool)
             if delete:
                 doomed = plan.gone_pictures.filter(pc.is_in(plan.gone_pictures["key"], value_set=photos["key"]))
                 list(pool.map(partial(_delete, plan.order.destination), doomed["output_key"].to_pylist()))
             writer.add([_row(plan, row, Reason.DELETED if delete else Reason.GONE) for row in photos.to_pylist()])
     writer.flush()
+
+
+def _left(source: Root, photos: pa.Table, pool: ThreadPoolExecutor) -> pa.Table:
+    """Those of `photos` that are not in the source."""
+    there = pa.array(pool.map(partial(_is_there, source), photos["key"].to_pylist()), pa.bool_())
+    if n := pc.sum(there).as_py():
+        first = photos.filter(there)["key"][0].as_py()
+        say(f"  {n} not listed but there, such as {first}: left as they are", level="warning")
+    return photos.filter(pc.invert(there))
+
+
+def _is_there(source: Root, key: str) -> bool:
+    try:
+        return source.exists(key)
+    except PhotoError:  # a name that no picture can have
+        return False
 
 
 def _delete(root: Root, output: str) -> None:

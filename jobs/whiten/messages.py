@@ -54,6 +54,11 @@ def say_plan(
         say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
+    if plan.compared_by != "ETag":
+        say(
+            f"  {order.source.uri} lists no ETags: photos are compared by {plan.compared_by}; one that is replaced by "
+            "one that is equal in this counts as unchanged, until --redo all"
+        )
     if plan.selection and (n := len(plan.selection.unmatched)):
         first = "; ".join(f"row {one.row}, {one.name!r}, {one.reason}" for one in plan.selection.unmatched[:3])
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")

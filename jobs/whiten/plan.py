@@ -57,6 +57,10 @@ class Found:
     """Whether `photos` are all photos of the source, as it is now."""
     selection: Selection | None = None
     """What the list chose, when there was one."""
+    inventory: str | None = None
+    """The id of the inventory that listed them, when there was one."""
+    compared_by: str = "ETag"
+    """What tells whether one of them has changed; see `listing.compared_by`."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,8 @@ class Plan:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few names for each reason."""
     selection: Selection | None = None
+    compared_by: str = "ETag"
+    """As in `Found`."""
     refusal: str = ""
     """Why the run itself would be refused; a dry run shows it."""
 
@@ -163,11 +169,14 @@ def find(
         raise GlassegError(f"no photos in {source.uri} ({others} other files): is it the right place?")
     folders = isinstance(places.destination, Folder)
     photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
+    inventory_id = inventory.id_of(listed) if inventory_uri else None
+    compared_by = listing.compared_by(source, listed)
     if not photo_list:
-        return Found(photos, others, whole=places.names is None and not inventory_uri)
+        whole = places.names is None and not inventory_uri
+        return Found(photos, others, whole, None, inventory_id, compared_by)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(_chosen(photos, chosen), others, whole=False, selection=chosen)
+    return Found(_chosen(photos, chosen), others, False, chosen, inventory_id, compared_by)
 
 
 def _entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
@@ -244,6 +253,7 @@ def make_plan(
         unsolved=pending.unsolved(difference, known.photos),
         examples=pending.examples(todo),
         selection=found.selection,
+        compared_by=found.compared_by,
         refusal=_too_many_deleted(gone, known.photos) if delete_gone and not delete_many else "",
     )
 

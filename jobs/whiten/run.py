@@ -127,6 +127,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         max_pixels=config.max_pixels,
         look=look,
         gates=config.gates,
+        inventory=found.inventory,
         review_below=_review_below(spec, config),
     )
     return plan.make_plan(
@@ -134,7 +135,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         found,
         known,
         order,
-        wanted=Wanted(spec.model_id, config.options_id, config.max_pixels, config.redo),
+        wanted=Wanted(spec.model_id, config.options_id, config.max_pixels, config.redo, found.inventory),
         limit=config.limit,
         overwrite=config.overwrite,
         delete_gone=config.gone == "delete",

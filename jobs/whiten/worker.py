@@ -108,6 +108,7 @@ class Whitener:
         facts: Row = {}
         try:
             data, facts["source_etag"] = order.source.read(pending["key"])
+            facts["listed_etag"] = order.listed_etag(pending, facts["source_etag"])
             facts["source_bytes"] = len(data)
             facts["storage_retries"] = client.repeated() - before
             facts["read_ms"] = (time.perf_counter() - started) * 1000
@@ -117,6 +118,8 @@ class Whitener:
                 raise PhotoError("transparent", why, photo.image.shape[:2])
         except PhotoError as error:
             height, width = error.size or (None, None)
+            if error.code == "vanished":
+                facts["listed_etag"] = order.listed_etag(pending, None)
             return order.failed(pending, error.code, str(error), {**facts, "height": height, "width": width})
         except MemoryError:
             return order.failed(pending, "out_of_memory", "no memory to decode it", facts)
