@@ -47,9 +47,11 @@ def _visible(text: str) -> str:
     return _folded(without_marks(text))
 
 
-def _unpadded(stem: str) -> str:
-    """`stem` without the zeros before a number, which spreadsheets lose."""
-    return stem.lstrip("0") or stem
+def _loose(stem: str) -> str:
+    """The letters and digits of `stem`, without the zeros before a number, which spreadsheets lose."""
+    plain = stem if stem.isascii() else unicodedata.normalize("NFKC", stem)
+    plain = plain if plain.isalnum() else re.sub(r"[\W_]", "", plain)
+    return plain.lstrip("0") or stem
 
 
 _Table = dict[str, list[str]]
@@ -74,7 +76,7 @@ class Photos:
         self._keys: set[str] = set()  # those that a name spells exactly
         self._tables: dict[_Way, _Table] = {way: {} for way in _WAYS}
         self._like: _Table = {}  # by stems
-        self._padded: _Table = {}  # by stems without leading zeros
+        self._alike: _Table = {}  # by what `_loose` leaves of stems
 
     def look_up(self, names: Iterable[str], keys: pa.ChunkedArray | list[str]) -> None:
         """Prepares the answers for `names`; only keys that one of them may mean are kept."""
@@ -108,8 +110,8 @@ class Photos:
         stems = [_visible(stem) for file in files for stem in (_without_extension(file), file)]
         if stem := next((stem for stem in stems if stem in self._like), ""):
             return self._like[stem], "folder or extension"
-        unpadded = next((stem for stem in map(_unpadded, stems) if stem in self._padded), "")
-        return self._padded.get(unpadded, []), "leading zeros"
+        loose = next((stem for stem in map(_loose, stems) if stem in self._alike), "")
+        return self._alike.get(loose, []), "leading zeros or punctuation"
 
     def _meant(self, reading: str) -> list[str]:
         """The photos that a reading means by the first way to compare that finds any."""
@@ -124,14 +126,14 @@ class Photos:
     def _tabulate(self, exact: set[str], keys: pa.ChunkedArray | list[str]) -> None:
         wanted = {form: {form(path) for path in exact} for form in _FORMS}
         files = [path.rpartition("/")[2] for path in wanted[_visible]]
-        stems = {_unpadded(_visible(stem)) for file in files for stem in (file, _without_extension(file))}
+        stems = {_loose(_visible(stem)) for file in files for stem in (file, _without_extension(file))}
         depths = {path.count("/") + 1 for path in exact}
         for batch in batches(keys):
             for key in batch:
                 stem = _visible(_without_extension(key.rpartition("/")[2]))
-                if (unpadded := _unpadded(stem)) in stems:
+                if (loose := _loose(stem)) in stems:
                     _note(self._like, stem, key)
-                    _note(self._padded, unpadded, key)
+                    _note(self._alike, loose, key)
                     self._note_paths(key, wanted, depths)
 
     def _note_paths(self, key: str, wanted: dict[_Form, set[str]], depths: set[int]) -> None:

@@ -165,17 +165,19 @@ def _table(name: str, sheet: Sheet) -> _Table:
 def _from_header(rows: list[Row]) -> list[Row]:
     """`rows` without the titles and comments above the header of a list of several columns."""
     for place, row in enumerate(rows[: _MOST_TITLES + 1]):
-        if row.hidden or _is_title(row):
-            continue
         below = rows[place + 1 : place + 1 + _SAMPLE]
-        table = 2 * sum(len(one.filled()) > 1 for one in below) > len(below)
-        is_header = table and len(row.filled()) > 1 and not any(map(is_photo_name, row.cells))
-        return rows[place:] if is_header else rows
+        if not row.hidden and not _is_title(row, below):
+            table = 2 * sum(len(one.filled()) > 1 for one in below) > len(below)
+            is_header = table and len(row.filled()) > 1 and not any(map(is_photo_name, row.cells))
+            return rows[place:] if is_header else rows
     return rows
 
 
-def _is_title(row: Row) -> bool:
+def _is_title(row: Row, below: list[Row]) -> bool:
+    """Whether a row says what the list is; a known heading does if there are others next to one like it below."""
     filled = row.filled()
+    if len(filled) == 1 and below and len(below[0].filled()) > 1 and any(map(_is_known, below[0].cells)):
+        return not is_photo_name(filled[0])
     if any(_is_known(cell) or is_photo_name(cell) for cell in filled):
         return False
     return len(filled) == 1 or filled[0].startswith("#")
@@ -194,6 +196,7 @@ def _place(name: str, table: _Table, wanted: str | None) -> int:
     if wanted is not None:
         if _header(wanted) in table.named:
             return columns.index(_header(wanted))
+        _refuse_rows_above(name, table, {_plain(wanted)})
         raise GlassegError(f"{name} has no column {wanted}: its columns are {', '.join(map(visible, table.named))}")
     if len(table.named) == 1:
         return columns.index(table.named[0])
@@ -207,9 +210,18 @@ def _place(name: str, table: _Table, wanted: str | None) -> int:
     rivals = [one for one in photos if found and _is_rival(table, one, found[0])]
     if found and not rivals:
         return found[0]
+    if not photos:
+        _refuse_rows_above(name, table, set(_SURE))
     may_be = [visible(columns[place]) for place in ([found[0], *rivals] if found else photos)]
     which = f"{' or '.join(may_be)} may be it" if may_be else f"its columns are {', '.join(map(visible, table.named))}"
     raise GlassegError(f"can't tell which column of {name} names the photos: {which}; choose it with --column")
+
+
+def _refuse_rows_above(name: str, table: _Table, headings: set[str]) -> None:
+    """Raises GlassegError when one of the first rows below the header has one of `headings`."""
+    rows = table.rows[:_MOST_TITLES]
+    if header := next((row for row in rows if any(_plain(cell) in headings for cell in row.filled())), None):
+        raise GlassegError(f"row {header.number} of {name} looks like its header: delete the rows above it")
 
 
 def _is_rival(table: _Table, place: int, chosen: int) -> bool:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.lists import reader, safe_csv
 from glasseg.lists.matching import SHOWN, Photos, batches
-from glasseg.lists.spelling import lost, visible
+from glasseg.lists.spelling import spoiled, visible
 from glasseg.lists.spreadsheet import NAME_SUFFIXES
 from glasseg.storage.roots import open_source
 
@@ -115,8 +115,8 @@ def _nearest(row: reader.NamedRow, photos: Photos) -> tuple[str, list[str]]:
         return _NO_NAME, photos.named(row.link)
     if linked := photos.named(row.link):
         return "names no photo; its link leads to another name", linked
-    if spoiled := lost(row.name):
-        return f"names no photo; {spoiled}", []
+    if what := spoiled(row.name):
+        return f"names no photo; {what}", []
     candidates, difference = photos.like(row.name)
     return "names no photo" + f"; others differ in {difference}" * bool(candidates), candidates
 

@@ -12,7 +12,7 @@ from glasseg.formats import PHOTO_EXTENSIONS
 from glasseg.lists import safe_csv
 from glasseg.storage.keys import printable, without_secrets
 
-_QUOTED: Final = re.compile(r"""(["'])(.*)\1|“(.*)”|„(.*)[“”]|«(.*)»""", re.DOTALL)
+_QUOTED: Final = re.compile(r"""(["'`])(.*)\1|“(.*)”|„(.*)[“”]|«(.*)»|<(.*)>""", re.DOTALL)
 _WEB: Final = re.compile(r"https?://", re.IGNORECASE)
 _FILE: Final = re.compile(r"file:(?://localhost)?(?://)?(?=/)", re.IGNORECASE)
 _S3_HOST: Final = re.compile(r"(?:(.+)\.)?s3[.-](?:[a-z0-9.-]+\.)?amazonaws\.com(?:\.cn)?")
@@ -58,8 +58,11 @@ def is_elsewhere(path: str) -> bool:
     return bool(re.match(r"(?i)[a-z][a-z0-9+.-]*:/|/|~|\.\./|%\w+%/", path))
 
 
-def lost(name: str) -> str:
-    """What a spreadsheet did to `name`, as the end of a sentence about its row, or ""."""
+def spoiled(name: str) -> str:
+    """What was done to `name`, or is wrong with it, as the end of a sentence about its row, or ""."""
+    parts = [part for part in re.split(r"[\n,;|]", name) if part.strip()]
+    if len(parts) > 1 and all(map(_has_suffix, map(str.strip, parts))):
+        return "holds several names: give each of them a row"
     found = next((what for pattern, what in _LOST.items() if re.fullmatch(pattern, name, re.IGNORECASE)), "")
     return found and f"{found}: make the cells text, type it again"
 
@@ -82,9 +85,9 @@ def _escaped(letter: str) -> str:
 
 
 def _unquoted(name: str) -> str:
-    """`name` without the quotes of Windows' "Copy as path", a shell or a text program around it."""
-    match = _QUOTED.fullmatch(name)
-    return next(filter(None, match.groups()[1:]), name).strip() if match else name
+    """`name` without the quotes of Windows' "Copy as path", a shell or a text program, and a comma behind it."""
+    match = _QUOTED.fullmatch(name.rstrip(",;"))
+    return next(filter(None, match.groups()[1:]), name).strip() if match else name.rstrip(",;")
 
 
 def _of_web(address: str) -> Iterator[list[str]]:

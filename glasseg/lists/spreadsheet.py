@@ -31,6 +31,8 @@ _SIGNATURES: Final = {
     b"<html": ("a web page (HTML)", f"open it in Excel and {_SAVE_AS}"),
     b"<!doctype": ("a web page (HTML)", f"open it in Excel and {_SAVE_AS}"),
     b"<table": ("a web page (HTML)", f"open it in Excel and {_SAVE_AS}"),
+    b'{"': ("JSON", _SAVE_AS),
+    b"[{": ("JSON", _SAVE_AS),
     b"<?xml": ("XML", f"open it in Excel and {_SAVE_AS}"),
 }
 _OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"

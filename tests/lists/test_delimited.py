@@ -32,6 +32,7 @@ def chosen(text: str | bytes, name: str = "l.csv") -> dict[str, dict[str, str]]:
         "# exported by PIM, for the shop, 2026\nSKU,Photo\nS1,x.jpg\n",
         "Spring 2026;\n;\nSKU;Photo\nS1;x.jpg\n",
         "Export\n\nof today\nSKU;Photo\nS1;x.jpg\n",
+        "Photos\nSKU,Photo\nS1,x.jpg\n",
         "\u200bSKU,\u200ePhoto\u200e\nS1,x.jpg",
     ],
 )
@@ -101,6 +102,7 @@ WEB = b"<!DOCTYPE html><html><body>Sign in</body></html>"
         ("l.txt", b"{\\rtf1\\ansi x.jpg}", r"is formatted text \(RTF\): save it as plain text"),
         ("l.csv", b"\x1f\x8b\x08\x00", r"is packed \(gzip\): unpack it"),
         ("l.csv", b"%PDF-1.7", "is a PDF"),
+        ("l.csv", b'[{"photo": "x.jpg"}]', "is JSON"),
         ("l.csv", b"sep=;\r\n", "l.csv is empty"),
         ("l.csv", b"Photo;SKU\r\n;\r\n", "no row below its header"),
     ],

@@ -74,6 +74,9 @@ ODD = ["lp/a b.jpg", "lp/a+b.jpg", "lp/ä 1.jpg", "lp/c%20d.jpg", "lp/x.jpg", "l
         ('"C:\\Users\\Anna\\lp\\a b.jpg"', "lp/a b.jpg"),
         ("'/home/anna/lp/a b.jpg'", "lp/a b.jpg"),
         ("“x.jpg”", "lp/x.jpg"),
+        ("<https://cdn.example.com/x.jpg>", "lp/x.jpg"),
+        ('"x.jpg",', "lp/x.jpg"),
+        ("x.jpg;", "lp/x.jpg"),
         ("„x.jpg“", "lp/x.jpg"),
         ("lp/a\\ b.jpg", "lp/a b.jpg"),
         ("file:///C:/Users/Anna/lp/a%20b.jpg", "lp/a b.jpg"),
@@ -140,6 +143,8 @@ def test_names_that_look_alike_are_shown_with_what_nobody_sees() -> None:
         ("02-Jan", "names no photo; looks like a date that a spreadsheet made of a name: make the cells text"),
         ("Mrz 26", "names no photo; looks like a date that a spreadsheet made of a name: make the cells text"),
         ("#N/A", "names no photo; looks like an error of a spreadsheet: make the cells text"),
+        ("x.jpg, y.jpg", "names no photo; holds several names: give each of them a row"),
+        ("x.jpg|y.jpg", "names no photo; holds several names: give each of them a row"),
         ("12-side", "names no photo"),
         ("00124", "names no photo"),
     ],
@@ -151,8 +156,19 @@ def test_what_a_spreadsheet_spoils_is_said(name: str, reason: str) -> None:
 
 def test_lost_zeros_are_shown_and_not_guessed() -> None:
     keys = ["a.jpg", "00123.jpg", "0123.jpg"]
-    assert left("123", keys).reason == left("123.0", keys).reason == "names no photo; others differ in leading zeros"
+    assert (
+        left("123", keys).reason
+        == left("123.0", keys).reason
+        == "names no photo; others differ in leading zeros or punctuation"
+    )
     assert left("123.png", keys).candidates == ("00123.jpg", "0123.jpg")
+
+
+@pytest.mark.parametrize("name", ["AB–1  front", "ＡＢ-1 front.jpg", "ab_1_front", "- AB-1 front.jpg"])
+def test_a_name_that_looks_nearly_like_a_photos_is_shown_with_it(name: str) -> None:
+    report = left(name, ["a.jpg", "x/AB-1 front.jpg"])
+    assert report.reason == "names no photo; others differ in leading zeros or punctuation"
+    assert report.candidates == ("x/AB-1 front.jpg",)
 
 
 def test_a_signature_is_not_shown() -> None:
@@ -376,6 +392,13 @@ def test_a_million_photos_take_seconds() -> None:
         ("l.txt", b"a.jpg", "photo", "l.txt has no columns.*leave out --column"),
         ("l.csv", b"a.jpg,12\nb.png,13", None, "has no header, its first row names a.jpg"),
         ("l.csv", b"front,back\na.jpg,b.png", None, "front or back may be it; choose it with --column"),
+        (
+            "l.csv",
+            b"by;PIM\nspring;26\nSKU;Photo\n1;a",
+            None,
+            "row 3 of l.csv looks like its header: delete the rows above",
+        ),
+        ("l.csv", b"by;PIM\nspring;26\nSKU;Bild\n1;a", "bild", "row 3 of l.csv looks like its header: delete the rows"),
         ("l.csv", b"sku,price\n1,2", None, "its columns are sku, price; choose it with --column"),
         (
             "l.csv",

@@ -73,8 +73,8 @@ def test_a_number_names_the_photo_that_excel_shows(value: Any, code: str, key: s
 @pytest.mark.parametrize(
     ("value", "code", "name", "reason", "candidates"),
     [
-        (124, "00000", "00124", "names no photo; others differ in leading zeros", ["124.jpg"]),
-        (123, "General", "123", "names no photo; others differ in leading zeros", ["00123.jpg"]),
+        (124, "00000", "00124", "names no photo; others differ in leading zeros or punctuation", ["124.jpg"]),
+        (123, "General", "123", "names no photo; others differ in leading zeros or punctuation", ["00123.jpg"]),
         (124, "0.00", "124", r"holds 124, which Excel shows in the format 0\.00", ["124.jpg"]),
         (124, "#,##0", "124", "holds 124, which Excel shows in the format #,##0", ["124.jpg"]),
         (124, "000-000", "124", "holds 124, which Excel shows in the format 000-000", ["124.jpg"]),
