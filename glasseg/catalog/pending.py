@@ -94,13 +94,15 @@ def check_redo(word: str) -> None:
         )
 
 
-def with_existing(found: pa.Table, there: pa.ChunkedArray | None) -> pa.Table:
-    """`found` with a column `exists`: whether the output is among the keys `there` of the destination.
+def with_existing(found: pa.Table, there: pa.ChunkedArray | None, empty: pa.ChunkedArray | None = None) -> pa.Table:
+    """`found` with a column `exists`: whether the output is among the keys `there` of the destination, and `empty`.
 
-    None where these can't be listed: then every output counts as there, and none as missing.
+    None where these can't be listed: then every output counts as there, and none as missing. `empty`: those of size 0,
+    which are in the way of a picture as others are, but are none.
     """
     exists = pa.repeat(True, len(found)) if there is None else pc.is_in(found["output"], value_set=there)
-    return found.append_column("exists", exists)
+    none = pa.repeat(False, len(found)) if empty is None else pc.is_in(found["output"], value_set=empty)
+    return found.append_column("exists", exists).append_column("empty", none)
 
 
 def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Table | None = None) -> pa.Table:
@@ -108,11 +110,12 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Tab
 
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, or was too large for an earlier `max_pixels` or format), unfinished (an unfinished run has replaced its
-    picture, and left no row), model, options, missing (its output is gone), unchanged. The first that holds counts.
+    picture, and left no row), model, options, missing (its output is gone, or empty), unchanged. The first that holds
+    counts.
     `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
-    exists = found["exists"].combine_chunks()
+    stands = pc.and_not(found["exists"], found["empty"]).combine_chunks()
 
     def known(name: str) -> pa.Array:
         return state[name].combine_chunks().take(row)
@@ -133,7 +136,7 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Tab
         UNCHANGED: failed,
         Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
-        Reason.MISSING: pc.invert(exists),
+        Reason.MISSING: pc.invert(stands),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
 
