@@ -81,11 +81,18 @@ def check_redo(word: str) -> None:
         )
 
 
-def with_existing(found: pa.Table, there: pa.ChunkedArray | None, places: pa.Table, naming: Naming = EXACT) -> pa.Table:
-    """`found`, with its clashes, and a column `exists`: whether the output is among the files `there`.
+def with_existing(
+    found: pa.Table,
+    there: pa.ChunkedArray | None,
+    places: pa.Table,
+    naming: Naming = EXACT,
+    empty: pa.ChunkedArray | None = None,
+) -> pa.Table:
+    """`found`, with its clashes, and columns `exists`: whether the output is among the files `there`, and `empty`.
 
-    `there` is None where the destination can't be listed: then every output exists. What is there of photos
-    that clash is the picture of one of them, as `State.places` tells. `naming`: what the destination ignores in names.
+    `there` and `empty` are None where the destination can't be listed: then every output exists. `empty`: those of size
+    0, which are in the way of a picture as others are, but are none. What is there of photos that clash is the picture
+    of one of them, as `State.places` tells. `naming`: what the destination ignores in names.
     """
     exists = pa.chunked_array([pa.repeat(True, len(found))]) if there is None else naming.among(found["output"], there)
     clashing = pc.is_valid(found["clash"])
@@ -95,7 +102,8 @@ def with_existing(found: pa.Table, there: pa.ChunkedArray | None, places: pa.Tab
         owner = standing["key"].take(naming.index(some["output"], standing["output_key"]))
         theirs = pc.and_(exists.filter(clashing), pc.fill_null(pc.equal(owner, some["key"]), False))
         exists = pc.replace_with_mask(exists.combine_chunks(), clashing.combine_chunks(), theirs.combine_chunks())
-    return found.append_column("exists", exists)
+    none = pa.repeat(False, len(found)) if empty is None else naming.among(found["output"], empty)
+    return found.append_column("exists", exists).append_column("empty", none)
 
 
 def standing_at(places: pa.Table, outputs: pa.ChunkedArray, naming: Naming) -> pa.Table:
@@ -114,11 +122,11 @@ def difference(
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, was too large for an earlier `max_pixels` or format, or clashed with a photo that is no longer in its way),
     unfinished (an unfinished run has replaced its picture, and left no row), model, options, missing (its output is
-    gone), unchanged. The first that holds counts.
+    gone, or empty), unchanged. The first that holds counts.
     `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
-    exists = found["exists"].combine_chunks()
+    stands = pc.and_not(found["exists"], found["empty"]).combine_chunks()
 
     def known(name: str) -> pa.Array:
         return state[name].combine_chunks().take(row)
@@ -143,7 +151,7 @@ def difference(
         UNCHANGED: failed,
         Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
-        Reason.MISSING: pc.invert(exists),
+        Reason.MISSING: pc.invert(stands),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
 

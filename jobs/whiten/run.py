@@ -69,6 +69,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         )
     places = plan.probed(places)
     with lock.taken(places.destination, run_id) as own_lock:
+        compaction.finish(places.destination)
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
             raise GlassegError(planned.refusal)

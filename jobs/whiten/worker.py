@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from glasseg import formats
-from glasseg.catalog import gates, manifest
+from glasseg.catalog import gates, manifest, pictures
 from glasseg.catalog.schema import Row, Status
 from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Finished
@@ -77,6 +77,10 @@ class Whitener:
                 rows.append(future.result())
         except GlassegError as error:
             fatal = str(error)  # an exception would lose the rows of the photos that are done
+        try:  # all of a batch at once, before their rows promise that they are there
+            self._order.destination.sync(key for row in rows for key in manifest.files_of(row))
+        except GlassegError as error:
+            rows, fatal = [], str(error)
         if self._meters:
             self._meters.add(rows)
         done = manifest.table(rows).append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
@@ -159,23 +163,13 @@ class Whitener:
         return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
 
     def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
-        """Write the mask, if it was asked for, and then the picture, below `folder`; where they are now.
-
-        A `guarded` picture replaces nothing: PhotoError foreign when its place is taken.
-        """
-        order = self._order
-        uris: Row = {}
-        if order.mask:
-            mask = folder + manifest.mask_key(output)
-            order.destination.write(mask, encoder.encode(made.alpha, "png", order.quality))
-            uris["mask_uri"] = printable(order.destination.uri_of(mask))
-        if not guarded:
-            order.destination.write(folder + output, sent.data)
-        elif not order.destination.swap(folder + output, None, sent.data):
-            raise PhotoError(
-                "foreign", f"{order.destination.uri_of(output)} is taken: move it away, or add --overwrite"
-            )
-        uris["output_uri"] = printable(order.destination.uri_of(folder + output))
+        """Write the picture, and its mask if it was asked for, below `folder`; where they are now."""
+        root = self._order.destination
+        mask = encoder.encode(made.alpha, "png", self._order.quality) if self._order.mask else None
+        pictures.put(root, output, sent.data, mask, folder=folder, guarded=guarded)
+        uris: Row = {"output_uri": printable(root.uri_of(folder + output))}
+        if mask is not None:
+            uris["mask_uri"] = printable(root.uri_of(folder + manifest.mask_key(output)))
         return uris
 
 
