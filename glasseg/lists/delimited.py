@@ -17,6 +17,7 @@ from glasseg.lists.sheet import Row, Sheet
 _DELIMITERS: Final = "\t;,|"  # the more rarely a character is part of a text, the earlier
 _SAMPLE: Final = 100  # rows that show what delimits
 _SEPARATOR: Final = re.compile(r'"?sep=(.)"?[;,]*(?:\r\n|\n|\r|$)', re.IGNORECASE)  # hidden by Excel, which obeys it
+_FORMULA: Final = re.compile(r'\A="([^"]*)"\Z')  # how exports keep the zeros of 00123, which is what Excel then shows
 
 
 def sheet(name: str, data: bytes) -> Sheet:
@@ -28,7 +29,7 @@ def sheet(name: str, data: bytes) -> Sheet:
     rows = []
     try:
         for number, cells in enumerate(_parsed(text, separator[1] if separator else _delimiter(text)), start=1):
-            row = Row(number, [cell.strip() for cell in cells])
+            row = Row(number, [_FORMULA.sub(r"\1", cell.strip()) for cell in cells])
             if any(row.cells):
                 rows.append(row)
     except csv.Error as error:

@@ -144,7 +144,8 @@ class _Reader:
             self._rows[number] = Row(number, texts, doubts or NOTHING, links or NOTHING, hidden)
 
     def _column(self, element: Any) -> None:
-        if element.get("hidden") in {"1", "true"}:
+        no_width = element.get("width") is not None and not float(element.get("width"))
+        if element.get("hidden") in {"1", "true"} or no_width:
             self._hidden_columns.update(range(int(element.get("min")) - 1, int(element.get("max"))))
 
     def _merge(self, element: Any) -> None:

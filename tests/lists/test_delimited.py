@@ -52,6 +52,8 @@ def test_csv_in_every_dialect(text: str) -> None:
         ("#photo\tsku\nx.jpg\tS1\n", {"sku": "S1"}),
         ('photo,"size\n(mm)"\nx.jpg,5\n', {"size (mm)": "5"}),
         ('photo,size\nx.jpg,12" wide\n', {"size": '12" wide'}),
+        ('photo,sku\n="x.jpg",="00123"\n', {"sku": "00123"}),
+        ('photo;sku\n"=""x.jpg""";"=""00123"""\n', {"sku": "00123"}),
     ],
 )
 def test_what_delimits_is_told_from_what_is_text(text: str, others: dict[str, str]) -> None:

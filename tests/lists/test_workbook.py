@@ -154,11 +154,13 @@ def test_a_row_that_is_struck_through_is_reported_and_not_taken() -> None:
     assert found.unmatched == [Unmatched(3, "y.jpg", "is struck through", ("y.jpg",))]
 
 
-def test_a_hidden_column_is_only_taken_when_asked_for() -> None:
-    made = book(("Photo", "File", "SKU"), ("y.jpg", "x.jpg", "S1"))
-    made.active.column_dimensions["A"].hidden = True
-    assert select(saved(made)).chosen == {"x.jpg": {"photo": "y.jpg", "sku": "S1"}}
-    assert list(select(saved(made), "photo").chosen) == ["y.jpg"]
+@pytest.mark.parametrize("attribute", [b'hidden="1"', b'width="0" customWidth="1"'])
+def test_a_hidden_column_is_only_taken_when_asked_for(attribute: bytes) -> None:
+    shown = xlsx(("Photo", "File", "SKU"), ("y.jpg", "x.jpg", "S1"))
+    columns = b'<cols><col min="1" max="1" %s/></cols><sheetData>' % attribute
+    data = with_sheet(shown, b"<sheetData>", columns)
+    assert select(data).chosen == {"x.jpg": {"photo": "y.jpg", "sku": "S1"}}
+    assert list(select(data, "photo").chosen) == ["y.jpg"]
 
 
 def test_a_merged_cell_counts_in_all_its_rows() -> None:
