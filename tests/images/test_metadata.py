@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -270,6 +271,16 @@ def test_a_picture_whose_pixels_are_damaged_is_refused_with_broken_metadata_too(
     with pytest.raises(PhotoError) as caught:
         decode(data)
     assert caught.value.code == "unreadable"
+
+
+def test_a_header_made_to_take_long_does_not() -> None:
+    tiny = segment(0xE1, b"") * 16_000
+    data = in_jpeg(b"\xff\xe1\0\0" + tiny)
+    start = time.process_time()
+    assert np.array_equal(decode(data).image, decode(JPEG).image)
+    with pytest.raises(PhotoError):
+        decode(JPEG[:-400] + b"\xff" * 1_000_000 + JPEG[JPEG.index(b"\xff\xda") :][:300] * 3000)
+    assert time.process_time() - start < 3
 
 
 TURN = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
