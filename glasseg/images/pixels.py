@@ -53,7 +53,15 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
     if picture.format == "WEBP":
         return _webp(data, picture.size)
     picture.load()
+    if picture.format == "PNG" and _ends_in_zeros(picture) and not png.holds_all_rows(data):
+        raise ValueError("the PNG has fewer rows of pixels than it says")
     return _loaded(picture)
+
+
+def _ends_in_zeros(picture: Image.Image) -> bool:
+    """Whether a loaded picture has nothing but zeros in its last row."""
+    last = picture.crop((0, picture.height - 1, picture.width, picture.height))
+    return last.getbbox(alpha_only=False) is None
 
 
 def deep(data: bytes, picture: Image.Image, stored: np.ndarray) -> tuple[np.ndarray, int] | None:

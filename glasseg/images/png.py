@@ -20,6 +20,17 @@ _LENGTHS: Final = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4, b"pHYs": 9}
 _ONCE: Final = {*_LENGTHS, b"iCCP", b"eXIf"}  # libpng takes the first one
 _DEFLATED: Final = {b"iCCP", b"zTXt", b"iTXt"}
 
+_PASSES: Final = (  # of Adam7: left, top, and the steps across and down
+    (0, 0, 8, 8),
+    (4, 0, 8, 8),
+    (0, 4, 4, 8),
+    (2, 0, 4, 4),
+    (0, 2, 2, 4),
+    (1, 0, 2, 2),
+    (0, 1, 1, 2),
+)
+_PIECE: Final = 1 << 20
+
 
 @dataclass(frozen=True)
 class Chunk:
@@ -86,6 +97,23 @@ def only_pixels(data: bytes) -> bytes:
     needed = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
     chunks = (_chunk(data, name, start, end) for name, start, end in _places(data) if name in needed)
     return b"".join([SIGNATURE, *(chunk.written() for chunk in chunks)])
+
+
+def holds_all_rows(data: bytes) -> bool:
+    """Whether the pixels go on to the last row. Pillow fills rows that are missing with zeros, without a word."""
+    _, width, height, depth, colour, _, _, interlaced = struct.unpack_from(">8sIIBBBBB", data, len(SIGNATURE))
+    bits = depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    needed = 0
+    for left, top, across, down in _PASSES if interlaced else ((0, 0, 1, 1),):
+        columns, rows = -((left - width) // across), -((top - height) // down)
+        needed += rows * (1 + (columns * bits + 7) // 8) if columns > 0 else 0
+    opened = zlib.decompressobj()
+    for name, start, end in _places(data):
+        packed = data[start + 8 : end - 4] if name == b"IDAT" else b""
+        while packed and needed > 0:
+            needed -= len(opened.decompress(packed, _PIECE))
+            packed = opened.unconsumed_tail
+    return needed <= 0
 
 
 def _places(data: bytes) -> Iterator[tuple[bytes, int, int]]:

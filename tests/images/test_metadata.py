@@ -12,7 +12,7 @@ import heicfiles
 import iccprofiles as icc
 import numpy as np
 import pytest
-from handmade import saved
+from handmade import interlaced_png, saved
 from PIL import Image, TiffImagePlugin
 
 from glasseg.errors import PhotoError
@@ -271,6 +271,45 @@ def test_a_picture_whose_pixels_are_damaged_is_refused_with_broken_metadata_too(
     with pytest.raises(PhotoError) as caught:
         decode(data)
     assert caught.value.code == "unreadable"
+
+
+def taller(data: bytes, rows: int) -> bytes:
+    """A PNG whose header tells of more rows than there are."""
+    header = data[12:20] + struct.pack(">I", rows) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        PNG,
+        saved(np.dstack([IMAGE, corpus.alpha_scene()]), "PNG"),
+        saved(Image.fromarray(IMAGE).quantize(64), "PNG"),
+        saved(corpus.grey_scene(), "PNG"),
+        saved(Image.fromarray(corpus.grey_scene() > 128), "PNG"),
+    ],
+    ids=["rgb", "rgba", "palette", "grey", "one bit"],
+)
+def test_a_png_with_fewer_rows_than_it_says_is_refused(whole: bytes) -> None:
+    for rows in (65, 90):
+        with pytest.raises(PhotoError, match="fewer rows"):
+            decode(taller(whole, rows))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (9, 3), (96, 64)])
+def test_a_black_png_has_all_its_rows(mode: str, size: tuple[int, int]) -> None:
+    assert decode(saved(Image.new(mode, size), "PNG")).image.shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (9, 3), (64, 96)])
+def test_an_interlaced_png_is_read_and_must_have_all_its_rows(size: tuple[int, int]) -> None:
+    black = interlaced_png(np.zeros((*size, 3), np.uint8))
+    assert decode(black).image.shape == (*size, 3)
+    with pytest.raises(PhotoError, match="fewer rows|truncated"):
+        decode(taller(black, size[0] + 8))
+    image = IMAGE[: size[0], : size[1]]
+    assert np.array_equal(decode(interlaced_png(image)).image, image)
 
 
 def test_a_header_made_to_take_long_does_not() -> None:
