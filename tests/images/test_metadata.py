@@ -130,6 +130,7 @@ PNGS = {
     "a text packed in no known way": in_png(chunk(b"zTXt", b"x\0\7" + zlib.compress(b"z" * 300))),
     "nothing in any": in_png(*[chunk(name, b"") for name in (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"cICP")]),
     "nothing in texts": in_png(*[chunk(name, b"") for name in (b"tEXt", b"zTXt", b"iTXt", b"eXIf")]),
+    "a transparency of no possible length": in_png(chunk(b"tRNS", b"")),
     "an animation that is none": in_png(chunk(b"acTL", b"\1")),
     "a text cut off": in_png(chunk(b"tEXt", b"a\0" + b"b" * 1000), place=-12)[:-300],
     "no end": PNG[:-12],
@@ -233,6 +234,13 @@ def test_a_profile_under_a_wrong_checksum_still_counts() -> None:
     assert not np.array_equal(expected, IMAGE)
 
 
+def test_a_transparency_under_a_wrong_checksum_still_counts() -> None:
+    key = struct.pack(">3H", *(int(value) for value in IMAGE[0, 0]))
+    whole, damaged = (decode(in_png(chunk(b"tRNS", key, checksum))) for checksum in (None, WRONG))
+    assert whole.alpha is not None and np.array_equal(damaged.alpha, whole.alpha)
+    assert damaged.warnings == ("the PNG's tRNS chunk has a wrong checksum and was used all the same",)
+
+
 def test_a_broken_profile_does_not_cost_the_orientation() -> None:
     exif = b"Exif\0\0" + corpus.exif(6).tobytes().removeprefix(b"Exif\0\0")
     photo = decode(in_jpeg(segment(0xE1, exif), segment(0xE2, b"ICC_PROFILE\0"), place=2))
@@ -261,7 +269,7 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
     "data",
     [
         in_png(chunk(b"tEXt", b"a\0b", WRONG))[: len(PNG) // 2],
-        in_png(chunk(b"tRNS", bytes(6), WRONG)),  # a part of the picture
+        in_png(chunk(b"PLTE", bytes(6), WRONG)),  # a part of the picture
         PNG[:29] + WRONG + PNG[33:],
         webp(webp_chunk(b"EXIF", b"MM\0*"), flags=8, length=1_000_000)[: len(WEBP) // 2],
         WEBP[:-60],
