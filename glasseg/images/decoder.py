@@ -101,6 +101,7 @@ def _prepare() -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     with contextlib.suppress(AttributeError):  # where Pillow does not share its libtiff, as on Windows
         ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # else it prints each damage to stderr
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it raises what it writes there
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     PngImagePlugin.MAX_TEXT_CHUNK = png.LONGEST_METADATA
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)

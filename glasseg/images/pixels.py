@@ -55,10 +55,18 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
     if picture.format == tiff.BY_TIFFFILE:
         return tiff.read(data)
     picture.load()
+    if picture.format == "PNG" and _ends_in_zeros(picture) and not png.holds_all_rows(data):
+        raise ValueError("the PNG has fewer rows of pixels than it says")
     pixels, alpha = _loaded(picture)
     if picture.format == "BMP" and alpha is not None and not alpha.any():
         alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
     return pixels, alpha
+
+
+def _ends_in_zeros(picture: Image.Image) -> bool:
+    """Whether a loaded picture has nothing but zeros in its last row."""
+    last = picture.crop((0, picture.height - 1, picture.width, picture.height))
+    return last.getbbox(alpha_only=False) is None
 
 
 def deep(data: bytes, picture: Image.Image, stored: np.ndarray) -> tuple[np.ndarray, int] | None:
