@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import struct
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ import corpus
 import iccprofiles as icc
 import numpy as np
 import pytest
-import tifffile
 from handmade import saved
 from PIL import Image
+from tifffiles import written
 
 from glasseg.errors import PhotoError
 from glasseg.images import decoder, directories
@@ -27,27 +26,6 @@ NATIVE = {"minisblack": 1, "miniswhite": 1, "rgb": 3, "separated": 4, "cielab": 
 
 def decode(data: bytes) -> decoder.Photo:
     return decoder.decode(data, max_pixels=10**8)
-
-
-def written(
-    samples: np.ndarray,
-    colour: str,
-    extra: tuple[int, ...] = (),
-    *,
-    planar: str = "separate",
-    order: Any = "<",
-    big: bool = False,
-    **options: Any,
-) -> bytes:
-    """A TIFF of `samples`, H×W×C."""
-    several = samples.shape[2] > 1
-    stored = samples[..., 0] if not several else np.moveaxis(samples, 2, 0) if planar == "separate" else samples
-    if several:
-        options |= {"planarconfig": planar, "extrasamples": extra or None}
-    buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=order, bigtiff=big) as writer:
-        writer.write(stored, photometric=colour, metadata=None, **options)
-    return buffer.getvalue()
 
 
 def lab_scene() -> tuple[np.ndarray, np.ndarray]:
