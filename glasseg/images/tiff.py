@@ -66,9 +66,17 @@ def opened(data: bytes) -> Image.Image:
         raise ValueError("no directory")
     if kind := _unreadable_kind(page):
         raise PhotoError("unreadable", kind)
+    picture = _opened(page)
+    if page.number(directories.PHOTOMETRIC, 1) in {_CIELAB, _ICCLAB}:
+        picture.info.pop("icc_profile", None)  # Lab needs none, and becomes sRGB
+    return picture
+
+
+def _opened(page: Directory) -> Image.Image:
+    """The page as `opened` returns it."""
     if page.number(directories.PLANAR, 1) == 1 or page.number(directories.SAMPLES, 1) == 1:
         try:
-            return _with_8_bit_palette(Image.open(io.BytesIO(data), formats=("TIFF",)))
+            return _with_8_bit_palette(Image.open(io.BytesIO(page.data), formats=("TIFF",)))
         except UnidentifiedImageError:
             if page.number(directories.PHOTOMETRIC, 1) not in _CHANNELS:
                 raise

@@ -12,7 +12,7 @@ import iccprofiles as icc
 import numpy as np
 import pytest
 from handmade import saved
-from PIL import Image
+from PIL import Image, ImageCms
 from tifffiles import written
 
 from glasseg.errors import PhotoError
@@ -138,6 +138,15 @@ def test_planes_keep_tags_profile_and_orientation(orientation: int, order: str, 
     assert photo.warnings == ()
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_profile_of_lab_says_nothing_more(planar: str, bits: int) -> None:
+    samples, shown = pixels("cielab", bits)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    photo = decode(written(samples, "cielab", planar=planar, iccprofile=profile))
+    assert photo.warnings == () and np.abs(photo.image - shown).mean() < 1
+
+
 def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
     palette = Image.fromarray(corpus.scene()).quantize(64)
     data = saved(palette, "TIFF")
@@ -162,7 +171,6 @@ def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
         ("signed", np.int8, {}),
         ("JPEG 2000 in TIFF", np.uint8, {"compression": "jpeg2000"}),
         ("JPEG XL in TIFF", np.uint8, {"compression": "jpegxl"}),
-        ("WebP in TIFF", np.uint8, {"compression": "webp"}),
         ("LERC in TIFF", np.uint8, {"compression": "lerc"}),
         ("compression 50013 in TIFF", np.uint8, {"compression": "pixtiff"}),
     ],
@@ -172,12 +180,15 @@ def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
 def test_a_kind_that_cannot_be_read_is_named(
     named: str, kind: Any, options: dict[str, Any], planar: str, colour: str
 ) -> None:
-    if named.startswith("WebP") and (planar, colour) != ("contig", "rgb"):
-        pytest.skip("WebP has colours side by side")
     samples = (corpus.scene()[..., : NATIVE[colour]] // 2).astype(kind)
     with pytest.raises(PhotoError, match=f"{named}.*: save it with 8 or 16 bits") as caught:
         decode(written(samples, colour, planar=planar, **options))
     assert caught.value.code == "unreadable"
+
+
+def test_webp_in_tiff_is_named() -> None:
+    with pytest.raises(PhotoError, match="WebP in TIFF: save it with 8 or 16 bits"):
+        decode(written(corpus.scene(), "rgb", planar="contig", compression="webp"))
 
 
 @pytest.mark.parametrize("compression", [RAW, LZW, ZIP, PACKBITS])
