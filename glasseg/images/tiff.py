@@ -97,6 +97,8 @@ def _unreadable_kind(page: Directory) -> str | None:
     if compression not in _BY_PILLOW:
         name = _COMPRESSIONS.get(compression, f"compression {compression}")
         return f"{name} in TIFF: {_WAY_OUT}"
+    if page.number(directories.PHOTOMETRIC, 1) == _CMYK and page.number(_INK_SET, 1) != 1:
+        return "a TIFF in inks other than CMYK: save it as RGB"
     if 16 < bits <= 64:
         return f"TIFF with {bits} bits a sample, which have no agreed white: {_WAY_OUT}"
     return None
@@ -147,8 +149,6 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
         raise ValueError("no directory")
     photometric = page.number(directories.PHOTOMETRIC, 1)
     samples, channels = _samples(page), _CHANNELS.get(photometric, 0)
-    if photometric == _CMYK and page.number(_INK_SET, 1) != 1:
-        raise PhotoError("unreadable", "a TIFF in inks other than CMYK: save it as RGB or CMYK")
     if not 0 < channels <= samples.shape[2]:
         raise PhotoError(
             "unreadable", f"a TIFF of a rare kind (photometric interpretation {photometric}): save it as RGB"

@@ -186,6 +186,12 @@ def test_a_kind_that_cannot_be_read_is_named(
     assert caught.value.code == "unreadable"
 
 
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_inks_other_than_cmyk_are_not_taken_for_it(planar: str) -> None:
+    with pytest.raises(PhotoError, match="inks other than CMYK"):
+        decode(written(corpus.inks_scene(), "separated", planar=planar, extratags=[(332, "H", 1, 2, True)]))
+
+
 def test_webp_in_tiff_is_named() -> None:
     with pytest.raises(PhotoError, match="WebP in TIFF: save it with 8 or 16 bits"):
         decode(written(corpus.scene(), "rgb", planar="contig", compression="webp"))
