@@ -33,6 +33,7 @@ from glasseg.images import (
     pixels,
     png,
     profiles,
+    signatures,
     stated,
     tags,
     tiff,
@@ -122,12 +123,8 @@ def decode(data: bytes, *, max_pixels: int) -> Photo:
     _prepare()
     try:
         return _decode(data, max_pixels)
-    except UnidentifiedImageError:
-        # The first bytes show at a glance that this is a saved HTML page or a renamed video.
-        raise PhotoError("unreadable", f"not a picture that can be decoded; it begins with {data[:16]!r}") from None
     except _BAD_DATA as error:
-        text = " ".join(str(error).split())  # some decoders write several lines
-        raise PhotoError("unreadable", f"damaged or unsupported picture: {type(error).__name__}: {text}") from error
+        raise PhotoError("unreadable", signatures.complaint(data, error)) from error
 
 
 def decode_on_white(data: bytes, *, max_pixels: int) -> np.ndarray:
