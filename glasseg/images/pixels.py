@@ -58,7 +58,7 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         return tiff.read(data)
     picture.load()
     if picture.format == "PNG" and _ends_in_zeros(picture) and not png.holds_all_rows(data):
-        raise ValueError("the PNG has fewer rows of pixels than it says")
+        raise PhotoError("unreadable", "the PNG has fewer rows of pixels than it says")
     pixels, alpha = _loaded(picture)
     if picture.format == "BMP" and alpha is not None and not alpha.any():
         alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
