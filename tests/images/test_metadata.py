@@ -314,7 +314,7 @@ def test_a_black_png_has_all_its_rows(mode: str, size: tuple[int, int]) -> None:
 def test_an_interlaced_png_is_read_and_must_have_all_its_rows(size: tuple[int, int]) -> None:
     black = interlaced_png(np.zeros((*size, 3), np.uint8))
     assert decode(black).image.shape == (*size, 3)
-    with pytest.raises(PhotoError, match=r"fewer rows|truncated"):
+    with pytest.raises(PhotoError, match=r"fewer rows|cut off"):
         decode(taller(black, size[0] + 8))
     image = IMAGE[: size[0], : size[1]]
     assert np.array_equal(decode(interlaced_png(image)).image, image)
