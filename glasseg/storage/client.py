@@ -105,7 +105,9 @@ def _mistaken(what: str, way_out: str) -> Iterator[None]:
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         text = without_secrets(str(error))
         if text.startswith("Invalid endpoint"):
-            raise GlassegError(f"S3 can't be used: {text}; an endpoint looks like https://host:port") from error
+            without = ", without _ in the name of the host" * ("_" in text)
+            way_out = f"an endpoint looks like https://host:port{without}"
+            raise GlassegError(f"S3 can't be used: {text}; {way_out}") from error
         cause = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise GlassegError(f"{what}{cause}: {way_out}") from error
 
@@ -116,7 +118,9 @@ def _profile(settings: Any) -> str:
 
 def _refuse_profile(settings: Any) -> None:
     """Raises GlassegError for what botocore would stumble over in the configuration of the profile."""
-    if not isinstance(settings.get_scoped_config().get("s3", {}), dict):
+    profile = settings.get_scoped_config()
+    services = settings.full_config.get("services", {}).get(profile.get("services"), {})
+    if not all(isinstance(one.get("s3", {}), dict) for one in (profile, services)):
         raise GlassegError(
             f"{_profile(settings)} has its settings for s3 on one line: write `s3 =`, and each of them indented below"
         )

@@ -107,6 +107,7 @@ PROGRAMS = {
 ROLE = "role_arn = arn:aws:iam::1:role/x"
 PROFILES = {
     "s3 = addressing_style=path": "'default' has its settings for s3 on one line: write `s3 =`, and each",
+    "services = x\n[services x]\ns3 = endpoint_url=http://x": "has its settings for s3 on one line",
     "s3 =\n    addressing_style = pathy": "S3 addressing style pathy is invalid",
     "region = us east": "the region of the profile 'default' is not the name of a region",
     "metadata_service_timeout = long": "no AWS credentials: check the AWS_ variables, the profile 'default'",
@@ -200,6 +201,11 @@ def test_an_endpoint_without_a_scheme_is_said_without_its_password(
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
     assert said().endswith("s3.example.com; an endpoint looks like https://host:port")
+
+
+def test_an_underscore_in_the_name_of_a_host_is_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://my_minio:9000")
+    assert said().endswith("an endpoint looks like https://host:port, without _ in the name of the host")
 
 
 def test_a_region_that_does_not_exist_is_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
