@@ -132,8 +132,6 @@ def _refuse_profile(settings: Any) -> None:
 
 def _refuse_credentials(settings: Any) -> None:
     """Raises GlassegError when the credentials can't be obtained or sent; without any, boto3 says so when it signs."""
-    from botocore.exceptions import CredentialRetrievalError  # noqa: PLC0415
-
     profile = settings.get_scoped_config()
     sources = [name for name in SOURCES if name in profile or name in os.environ]
     what, way_out = (
@@ -144,13 +142,8 @@ def _refuse_credentials(settings: Any) -> None:
         what = f"the credential_process of {_profile(settings)} gives no credentials"
         way_out = "run it by hand to see why"
     with _mistaken(what, way_out):
-        try:
-            found = settings.get_credentials()
-            frozen = found and found.get_frozen_credentials()
-        except CredentialRetrievalError as error:
-            if "process" not in error.kwargs["provider"]:
-                raise
-            raise GlassegError(f"{what}: {way_out}") from error  # its text is what the program wrote
+        found = settings.get_credentials()
+        frozen = found and found.get_frozen_credentials()
     if frozen:
         credentials.refuse_unusable(frozen, settings.profile or "default")
 

@@ -14,6 +14,7 @@ from glasseg.storage.credentials import KEYS_FROM, without_secrets
 
 NEW_CREDENTIALS: Final = "the credentials have expired: log in again or set a new session token"
 KEY_PAIR: Final = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
+PROCESS_FAILED: Final = "the credential_process of the profile gives no credentials: run it by hand to see why"
 NO_CHECKSUMS: Final = "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
 NO_S3: Final = "a web page answers there, not S3: is the endpoint the port of a console? That of the S3 API is another"
 ASK_TO_READ: Final = "ask for it, use other credentials, or set AWS_REQUEST_PAYER=requester if its readers are to pay"
@@ -99,6 +100,9 @@ def s3_faults(uri: str, code: FailureCode | None = None) -> Iterator[None]:
     except boto.PartialCredentialsError as error:
         missing = error.kwargs["cred_var"]
         raise GlassegError(f"incomplete AWS credentials for {uri}: {missing} is missing; {KEYS_FROM}") from error
+    except boto.CredentialRetrievalError as error:
+        ours = "process" not in error.kwargs["provider"]  # else its text is whatever the program wrote
+        raise GlassegError(f"can't use {uri}: {without_secrets(str(error)) if ours else PROCESS_FAILED}") from error
     except boto.ConnectionError as error:
         raise GlassegError(f"can't reach the S3 server of {uri}: {_unreached(error)}") from error
     except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError) as error:
