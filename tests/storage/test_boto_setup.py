@@ -14,7 +14,7 @@ import pytest
 from s3server import free_ports
 
 from glasseg.errors import GlassegError
-from glasseg.storage.credentials import without_known, without_secrets
+from glasseg.storage.credentials import without_credentials, without_secrets
 from glasseg.storage.roots import Bucket, open_root
 from jobs.train.run import _ray_storage
 
@@ -93,7 +93,7 @@ def test_credentials_of_a_file_are_looked_at_too(
     with pytest.raises(GlassegError, match=words):
         Bucket("photos").holds_anything()
     assert said()
-    assert KEY not in without_known(f"a library quotes {KEY}"), "what came from a file is a secret, too"
+    assert KEY not in without_credentials(f"a library quotes {KEY}"), "what came from a file is a secret, too"
 
 
 GIVES_NONE = "the credential_process of the profile 'default' gives no credentials"
