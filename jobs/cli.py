@@ -14,7 +14,7 @@ import cloup
 from glasseg import __version__
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
-from glasseg.storage.credentials import without_known
+from glasseg.storage.credentials import without_credentials
 from jobs.bench.command import bench
 from jobs.destination.command import release, report, status
 from jobs.evaluate.command import calibrate, evaluate
@@ -76,16 +76,17 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.ClickException as error:
         command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "glasseg"
-        click.echo(f"glasseg: {error.format_message().rstrip('.')} (see {command} --help)", err=True)
+        said = without_credentials(error.format_message().rstrip("."))
+        click.echo(f"glasseg: {said} (see {command} --help)", err=True)
         sys.exit(error.exit_code)
     except GlassegError as error:
-        click.echo(f"glasseg: {without_known(str(error))}", err=True)
+        click.echo(f"glasseg: {without_credentials(str(error))}", err=True)
         sys.exit(error.exit_code)
 
 
 def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """A bug's traceback, which may quote what it came from."""
-    click.echo(without_known("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
+    click.echo(without_credentials("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
 
 
 class Terminated(KeyboardInterrupt):

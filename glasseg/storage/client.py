@@ -105,7 +105,9 @@ def _mistaken(what: str, way_out: str) -> Iterator[None]:
     except (AttributeError, KeyError, OSError, TypeError, ValueError) as error:
         text = without_secrets(str(error))
         if text.startswith("Invalid endpoint"):
-            raise GlassegError(f"S3 can't be used: {text}; an endpoint looks like https://host:port") from error
+            without = ", without _ in the name of the host" * ("_" in text)
+            way_out = f"an endpoint looks like https://host:port{without}"
+            raise GlassegError(f"S3 can't be used: {text}; {way_out}") from error
         cause = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
         raise GlassegError(f"{what}{cause}: {way_out}") from error
 
@@ -116,7 +118,9 @@ def _profile(settings: Any) -> str:
 
 def _refuse_profile(settings: Any) -> None:
     """Raises GlassegError for what botocore would stumble over in the configuration of the profile."""
-    if not isinstance(settings.get_scoped_config().get("s3", {}), dict):
+    profile = settings.get_scoped_config()
+    services = settings.full_config.get("services", {}).get(profile.get("services"), {})
+    if not all(isinstance(one.get("s3", {}), dict) for one in (profile, services)):
         raise GlassegError(
             f"{_profile(settings)} has its settings for s3 on one line: write `s3 =`, and each of them indented below"
         )
@@ -128,8 +132,6 @@ def _refuse_profile(settings: Any) -> None:
 
 def _refuse_credentials(settings: Any) -> None:
     """Raises GlassegError when the credentials can't be obtained or sent; without any, boto3 says so when it signs."""
-    from botocore.exceptions import CredentialRetrievalError  # noqa: PLC0415
-
     profile = settings.get_scoped_config()
     sources = [name for name in SOURCES if name in profile or name in os.environ]
     what, way_out = (
@@ -140,13 +142,8 @@ def _refuse_credentials(settings: Any) -> None:
         what = f"the credential_process of {_profile(settings)} gives no credentials"
         way_out = "run it by hand to see why"
     with _mistaken(what, way_out):
-        try:
-            found = settings.get_credentials()
-            frozen = found and found.get_frozen_credentials()
-        except CredentialRetrievalError as error:
-            if "process" not in error.kwargs["provider"]:
-                raise
-            raise GlassegError(f"{what}: {way_out}") from error  # its text is what the program wrote
+        found = settings.get_credentials()
+        frozen = found and found.get_frozen_credentials()
     if frozen:
         credentials.refuse_unusable(frozen, settings.profile or "default")
 

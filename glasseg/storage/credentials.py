@@ -59,22 +59,21 @@ def _trouble(value: str, *, spaced: bool = False) -> str | None:
 
 
 def without_secrets(text: str) -> str:
-    """The text of somebody else's exception in one line, without secrets.
-
-    That is the user, the password and the query of an address in it (a presigned link's signature), what a request was
-    signed with, and the credentials of this process.
-    """
-    text = re.sub(r"(?<=://)\S*@", "…@", without_known(text))
+    """The text of somebody else's exception in one line: `without_credentials`, and without all users and queries."""
+    text = re.sub(r"(?<=://)\S*@", "…@", without_credentials(text))
     text = re.sub(r"(?<!\S)[^\s/'\"]+:(?!//)[^\s'\"]*@(?=\S)", "…@", text)  # an address without its scheme
-    text = re.sub(r"\b(Credential|Signature|X-Amz-[A-Za-z-]+)=[^\s,&'\"]+", r"\1=…", text)
     return " ".join(re.sub(r"\?[^\s\"']*", "?…", text).split())
 
 
-def without_known(text: str) -> str:
-    """`text` without the credentials of this process: the last gate before what people read, whoever wrote it."""
+def without_credentials(text: str) -> str:
+    """`text` without the credentials of this process, the passwords of addresses and what requests are signed with.
+
+    It is the last gate before what people read, whoever wrote it, and leaves the names of photos alone.
+    """
     values = {os.environ.get(name, "") for name in SECRETS} | _met
     parts = {part for value in values for part in (value, *value.split()) if len(part) >= SHORTEST}
     shapes = {shape for part in parts for shape in (part, quote(part, safe=""), repr(part)[1:-1])}
     for shape in sorted(shapes, key=len, reverse=True):
         text = text.replace(shape, "…")
-    return text
+    text = re.sub(r"(?<=://)[^\s/:@]*:[^\s@]*@", "…@", text)
+    return re.sub(r"\b(Credential|Signature|X-Amz-[A-Za-z-]+)=[^\s,&'\"]+", r"\1=…", text)

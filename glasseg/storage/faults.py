@@ -14,6 +14,7 @@ from glasseg.storage.credentials import KEYS_FROM, without_secrets
 
 NEW_CREDENTIALS: Final = "the credentials have expired: log in again or set a new session token"
 KEY_PAIR: Final = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
+PROCESS_FAILED: Final = "the credential_process of the profile gives no credentials: run it by hand to see why"
 NO_CHECKSUMS: Final = "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required"
 NO_S3: Final = "a web page answers there, not S3: is the endpoint the port of a console? That of the S3 API is another"
 ASK_TO_READ: Final = "ask for it, use other credentials, or set AWS_REQUEST_PAYER=requester if its readers are to pay"
@@ -38,7 +39,9 @@ RUN_WIDE_S3_CODES: Final = {
     "TokenRefreshRequired": NEW_CREDENTIALS,
     "InvalidToken": "the session token is not valid: set a new AWS_SESSION_TOKEN, or unset it",
     "InvalidAccessKeyId": f"the access key is not known there: {KEY_PAIR}",
-    "SignatureDoesNotMatch": f"the secret key does not belong to the access key: {KEY_PAIR}",
+    "SignatureDoesNotMatch": (
+        f"the secret key does not belong to the access key: {KEY_PAIR}; if only writing fails, {NO_CHECKSUMS}"
+    ),
     "RequestTimeTooSkewed": "this machine's clock is wrong: set it right",
     "AuthorizationHeaderMalformed": "wrong region: set AWS_DEFAULT_REGION to the bucket's",
     "PermanentRedirect": "wrong region or endpoint: set AWS_DEFAULT_REGION to the bucket's",
@@ -50,12 +53,15 @@ RUN_WIDE_S3_CODES: Final = {
 }
 """S3 error codes that stop a run, each with the way out."""
 
+CHANGED: Final = f"the bytes changed on their way; if that stays, {NO_CHECKSUMS}"
+FRAMED: Final = f"the server can't read how boto3 sends it: {NO_CHECKSUMS}"
 OBJECT_S3_CODES: Final = {
     "InvalidObjectState": "it is archived: restore it first (`aws s3api restore-object`), and run again then",
     "KMS.DisabledException": "the key that it is encrypted with is disabled",
     "KMS.NotFoundException": "the key that it is encrypted with does not exist any more",
     "EntityTooLarge": "it is larger than the server allows",
-    "BadDigest": f"the bytes changed on their way; if that stays, {NO_CHECKSUMS}",
+    **dict.fromkeys(("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"), CHANGED),
+    **dict.fromkeys(("MissingContentLength", "411", "MalformedTrailerError", "InvalidChunkSizeError"), FRAMED),
 }
 """S3 error codes of one object in better words than the server's."""
 
@@ -94,6 +100,9 @@ def s3_faults(uri: str, code: FailureCode | None = None) -> Iterator[None]:
     except boto.PartialCredentialsError as error:
         missing = error.kwargs["cred_var"]
         raise GlassegError(f"incomplete AWS credentials for {uri}: {missing} is missing; {KEYS_FROM}") from error
+    except boto.CredentialRetrievalError as error:
+        ours = "process" not in error.kwargs["provider"]  # else its text is whatever the program wrote
+        raise GlassegError(f"can't use {uri}: {without_secrets(str(error)) if ours else PROCESS_FAILED}") from error
     except boto.ConnectionError as error:
         raise GlassegError(f"can't reach the S3 server of {uri}: {_unreached(error)}") from error
     except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError) as error:
@@ -144,16 +153,24 @@ def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegErro
     elif code == "read_error" and name in MISSING_S3_CODES:
         return PhotoError("vanished", f"{uri} is gone")
     elif code == "read_error" and name in DENIED_S3_CODES:
-        return PhotoError("denied", f"no permission to read {uri}")
+        return PhotoError("denied", f"no permission to read {uri}{_key(error)}")
     elif name in DENIED_S3_CODES:
         way_out = WAYS_IN[error.operation_name]
-        return DeniedError(f"{uri}: no permission for {error.operation_name}: {way_out} ({name})")
+        return DeniedError(f"{uri}: no permission for {error.operation_name}: {way_out}{_key(error)} ({name})")
     else:
         words = OBJECT_S3_CODES.get(name)
         message = f"{uri}: {words} ({name})" if words else f"{uri}: {without_secrets(str(error))}"
     if code is None:
         return GlassegError(message)
     return PhotoError("too_long_name" if name == "KeyTooLongError" else code, message)
+
+
+def _key(error: Any) -> str:
+    """What a refusal says of the key that an object is encrypted with."""
+    refused = "kms:" in error.response.get("Error", {}).get("Message", "").lower()
+    return (
+        "; it is the key that it is encrypted with which may not be used (kms:Decrypt, kms:GenerateDataKey)" * refused
+    )
 
 
 def _run_wide(error: Any, name: str) -> str | None:

@@ -221,6 +221,8 @@ def _ray_storage(root: Root) -> tuple[Any, str]:
     """The filesystem (None: Ray chooses) and the path below which Ray Train keeps its checkpoints."""
     if not isinstance(root, Bucket):
         return None, str(root.path / resume.UNFINISHED)
+    if root.bucket.startswith("arn:"):
+        raise GlassegError(f"Ray can't keep checkpoints in {root.uri}: give the alias of the access point (…-s3alias)")
     import boto3
     from pyarrow.fs import S3FileSystem
 

@@ -14,7 +14,7 @@ from glasseg.catalog.schema import Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage import listing
-from glasseg.storage.credentials import without_known
+from glasseg.storage.credentials import without_credentials
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
@@ -118,7 +118,7 @@ class Order:
         failure: Row = {
             "status": Status.FAILED,
             "error_code": code,
-            "error": without_known(message),
+            "error": without_credentials(message),
             "warnings": warnings,
         }
         return self.row(pending, {**failure, **(facts or {})})

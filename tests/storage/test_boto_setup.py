@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -12,8 +14,9 @@ import pytest
 from s3server import free_ports
 
 from glasseg.errors import GlassegError
-from glasseg.storage.credentials import without_known, without_secrets
+from glasseg.storage.credentials import without_credentials, without_secrets
 from glasseg.storage.roots import Bucket, open_root
+from jobs.train.run import _ray_storage
 
 KEY, SECRET, TOKEN = "AKIAPLANTEDDONOTPRINT", "planted/secret+do/not=print", "planted-token-do-not-print=="
 SIGNED = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
@@ -90,23 +93,25 @@ def test_credentials_of_a_file_are_looked_at_too(
     with pytest.raises(GlassegError, match=words):
         Bucket("photos").holds_anything()
     assert said()
-    assert KEY not in without_known(f"a library quotes {KEY}"), "what came from a file is a secret, too"
+    assert KEY not in without_credentials(f"a library quotes {KEY}"), "what came from a file is a secret, too"
 
 
 GIVES_NONE = "the credential_process of the profile 'default' gives no credentials"
+FAILS = "the credential_process of the profile gives no credentials: run it by hand"
 PROGRAMS = {
     "/no/such/program --password planted": f"{GIVES_NONE} (No such file or directory): run it by hand",
     "echo Please log in first": f"{GIVES_NONE}: run it by hand",
     "echo []": f"{GIVES_NONE}: run it by hand",
-    "echo {}": f"{GIVES_NONE}: run it by hand",
+    "echo {}": FAILS,
     "echo 'planted": f"{GIVES_NONE}: run it by hand",
-    "sh -c 'echo planted-token >&2; exit 3'": f"{GIVES_NONE}: run it by hand",
-    """echo '{"Version": 1, "AccessKeyId": "AKIAPLANTED"}'""": f"{GIVES_NONE}: run it by hand",
+    "sh -c 'echo planted-token >&2; exit 3'": FAILS,
+    """echo '{"Version": 1, "AccessKeyId": "AKIAPLANTED"}'""": FAILS,
     r"""printf '{"Version":1,"AccessKeyId":"AKIAPLANTED\\nX","SecretAccessKey":"planted"}'""": "has a line break in it",
 }
 ROLE = "role_arn = arn:aws:iam::1:role/x"
 PROFILES = {
     "s3 = addressing_style=path": "'default' has its settings for s3 on one line: write `s3 =`, and each",
+    "services = x\n[services x]\ns3 = endpoint_url=http://x": "has its settings for s3 on one line",
     "s3 =\n    addressing_style = pathy": "S3 addressing style pathy is invalid",
     "region = us east": "the region of the profile 'default' is not the name of a region",
     "metadata_service_timeout = long": "no AWS credentials: check the AWS_ variables, the profile 'default'",
@@ -202,6 +207,11 @@ def test_an_endpoint_without_a_scheme_is_said_without_its_password(
     assert said().endswith("s3.example.com; an endpoint looks like https://host:port")
 
 
+def test_an_underscore_in_the_name_of_a_host_is_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://my_minio:9000")
+    assert said().endswith("an endpoint looks like https://host:port, without _ in the name of the host")
+
+
 def test_a_region_that_does_not_exist_is_thought_of(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-esat-1")
@@ -240,3 +250,28 @@ def test_a_folder_without_a_name_is_not_silently_another(uri: str) -> None:
     with pytest.raises(GlassegError, match=r"has a folder without a name, .*: write s3://src") as error:
         open_root(uri)
     assert error.value.exit_code == 2
+
+
+def test_a_program_that_gives_no_new_credentials_ends_the_run_without_its_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in SIGNED:
+        monkeypatch.delenv(name)
+    soon = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    keys = {"Version": 1, "AccessKeyId": KEY, "SecretAccessKey": SECRET, "Expiration": soon}
+    (tmp_path / "keys.json").write_text(json.dumps(keys))
+    (tmp_path / "config").write_text(f"[default]\ncredential_process = cat {tmp_path}/keys.json\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    root = Bucket("photos", "raw")
+    root._client()
+    for content, words in (("{}", FAILS), ("planted, log in", "can't use s3://photos/raw/a.jpg: JSONDecodeError")):
+        (tmp_path / "keys.json").write_text(content)
+        with pytest.raises(GlassegError) as error:
+            root.read("a.jpg")
+        assert words in str(error.value) and "planted" not in str(error.value)
+
+
+def test_checkpoints_are_not_kept_at_an_access_point() -> None:
+    with pytest.raises(GlassegError, match="alias") as error:
+        _ray_storage(Bucket("arn:aws:s3:eu-central-1:123456789012:accesspoint/shop", "mine"))
+    assert "s3://arn:" in str(error.value)

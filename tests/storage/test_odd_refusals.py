@@ -67,6 +67,21 @@ def test_a_server_without_checksums_is_named_with_the_setting(
         check_writable(Bucket(s3.bucket, prefix, server.url))
 
 
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "SignatureDoesNotMatch"), (411, "MissingContentLength"), (400, "XAmzContentSHA256Mismatch")],
+)
+def test_a_server_that_does_not_understand_how_uploads_are_sent_is_named_with_the_setting(
+    s3: S3Server, prefix: str, status: int, code: str
+) -> None:
+    def ask(request: Request) -> Answer | None:
+        return refusal(status, code) if request.method == "PUT" else None
+
+    with odd_server(s3.endpoint_url, s3.admin, ask=ask) as server:
+        said = line(lambda: check_writable(Bucket(s3.bucket, prefix, server.url)))
+        assert "set AWS_REQUEST_CHECKSUM_CALCULATION=when_required" in said
+
+
 def conditional(request: Request) -> bool:
     return bool({"if-match", "if-none-match"} & request.headers.keys())
 
@@ -210,6 +225,7 @@ def test_a_packed_object_is_not_unpacked_without_end(
     [
         (403, "InvalidObjectState", PhotoError, "it is archived: restore it first (`aws s3api restore-object`)"),
         (400, "KMS.DisabledException", PhotoError, "the key that it is encrypted with is disabled"),
+        (403, "AccessDenied", PhotoError, "it is the key that it is encrypted with which may not be used"),
         (400, "ExpiredToken", GlassegError, "the credentials have expired: log in again"),
         (501, "NotImplemented", GlassegError, "the server lacks something that S3 has"),
     ],
@@ -217,7 +233,7 @@ def test_a_packed_object_is_not_unpacked_without_end(
 def test_a_refusal_to_read_is_said_with_the_way_out(
     s3: S3Server, status: int, code: str, kind: Any, words: str
 ) -> None:
-    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: refusal(status, code)) as server:
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: refusal(status, code, "kms:Decrypt")) as server:
         assert words in line(lambda: Bucket(s3.bucket, "", server.url).read("a.jpg"), kind)
 
 

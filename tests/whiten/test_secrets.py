@@ -195,6 +195,24 @@ def test_a_variable_that_can_not_be_sent_is_refused_without_telling_it(tmp_path:
     assert not [word for word in (*WORDS, TOKEN[:9], TOKEN[9:], "Signature", "us-east-1") if word in out + err]
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--summary-json", "https://someone:pass-word@host/x.json?X-Amz-Signature=more"),
+        ("--photos", "https://someone:pass-word@host/x?X-Amz-Signature=more"),
+        ("--model", "https://someone:pass-word@host/x"),
+        pytest.param(("--address", "https://someone:pass-word@127.0.0.1:1"), marks=pytest.mark.slow),
+    ],
+)
+def test_an_option_with_a_secret_is_refused_without_telling_it(tmp_path: Path, words: tuple[str, str]) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.jpg").write_bytes(drawn(1))
+    run = glasseg("whiten", str(tmp_path / "in"), str(tmp_path / "out"), *words)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode in {1, 2} and "Traceback" not in err
+    assert not [word for word in ("someone", "pass-word", "more", *WORDS) if word in out + err]
+
+
 def test_a_traceback_tells_no_secret(tmp_path: Path) -> None:
     """A bug in the code of others, which quotes what it could not use."""
     (tmp_path / "buggy.py").write_text(
