@@ -81,8 +81,8 @@ class Release:
             say(f"Interrupted: released {writer.tally.processed} of {len(held)} pictures; the same command goes on")
             raise
         finally:
-            record = _record(self, ended, writer.tally.processed, time.monotonic() - started)
             with nullcontext() if ended == "done" else suppress(GlassegError):  # else there is an error to report
+                record = _record(self, ended, writer.tally.processed, time.monotonic() - started)
                 runs.write(self.root, self.run_id, record)
         claims.drop(self.root, self.run_id)
         return faults
