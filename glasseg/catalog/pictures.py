@@ -41,7 +41,7 @@ def _read(root: Root, key: str) -> bytes | None:
     try:
         return root.read(key)[0]
     except PhotoError as error:
-        if error.code == "vanished":
+        if error.code == "vanished" or (error.code == "denied" and not root.exists(key)):  # S3 may deny what is missing
             return None
         raise PhotoError("write_error", f"the mask that is there can't be read: {error}") from error
 

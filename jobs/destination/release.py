@@ -48,7 +48,7 @@ def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_
         faults = run.work([row for row in rows if row["key"] in standing], own_lock)
         for row in rows:
             if row["key"] not in faults:  # those that were done again are of no use any more
-                _forget(root, run_id, str(row["output_key"]))
+                _forget(root, row)
     _tell(rows, standing, faults, run_id)
 
 
@@ -81,8 +81,8 @@ class Release:
             say(f"Interrupted: released {writer.tally.processed} of {len(held)} pictures; the same command goes on")
             raise
         finally:
-            record = _record(self, ended, writer.tally.processed, time.monotonic() - started)
             with nullcontext() if ended == "done" else suppress(GlassegError):  # else there is an error to report
+                record = _record(self, ended, writer.tally.processed, time.monotonic() - started)
                 runs.write(self.root, self.run_id, record)
         claims.drop(self.root, self.run_id)
         return faults
@@ -154,11 +154,10 @@ def _publish(root: Root, run_id: str, row: Row) -> str | None:
         return str(error)
 
 
-def _forget(root: Root, run_id: str, output: str) -> None:
-    folder = manifest.held_folder(run_id)
+def _forget(root: Root, held: Row) -> None:
     try:
-        for key in (mask_key(output), output):
-            delete_if_allowed(root, folder + key)
+        for key in manifest.files_of(held):
+            delete_if_allowed(root, key)
     except PhotoError as error:
         raise GlassegError(f"a picture that was released can't be deleted: {error}") from error
 

@@ -14,7 +14,7 @@ from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage.roots import Root
+from glasseg.storage.roots import Root, unsafe_reason
 from jobs.terminal import say
 from jobs.whiten.order import Pending
 from jobs.whiten.plan import Plan
@@ -58,8 +58,9 @@ def _delete_all(root: Root, outputs: list[str], pool: ThreadPoolExecutor) -> Non
     root.sync(key for output in outputs for key in _files(output))
 
 
-def _files(output: str) -> tuple[str, str]:
-    return manifest.mask_key(output), output
+def _files(output: str) -> list[str]:
+    """A picture after the mask that it may have; one with a very long name has none."""
+    return [key for key in (manifest.mask_key(output), output) if not unsafe_reason(key)]
 
 
 def _left(source: Root, photos: pa.Table, pool: ThreadPoolExecutor) -> pa.Table:

@@ -18,8 +18,9 @@ import pytest
 from drawnphotos import BLANK, drawn, rows
 
 from glasseg.catalog import claims, lock, manifest, runs
+from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.config import WhitenConfig
-from glasseg.errors import GlassegError
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.images.encoder import encode
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import Folder, Root, open_root
@@ -336,6 +337,39 @@ def test_an_empty_picture_is_made_again_and_an_empty_file_of_others_is_in_the_wa
     destination.write("new.jpg", b"")
     with pytest.raises(GlassegError, match=r"did not write \(new\.jpg\)"):
         whiten(source.uri, destination.uri)
+
+
+def test_a_picture_with_a_name_too_long_for_a_mask_is_deleted_with_its_photo(tmp_path: Path) -> None:
+    source, destination = Folder(tmp_path / "in"), Folder(tmp_path / "out")
+    for name in ("a.jpg", "b" * 248 + ".jpg"):
+        source.write(name, drawn(1))
+    whiten(source.uri, destination.uri)
+    assert destination.exists("b" * 248 + ".jpg")
+    source.delete("b" * 248 + ".jpg")
+    whiten(source.uri, destination.uri, gone="delete", yes=True)
+    assert not destination.exists("b" * 248 + ".jpg")
+
+
+def test_a_changed_photo_whose_picture_fails_keeps_the_older_mask_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = Folder(tmp_path / "in"), Folder(tmp_path / "out")
+    source.write("a.jpg", drawn(1))
+    whiten(source.uri, destination.uri, mask=True)
+    before = {key: destination.read(key)[0] for key in ("a.jpg", manifest.mask_key("a.jpg"))}
+    source.write("a.jpg", drawn(2))
+    write = Folder.write
+
+    def full(self: Folder, key: str, data: bytes) -> None:
+        if key == "a.jpg":
+            raise PhotoError("write_error", "no")
+        write(self, key, data)
+
+    monkeypatch.setattr(Folder, "write", full)
+    whiten(source.uri, destination.uri, mask=True, gates=False)
+    last = rows(destination)[-1]
+    assert (last["status"], last["warnings"]) == ("failed", [OLDER_STAYS])
+    assert {key: destination.read(key)[0] for key in before} == before
 
 
 def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone(

@@ -11,7 +11,7 @@ from drawnphotos import BLANK, drawn, rows
 from faultyproxy import proxied
 from s3server import S3Server
 
-from glasseg.catalog import claims, lock, manifest, records, runs
+from glasseg.catalog import claims, lock, manifest, pictures, records, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage.roots import Bucket, check_writable
@@ -103,6 +103,16 @@ def test_records_are_found_where_a_missing_one_is_denied(
         with lock.taken(there, "run1"):
             assert (lock.holder(there) or {})["run_id"] == "run1"
         assert lock.holder(there) is None
+
+
+def test_a_picture_gets_its_first_mask_where_a_missing_one_is_denied(
+    shop: tuple[Bucket, Bucket], narrow: Bucket, s3: S3Server
+) -> None:
+    with proxied(s3.endpoint_url, like_aws=True) as proxy:
+        there = Bucket(narrow.bucket, narrow.prefix, proxy.url)
+        for word in (b"old", b"new"):
+            pictures.put(there, "a.jpg", word + b" picture", word + b" mask")
+            assert there.read(manifest.mask_key("a.jpg"))[0] == word + b" mask"
 
 
 # ---------------------------------------------------------------------------------------------------------- runs
