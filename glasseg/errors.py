@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-ReviewCode = Literal["no_glasses", "fills_frame", "uncertain_mask", "ring_not_clean", "coverage_jump", "cut_off"]
+ReviewCode = Literal[
+    "no_glasses", "too_small", "fills_frame", "uncertain_mask", "ring_not_clean", "coverage_jump", "cut_off"
+]
 FailureCode = Literal[
     "unreadable",
     "empty",
+    "transparent",
     "too_large",
     "side_too_long",
     "vanished",
     "denied",
     "unsafe_name",
     "too_long_name",
+    "same_name",
     "read_error",
     "write_error",
     "foreign",
@@ -29,6 +33,7 @@ FailureCode = Literal[
 
 REVIEW_CODES: Final[dict[ReviewCode, str]] = {
     "no_glasses": "no glasses were found in the photo",
+    "too_small": "no glasses were found, and the photo is small: its longer side has less than 160 pixels",
     "fills_frame": "the glasses fill nearly the whole frame",
     "uncertain_mask": "the mask is mostly undecided, or its quality is low",
     "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
@@ -39,12 +44,14 @@ REVIEW_CODES: Final[dict[ReviewCode, str]] = {
 FAILURE_CODES: Final[dict[FailureCode, str]] = {
     "unreadable": "the bytes are not a picture that can be decoded",
     "empty": "the file or object has no bytes",
+    "transparent": "its own transparency hides all of it",
     "too_large": "more pixels than --max-pixels allows",
     "side_too_long": "a side is longer than the output format can hold",
     "vanished": "listed, but gone when it was read",
     "denied": "no permission to read this one",
     "unsafe_name": "the name would leave the destination or can't be a file name",
     "too_long_name": "the name is longer than the destination allows",
+    "same_name": "its picture would be the same file as another photo's, or a file in the place of its folder",
     "read_error": "the storage could not deliver it",
     "write_error": "the storage did not take this output",
     "foreign": "in the place of its picture is a file that glasseg did not write",

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg.catalog import records
+from glasseg.catalog import manifest, records
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage import parquet
 from glasseg.storage.keys import Entry, printable
+from glasseg.storage.naming import EXACT, Naming
 from glasseg.storage.roots import Root, delete_if_allowed
 
 CLAIMS: Final = "_glasseg/claims/"
@@ -25,14 +26,14 @@ _FEW: Final = 100
 """Names that are looked up one by one; for more the destination is listed."""
 
 
-def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> None:
+def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table, naming: Naming = EXACT) -> None:
     """Raise GlassegError when one of `outputs`, files that are there and would be replaced, was not written by us.
 
-    `known`: `State.places`.
+    `known`: `State.places`; `naming`: what the root ignores in names.
     """
     if not len(outputs):
         return
-    foreign = outputs.filter(pc.invert(ours(root, outputs, known)))
+    foreign = outputs.filter(pc.invert(ours(root, outputs, known, naming)))
     if n := len(foreign):
         names = ", ".join(sorted(foreign.slice(0, 1000).to_pylist())[:3]) + (", …" if n > 3 else "")
         raise GlassegError(
@@ -41,35 +42,40 @@ def refuse_foreign(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> Non
         )
 
 
-def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table) -> pa.ChunkedArray:
+def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table, naming: Naming = EXACT) -> pa.ChunkedArray:
     """For each of `outputs` whether a file of that name was written, by `State.places`, or claimed by us."""
     names = [*known["output_key"].chunks, *claimed(root)]
-    return pc.is_in(outputs, value_set=pa.chunked_array(names, pa.string()))
+    return naming.among(outputs, pa.chunked_array(names, pa.string()))
 
 
-def touched(root: Root) -> pa.Table:
+def touched(root: Root, naming: Naming = EXACT) -> pa.Table:
     """The pictures that were written since an unfinished run claimed their names, as `output` and that run's `run_id`.
 
-    Where several runs did, the last of them. A row older than that run does not describe the picture that stands there.
+    A picture whose mask was written counts as well: a run may have ended between the two. Where several runs did, the
+    last of them. A row older than that run does not describe the picture that stands there.
     """
     claims = [entry for entry in reversed(records.entries(root, CLAIMS, ".parquet")) if len(_claims(root, entry.key))]
     found = [pa.table({"output": pa.array([], pa.string()), "run_id": pa.array([], pa.string())})]
     if not claims:
         return found[0]
     since = min(claim.modified for claim in claims)
-    there = _there(root, [name for chunk in claimed(root) for name in chunk.slice(0, _FEW + 1).to_pylist()])
+    outputs = [name for chunk in claimed(root) for name in chunk.slice(0, _FEW + 1).to_pylist()]
+    there = _there(root, [one for name in outputs for one in (name, manifest.mask_key(name))], naming)
     written = [one for one in there if one.modified >= since]
     for claim in claims:
-        names = pa.array([printable(one.key) for one in written if one.modified >= claim.modified], pa.string())
-        names = names.filter(pc.is_in(names, value_set=_claims(root, claim.key)))
+        later = dict.fromkeys(
+            manifest.output_of(printable(one.key)) for one in written if one.modified >= claim.modified
+        )
+        names = pa.array(list(later), pa.string())
+        names = names.filter(naming.among(names, _claims(root, claim.key)))
         run_id = claim.key.removeprefix(CLAIMS).removesuffix(".parquet")
         found.append(pa.table({"output": names, "run_id": pa.array([run_id] * len(names), pa.string())}))
     return pa.concat_tables(found)
 
 
-def _there(root: Root, names: list[str]) -> Iterator[Entry]:
-    """What is in a destination of `names`, or all of it where these are many."""
-    if len(names) > _FEW:
+def _there(root: Root, names: list[str], naming: Naming) -> Iterator[Entry]:
+    """What is in a destination of `names`, or all of it where these are many, or a file has several."""
+    if len(names) > _FEW or naming != EXACT:
         return root.list()
     return (entry for name in dict.fromkeys(names) for entry in root.list(name) if entry.key == name)
 
@@ -99,7 +105,7 @@ def _forget(root: Root, key: str) -> None:
         claim(root, key.removeprefix(CLAIMS).removesuffix(".parquet"), pa.chunked_array([], pa.string()))
 
 
-def settle(root: Root, run_id: str, published: pa.ChunkedArray) -> None:
+def settle(root: Root, run_id: str, published: pa.ChunkedArray, naming: Naming = EXACT) -> None:
     """After a run over the whole source: drop all claims except those on files that no row names.
 
     Their photos failed, or were away; when they are back, these files must not look like somebody else's. `published`:
@@ -108,20 +114,22 @@ def settle(root: Root, run_id: str, published: pa.ChunkedArray) -> None:
     names = pa.chunked_array(claimed(root), pa.string())
     if not len(names):
         return
-    unnamed = set(names.filter(pc.invert(pc.is_in(names, value_set=published))).to_pylist())
-    if left := _still_there(root, unnamed):
+    unnamed = set(names.filter(pc.invert(naming.among(names, published))).to_pylist())
+    if left := _still_there(root, unnamed, naming):
         claim(root, run_id, pa.chunked_array([left], pa.string()))
     for key in records.keys(root, CLAIMS, ".parquet"):
         if key != _key(run_id):
             _forget(root, key)
 
 
-def _still_there(root: Root, names: set[str]) -> list[str]:
+def _still_there(root: Root, names: set[str], naming: Naming) -> list[str]:
     """Those of `names` that are in a destination, all of them where it can't be listed."""
     try:
-        return sorted(names.intersection(printable(one.key) for one in _there(root, sorted(names))))
+        there = [printable(one.key) for one in _there(root, sorted(names), naming)]
     except DeniedError:
         return sorted(names)
+    wanted = pa.array(sorted(names), pa.string())
+    return list(wanted.filter(naming.among(wanted, pa.array(there, pa.string()))).to_pylist())
 
 
 def claimed(root: Root) -> list[pa.Array]:

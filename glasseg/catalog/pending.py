@@ -13,6 +13,7 @@ from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import among
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
 from glasseg.formats import PHOTO_EXTENSIONS, Format, kept_suffixes, new_suffix
+from glasseg.storage.naming import EXACT, Naming
 
 UNCHANGED: Final = "unchanged"
 """In the place of a reason: the photo is up to date."""
@@ -38,8 +39,7 @@ _IS_OURS: Final = r"(^|/)_glasseg/"
 def photos(listing: pa.Table, format: Format, transparent: bool = False) -> tuple[pa.Table, int]:
     """The photos of a listing with the keys of their pictures in `output`, and how many other files there are.
 
-    `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`. Raises GlassegError when two
-    photos would land on one output.
+    `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`.
     """
     ours = pc.match_substring_regex(listing["key"], _IS_OURS)
     picture = pc.match_substring_regex(listing["key"], _IS_PHOTO)
@@ -47,7 +47,6 @@ def photos(listing: pa.Table, format: Format, transparent: bool = False) -> tupl
     found = listing if pc.all(chosen, min_count=0).as_py() else listing.filter(chosen)
     others = len(listing) - len(found) - (pc.sum(ours).as_py() or 0)
     found = found.append_column("output", outputs(found["key"], format, transparent))
-    refuse_collisions(found)
     return found, others
 
 
@@ -58,20 +57,6 @@ def outputs(keys: pa.ChunkedArray, format: Format, transparent: bool = False) ->
         return keys
     renamed = pc.replace_substring_regex(keys, _EXTENSION, new_suffix(format))
     return pc.if_else(kept, keys, renamed)
-
-
-def refuse_collisions(found: pa.Table) -> None:
-    """Raise GlassegError, naming the photos, when two of them would be written to one output."""
-    renamed = found.filter(pc.not_equal(found["output"], found["key"]))
-    if not len(renamed):
-        return  # the keys of a listing are all different
-    sharing = found.filter(pc.is_in(found["output"], value_set=renamed["output"]))
-    counted = sharing["output"].value_counts()
-    twice = counted.filter(pc.greater(counted.field("counts"), 1)).field("values")
-    if len(twice):
-        sources = ", ".join(sharing.filter(pc.equal(sharing["output"], twice[0]))["key"].to_pylist())
-        more = f" (and {len(twice) - 1} more such names)" if len(twice) > 1 else ""
-        raise GlassegError(f"{sources} would all become {twice[0]}{more}: rename them, or choose another --format")
 
 
 @dataclass(frozen=True)
@@ -96,25 +81,52 @@ def check_redo(word: str) -> None:
         )
 
 
-def with_existing(found: pa.Table, there: pa.ChunkedArray | None) -> pa.Table:
-    """`found` with a column `exists`: whether the output is among the keys `there` of the destination.
+def with_existing(
+    found: pa.Table,
+    there: pa.ChunkedArray | None,
+    places: pa.Table,
+    naming: Naming = EXACT,
+    empty: pa.ChunkedArray | None = None,
+) -> pa.Table:
+    """`found`, with its clashes, and columns `exists`: whether the output is among the files `there`, and `empty`.
 
-    None where these can't be listed: then every output counts as there, and none as missing.
+    `there` and `empty` are None where the destination can't be listed: then every output exists. `empty`: those of size
+    0, which are in the way of a picture as others are, but are none. What is there of photos that clash is the picture
+    of one of them, as `State.places` tells. `naming`: what the destination ignores in names.
     """
-    exists = pa.repeat(True, len(found)) if there is None else pc.is_in(found["output"], value_set=there)
-    return found.append_column("exists", exists)
+    exists = pa.chunked_array([pa.repeat(True, len(found))]) if there is None else naming.among(found["output"], there)
+    clashing = pc.is_valid(found["clash"])
+    if pc.any(clashing, min_count=0).as_py():
+        some = found.filter(clashing)
+        standing = standing_at(places, some["output"], naming)
+        owner = standing["key"].take(naming.index(some["output"], standing["output_key"]))
+        theirs = pc.and_(exists.filter(clashing), pc.fill_null(pc.equal(owner, some["key"]), False))
+        exists = pc.replace_with_mask(exists.combine_chunks(), clashing.combine_chunks(), theirs.combine_chunks())
+    none = pa.repeat(False, len(found)) if empty is None else naming.among(found["output"], empty)
+    return found.append_column("exists", exists).append_column("empty", none)
 
 
-def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Table | None = None) -> pa.Table:
+def standing_at(places: pa.Table, outputs: pa.ChunkedArray, naming: Naming) -> pa.Table:
+    """Those of `State.places` that are files of `outputs`; of several names of one file the last written is first."""
+    standing = places.filter(naming.among(places["output_key"], outputs))
+    if naming == EXACT:
+        return standing
+    return standing.take(pc.sort_indices(pc.cast(standing["run_id"], pa.string()), sort_keys=[("", "descending")]))
+
+
+def difference(
+    found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Table | None = None, naming: Naming = EXACT
+) -> pa.Table:
     """`found` with a column `reason`.
 
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
-    over, or was too large for an earlier `max_pixels` or format), unfinished (an unfinished run has replaced its
-    picture, and left no row), model, options, missing (its output is gone), unchanged. The first that holds counts.
+    over, was too large for an earlier `max_pixels` or format, or clashed with a photo that is no longer in its way),
+    unfinished (an unfinished run has replaced its picture, and left no row), model, options, missing (its output is
+    gone, or empty), unchanged. The first that holds counts.
     `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
-    exists = found["exists"].combine_chunks()
+    stands = pc.and_not(found["exists"], found["empty"]).combine_chunks()
 
     def known(name: str) -> pa.Array:
         return state[name].combine_chunks().take(row)
@@ -122,9 +134,11 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Tab
     status, code = known("status"), known("error_code")
     pixels = pc.multiply(pc.cast(known("width"), "int64"), pc.cast(known("height"), "int64"))
     fits_now = pc.fill_null(pc.less_equal(pixels, wanted.max_pixels), False)
+    alone = pc.is_null(found["clash"].combine_chunks())
     as_then = _listed_as_then(found, known("listed_etag"), wanted.inventory)
     transient = pc.or_(among(code, sorted(RETRIED_CODES)), pc.and_(among(code, ["too_large"]), fits_now))
     transient = pc.and_not(transient, pc.and_(among(code, ["vanished"]), as_then))
+    transient = pc.or_(transient, pc.and_(among(code, ["same_name"]), alone))
     failed = among(status, [Status.FAILED])
     other_options = pc.invert(among(known("options_id"), [wanted.options_id]))
     may_fit = pc.and_(pc.and_(failed, among(code, sorted(_OPTION_CODES))), other_options)
@@ -133,11 +147,11 @@ def difference(found: pa.Table, state: pa.Table, wanted: Wanted, touched: pa.Tab
         Reason.CHANGED: pc.and_not(_other(known("source_etag"), found["etag"].combine_chunks()), as_then),
         Reason.REDO: _forced(known, wanted.redo),
         Reason.RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
-        Reason.UNFINISHED: _unfinished(found, known, touched),
+        Reason.UNFINISHED: _unfinished(found, known, touched, naming),
         UNCHANGED: failed,
         Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
-        Reason.MISSING: pc.invert(exists),
+        Reason.MISSING: pc.invert(stands),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
 
@@ -160,11 +174,13 @@ def _listed_as_then(found: pa.Table, then: pa.Array, inventory: str | None) -> p
     return pc.fill_null(pc.or_(pc.equal(then, etags), stale), False)
 
 
-def _unfinished(found: pa.Table, known: Callable[[str], pa.Array], touched: pa.Table | None) -> pa.Array:
+def _unfinished(
+    found: pa.Table, known: Callable[[str], pa.Array], touched: pa.Table | None, naming: Naming
+) -> pa.Array:
     """Whether a photo's picture is of a run later than its last row; names of runs sort by time."""
     if touched is None or not len(touched):
         return pa.repeat(False, len(found))
-    last = touched["run_id"].combine_chunks().take(pc.index_in(found["output"], touched["output"]).combine_chunks())
+    last = touched["run_id"].combine_chunks().take(naming.index(found["output"], touched["output"]).combine_chunks())
     return pc.fill_null(pc.less(known("run_id").cast(pa.string()), last), False)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.storage.credentials import without_secrets
 from glasseg.storage.roots import Entry, Root
 
 
@@ -31,16 +32,19 @@ def refused(root: Root, key: str) -> Iterator[None]:
         raise GlassegError(f"a record of glasseg can't be read: {error}") from error
     # pyarrow raises OSError for damaged pages
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        text = " ".join(str(error).split())
-        raise GlassegError(
-            f"{root.uri_of(key)} is not a record of glasseg ({text}): move it away, or choose another destination"
-        ) from error
+        why = f"{root.uri_of(key)} is not a record of glasseg ({without_secrets(str(error))})"
+        raise GlassegError(f"{why}: move it away, or choose another destination") from error
 
 
-def store(root: Root, key: str, data: bytes) -> None:
-    """Write a file of ours; a failure is not the fault of a photo: it ends the run."""
+def store(root: Root, key: str, data: bytes, *, lasting: bool = True) -> None:
+    """Write a file of ours; a failure is not the fault of a photo: it ends the run.
+
+    `lasting`: it is there also after a power cut, as whatever relies on it must be able to expect.
+    """
     try:
         root.write(key, data)
+        if lasting:
+            root.sync([key])
     except PhotoError as error:
         raise GlassegError(f"the run's records can't be written: {error}") from error
 

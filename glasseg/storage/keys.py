@@ -76,11 +76,6 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def without_secrets(text: str) -> str:
-    """`text` without the user, the password and the query (a presigned link's signature) of an address in it."""
-    return re.sub(r"\?[^\s\"']*", "?…", re.sub(r"(?<=://)\S*@", "…@", text))
-
-
 def check_output_key(key: str, uri: str) -> None:
     """Raises PhotoError when `key` could leave the root or is not a name; storage never relies on callers for that."""
     if reason := unsafe_reason(key):

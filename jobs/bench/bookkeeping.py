@@ -21,10 +21,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import manifest, pending, schema, state
+from glasseg.catalog import clashes, manifest, pending, schema, state
 from glasseg.catalog.pending import Wanted
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
+from glasseg.storage.naming import EXACT
 from glasseg.storage.roots import Root
 from jobs.destination.status import overview
 from jobs.terminal import columns, say
@@ -66,13 +67,16 @@ def measure(root: Root, photos: int) -> dict[str, Any]:
         timed[name] = round(time.perf_counter() - began, 2)
 
     with step("what is known of every photo"):
-        known = state.read(root, SOURCE).photos
+        read = state.read(root, SOURCE)
+        known, places = read.photos, read.places
+        del read
     listed, there = _listing(photos), _keys(_GONE, photos - 1)
     with step("photos and their outputs"):
         found, _ = pending.photos(listed, "keep")
         del listed
     with step("what exists in the destination"):
-        found = pending.with_existing(found, there)
+        found = clashes.with_clashes(found, EXACT, folders=True)
+        found = pending.with_existing(found, there, places)
         del there
     with step("the difference"):
         reasons = pending.difference(found, known, _WANTED)["reason"].value_counts().to_pylist()
@@ -80,7 +84,7 @@ def measure(root: Root, photos: int) -> dict[str, Any]:
         gone = len(pending.gone(found, known, delete=False))
     plan = round(sum(timed.values()), 2)
     peak = _peak()
-    del found, known
+    del found, known, places
     with step("glasseg status"):
         overview(root)
     return {

@@ -10,7 +10,9 @@ from glasseg.catalog.gates import Breaker
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.writer import Writer
+from glasseg.errors import FailureCode, PhotoError
 from glasseg.storage import roots
+from glasseg.storage.keys import check_output_key
 from jobs import terminal
 from jobs.whiten.executor import Executor, Workforce
 from jobs.whiten.plan import Plan
@@ -55,9 +57,17 @@ def work(
 
 def _refuse_names(plan: Plan, writer: Writer) -> pa.Table:
     """Rows for photos whose names can't be outputs; the rest of the work is returned."""
-    reasons = [roots.unsafe_reason(key) for key in plan.work["key"].to_pylist()]
-    good = pa.array([reason is None for reason in reasons])
-    refused = plan.work.filter(pc.invert(good)).to_pylist()
-    for row, reason in zip(refused, filter(None, reasons), strict=True):
-        writer.add([plan.order.failed(row, "unsafe_name", f"{row['key']!r}: {reason}")])
+    names = [(key, roots.unsafe_reason(key)) for key in plan.work["key"].to_pylist()]
+    good = pa.array([reason is None and key not in plan.clashes for key, reason in names])
+    for row in plan.work.filter(pc.invert(good)).to_pylist():
+        writer.add([plan.order.failed(row, *_fault(row["key"], plan.clashes.get(row["key"])))])
     return plan.work.filter(good)
+
+
+def _fault(key: str, clash: str | None) -> tuple[FailureCode, str]:
+    """Code and message for a photo that can't have a picture under its name."""
+    try:
+        check_output_key(key, key)
+    except PhotoError as error:
+        return error.code, str(error)
+    return "same_name", str(clash)

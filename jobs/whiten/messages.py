@@ -9,6 +9,7 @@ import click
 
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.tally import Tally
+from glasseg.lists import selection
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan
 
@@ -47,6 +48,9 @@ def say_plan(
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
+    if plan.clashes:
+        n, first = len(plan.clashes), next(iter(plan.clashes.values()))
+        say(f"  {n:,} photo{'s' * (n != 1)} will fail for {'their' if n != 1 else 'its'} name: {first}")
     if delete_gone and not plan.whole:
         say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:
@@ -57,7 +61,7 @@ def say_plan(
             "one that is equal in this counts as unchanged, until --redo all"
         )
     if plan.selection and (n := len(plan.selection.unmatched)):
-        first = "; ".join(f"row {one.row}, {one.name!r}, {one.reason}" for one in plan.selection.unmatched[:3])
+        first = "; ".join(map(selection.described, plan.selection.unmatched[:3]))
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 

@@ -7,14 +7,14 @@ of their pictures makes them the work of the run.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, gates, inventory, lock, pending, runs, state
+from glasseg.catalog import claims, clashes, gates, inventory, lock, pending, runs, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
-from glasseg.catalog.schema import Reason
+from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import State
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.formats import OURS, Format, is_photo
@@ -22,9 +22,10 @@ from glasseg.lists import selection
 from glasseg.lists.selection import Selection
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
-from glasseg.storage import listing, roots
+from glasseg.storage import listing, naming, roots
 from glasseg.storage.keys import Entry
-from glasseg.storage.roots import Root
+from glasseg.storage.naming import EXACT, Naming
+from glasseg.storage.roots import Folder, Root
 from jobs.whiten.order import PENDING, Order
 
 MOST_DELETED = 0.05
@@ -40,6 +41,8 @@ class Places:
     """The only photos of the source that are meant; None for all."""
     destination: Root
     model: ModelFolder
+    naming: Naming = EXACT
+    """What the destination ignores in names."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Found:
     """The photos that a run has to look after."""
 
     photos: pa.Table
-    """As `pending.photos` returns them; with a list, also `list_columns`."""
+    """As `pending.photos` returns them, with their clashes; with a list, also `list_columns`."""
     others: int
     """Files of the source that are not photos."""
     whole: bool
@@ -68,6 +71,8 @@ class Plan:
     model: ModelFolder
     work: pa.Table
     """A table of `PENDING`."""
+    clashes: dict[str, str]
+    """Photos of the work that will fail since their pictures have no place of their own: why, by key."""
     outputs: pa.ChunkedArray
     """The pictures of all photos that were found."""
     reasons: dict[str, int]
@@ -76,7 +81,9 @@ class Plan:
     gone: pa.Table
     """Rows of the state whose photos have left the source."""
     gone_pictures: pa.Table
-    """`key` and `output_key` of their pictures, without those that a photo of the source has now."""
+    """`key` and `output_key` of their pictures that are to be deleted."""
+    needed_pictures: pa.Table
+    """The same of those that are not: a photo of the source is to have its picture there."""
     published: pa.ChunkedArray
     """The outputs that unfinished runs claimed and rows name."""
     whole: bool
@@ -85,6 +92,8 @@ class Plan:
     """The median of earlier pictures; None when they are too few."""
     listed: bool
     """Whether the destination could be listed."""
+    naming: Naming = EXACT
+    """What the destination ignores in names."""
     unsolved: dict[str, int] = field(default_factory=dict)
     """How many of the up-to-date photos failed, were held back or need review, by which of these."""
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -127,7 +136,12 @@ def open_places(
     lock.refuse_if_taken(destination)
     if not any(is_photo(entry.key) for entry in _entries(source, names)):
         raise GlassegError(f"no photos in {source_uri}: is it the right place?")
-    return Places(source, names, destination, model)
+    return Places(source, names, destination, model, naming.guessed(destination))
+
+
+def probed(places: Places) -> Places:
+    """`places`, once writing is allowed: what the destination ignores in names is then tried."""
+    return replace(places, naming=naming.probed(places.destination))
 
 
 def find(
@@ -135,6 +149,7 @@ def find(
     *,
     format: Format,
     transparent: bool,
+    masks: bool,
     inventory_uri: str | None,
     photo_list: str | None,
     column: str | None,
@@ -142,7 +157,7 @@ def find(
 ) -> Found:
     """List the source, or read its inventory, and keep what the list of photos names.
 
-    Raises GlassegError when there are no photos, when two would become one picture, and for a list that can't be read.
+    Raises GlassegError when there are no photos, and for a list that can't be read.
     """
     source = places.source
     if inventory_uri:
@@ -154,6 +169,8 @@ def find(
     photos, others = pending.photos(listed, format, transparent)
     if not len(photos):  # never to be mistaken for a catalog that is gone as a whole
         raise GlassegError(f"no photos in {source.uri} ({others} other files): is it the right place?")
+    folders = isinstance(places.destination, Folder)
+    photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
     inventory_id = inventory.id_of(listed) if inventory_uri else None
     compared_by = listing.compared_by(source, listed)
     if not photo_list:
@@ -208,27 +225,38 @@ def make_plan(
     the source are to be deleted; `delete_many`: even when they are more than `MOST_DELETED` of all. Raises GlassegError
     for files in the way that are not ours.
     """
-    there = _pictures(places.destination)
-    photos = pending.with_existing(found.photos, there)
-    touched = None if there is None else claims.touched(places.destination)
-    difference = pending.difference(photos, known.photos, wanted, touched)
+    there, empty = _pictures(places.destination)
+    photos = pending.with_existing(found.photos, there, known.places, places.naming, empty)
+    listed = there is not None
+    touched = claims.touched(places.destination, places.naming) if listed else None
+    difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     whole = found.whole and limit is None
     gone = pending.gone(photos, known.photos, delete=delete_gone) if whole else known.photos.slice(0, 0)
+    doomed, needed = _pictures_of(
+        gone.slice(0, len(gone) if delete_gone else 0), known.places, difference["output"], places.naming
+    )
+    told = pc.and_(state.among(gone["status"], [Status.GONE]), pc.is_in(gone["key"], value_set=needed["key"]))
+    gone = gone.filter(pc.invert(told))
     counted = difference["reason"].value_counts().to_pylist()
+    chosen = todo.slice(0, limit)
+    clashing = chosen.filter(pc.is_valid(chosen["clash"]))
     return Plan(
         order=order,
         model=places.model,
-        work=_work(todo.slice(0, limit), known, places.destination, overwrite=overwrite, listed=there is not None),
+        work=_work(chosen, known, places, overwrite=overwrite, listed=listed),
+        clashes=dict(zip(clashing["key"].to_pylist(), clashing["clash"].to_pylist(), strict=True)),
         outputs=difference["output"],
         reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
         others=found.others,
         gone=gone,
-        gone_pictures=_pictures_of(gone.slice(0, len(gone) if delete_gone else 0), known.places, difference["output"]),
-        published=_among_claimed(places.destination, known.places["output_key"]),
+        gone_pictures=doomed,
+        needed_pictures=needed,
+        published=_among_claimed(places, known.places["output_key"]),
         whole=whole,
         usual_coverage=_usual_coverage(known.photos),
-        listed=there is not None,
+        listed=listed,
+        naming=places.naming,
         unsolved=pending.unsolved(difference, known.photos),
         examples=pending.examples(todo),
         selection=found.selection,
@@ -237,42 +265,47 @@ def make_plan(
     )
 
 
-def _pictures(destination: Root) -> pa.ChunkedArray | None:
-    """What is in a destination besides our records; None where it can't be listed."""
+def _pictures(destination: Root) -> tuple[pa.ChunkedArray | None, pa.ChunkedArray | None]:
+    """What is in a destination besides our records, and what of it is empty; None where it can't be listed."""
     try:
-        return listing.read(destination, OURS)["key"]
+        found = listing.read(destination, OURS)
+        return found["key"], found["key"].filter(pc.equal(found["size"], 0))
     except DeniedError:
-        return None
+        return None, None
 
 
-def _pictures_of(gone: pa.Table, places: pa.Table, needed: pa.ChunkedArray) -> pa.Table:
-    """`key` and `output_key` of what stands in the destination of photos that are gone, but for what is `needed`."""
+def _pictures_of(
+    gone: pa.Table, places: pa.Table, outputs: pa.ChunkedArray, naming: Naming
+) -> tuple[pa.Table, pa.Table]:
+    """`key` and `output_key` of what stands in the destination of photos that are gone: the rest, and in `outputs`."""
     pairs = places.select(["key", "output_key"])
     if not len(gone):
-        return pairs.slice(0, 0)
-    theirs = pc.is_in(pairs["key"], value_set=gone["key"])
-    return pairs.filter(pc.and_not(theirs, pc.is_in(pairs["output_key"], value_set=needed)))
+        return pairs.slice(0, 0), pairs.slice(0, 0)
+    theirs = pairs.filter(pc.is_in(pairs["key"], value_set=gone["key"]))
+    needed = naming.among(theirs["output_key"], outputs)
+    return theirs.filter(pc.invert(needed)), theirs.filter(needed)
 
 
-def _among_claimed(destination: Root, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
+def _among_claimed(places: Places, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
     """Those of `outputs` that unfinished runs claimed: few, while all of them would be kept in memory for the run."""
-    claimed = pa.chunked_array(claims.claimed(destination), pa.string())
-    return outputs.filter(pc.is_in(outputs, value_set=claimed)) if len(claimed) else outputs.slice(0, 0)
+    claimed = pa.chunked_array(claims.claimed(places.destination), pa.string())
+    return outputs.filter(places.naming.among(outputs, claimed)) if len(claimed) else outputs.slice(0, 0)
 
 
-def _work(todo: pa.Table, known: State, destination: Root, *, overwrite: bool, listed: bool) -> pa.Table:
+def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: bool) -> pa.Table:
     """Pending photos as a table of `PENDING`, with what stands in the places of their pictures.
 
     Raises GlassegError where files that are not ours are seen in the way.
     """
-    places = known.places.filter(pc.is_in(known.places["output_key"], value_set=todo["output"]))
+    places = pending.standing_at(known.places, todo["output"], at.naming)
     guarded = pa.repeat(False, len(todo))
     if listed and not overwrite:
-        claims.refuse_foreign(destination, todo.filter(todo["exists"])["output"], places)
+        claims.refuse_foreign(at.destination, todo.filter(todo["exists"])["output"], places, at.naming)
     elif not overwrite:
-        guarded = pc.invert(claims.ours(destination, todo["output"], places))
-    place = pc.index_in(todo["output"], value_set=places["output_key"])
-    stands = pc.and_(todo["exists"], pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
+        guarded = pc.invert(claims.ours(at.destination, todo["output"], places, at.naming))
+    place = at.naming.index(todo["output"], places["output_key"])
+    whole = pc.and_not(todo["exists"], todo["empty"])
+    stands = pc.and_(whole, pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
     place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
         todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(place))

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg.catalog import pending
+from glasseg.catalog import clashes, pending
 from glasseg.catalog import state as states
 from glasseg.catalog.pending import RETRIED_CODES, Wanted, difference, photos
 from glasseg.catalog.schema import SCHEMA
 from glasseg.errors import FAILURE_CODES, GlassegError
 from glasseg.formats import FORMATS, PHOTO_EXTENSIONS, is_photo, output_name
 from glasseg.storage import listing
+from glasseg.storage.naming import EXACT
 from glasseg.storage.roots import Entry
 
 WANTED = Wanted("m", "o", max_pixels=100)
@@ -45,11 +46,19 @@ def state(*rows: dict[str, Any]) -> pa.Table:
     return states._photos(table, *states._encoded(table["key"]))
 
 
+def existing(found: pa.Table, there: pa.ChunkedArray, *rows: dict[str, Any]) -> pa.Table:
+    """`found` with its clashes and what exists, in a bucket."""
+    done = [(row["key"], row["key"], row["run_id"]) for row in rows if row["published"]]
+    schema = pa.schema([(name, pa.string()) for name in ("key", "output_key", "run_id")])
+    places = pa.Table.from_pylist([dict(zip(schema.names, one, strict=True)) for one in done], schema=schema)
+    return pending.with_existing(clashes.with_clashes(found, EXACT, folders=False), there, places)
+
+
 def known(
     found: pa.Table, *rows: dict[str, Any], outputs: set[str] | None = None, wanted: Wanted = WANTED
 ) -> list[Any]:
     there = pa.chunked_array([found["output"].to_pylist() if outputs is None else sorted(outputs)], pa.string())
-    return difference(pending.with_existing(found, there), state(*rows), wanted).to_pylist()
+    return difference(existing(found, there, *rows), state(*rows), wanted).to_pylist()
 
 
 def reason_of(
@@ -112,21 +121,6 @@ def test_a_million_names_are_judged_as_one_is(stems: list[str], ending: str, for
     assert [renamed[key] for key in chosen] == outputs
 
 
-@pytest.mark.parametrize(
-    ("names", "format", "output"),
-    [(["x/a.tif", "x/a.png"], "keep", "x/a.png"), (["a.jpg", "a.webp", "b.jpg"], "png", "a.png")],
-)
-def test_two_photos_for_one_output_are_refused_naming_both(names: list[str], format: str, output: str) -> None:
-    with pytest.raises(GlassegError, match="would all become") as caught:
-        photos(listed(*names), format)
-    message = str(caught.value)
-    assert all(name in message for name in (names[0], names[1], output)) and "b.jpg" not in message
-
-
-def test_the_same_name_in_other_folders_is_no_collision() -> None:
-    assert len(photos(listed("a.jpg", "x/a.jpg", "a.png", "A.jpg"), "keep")[0]) == 4
-
-
 def test_a_photo_without_a_row_is_new_even_if_a_file_is_there() -> None:
     assert reason_of() == "new"
     assert reason_of(outputs=set()) == "new"
@@ -152,7 +146,7 @@ def test_the_first_reason_counts() -> None:
 @pytest.mark.parametrize("code", sorted(FAILURE_CODES))
 def test_a_failure_is_retried_only_when_it_may_be_over(code: str) -> None:
     failed = row(status="failed", error_code=code)
-    expected = "retry" if code in RETRIED_CODES else "unchanged"
+    expected = "retry" if code in RETRIED_CODES or code == "same_name" else "unchanged"  # no other photo is here
     assert reason_of(failed) == expected and reason_of(failed, outputs=set()) == expected
     assert reason_of({**failed, "model_id": "older"}) == expected  # a new model reads no broken file
     assert reason_of({**failed, "source_etag": "2-2"}) == "changed"
@@ -205,6 +199,12 @@ def test_a_photo_that_a_format_could_not_hold_is_tried_again_with_other_options(
     assert reason_of(row(status="failed", error_code="unreadable", options_id="other")) == "unchanged"
 
 
+def test_a_photo_that_clashed_waits_as_long_as_it_does() -> None:
+    found, _ = photos(listed("a.jpg", "a.png"), "jpeg")
+    failed = row(status="failed", error_code="same_name")
+    assert [one["reason"] for one in known(found, failed)] == ["unchanged", "new"]
+
+
 def test_a_photo_that_came_back_is_new() -> None:
     gone = row(status="gone", run_seq=2, run_id="run2")
     assert reason_of(row(), gone, outputs=set()) == "new"
@@ -217,7 +217,7 @@ def test_a_picture_that_an_unfinished_run_replaced_is_made_again() -> None:
     rows = [row(key=key, run_id=run) for key, run in (("a.jpg", "run1"), ("b.jpg", "run2"), ("c.jpg", "run3"))]
     touched = pa.table({"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]})
     there = pa.chunked_array([["a.jpg", "b.jpg", "c.jpg"]])
-    reasons = difference(pending.with_existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
+    reasons = difference(existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
     assert reasons == ["unfinished", "unchanged", "unchanged"]
 
 

@@ -1,0 +1,221 @@
+"""Names that can't be next to each other: two pictures for one file. Nothing is lost, and the night goes on."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import inprocess
+import pyarrow as pa
+import pytest
+from drawnphotos import by_key, drawn, outputs, rows
+from foldingdisk import make_folding
+
+from glasseg.catalog import claims, manifest
+from glasseg.config import WhitenConfig
+from glasseg.errors import GlassegError
+from glasseg.images.decoder import decode_on_white
+from glasseg.storage.roots import Folder
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+COMPOSED = unicodedata.normalize("NFC", "Lunetté.jpg")
+APART = unicodedata.normalize("NFD", "Lunetté.jpg")
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Folder:
+    (tmp_path / "in").mkdir()
+    return Folder(tmp_path / "in")
+
+
+@pytest.fixture
+def destination(tmp_path: Path) -> Folder:
+    return Folder(tmp_path / "out")
+
+
+@pytest.fixture
+def folding(destination: Folder, monkeypatch: pytest.MonkeyPatch) -> Folder:
+    """The destination, on a disk that ignores case, Unicode forms, and dots at the end of a name."""
+    make_folding(monkeypatch, destination.path)
+    return destination
+
+
+def whiten(source: Folder, destination: Folder, **options: Any) -> int:
+    return inprocess.whiten(source.uri, destination.uri, WhitenConfig(**{"report": False, **options}))
+
+
+def seed_of(root: Folder, output: str) -> int:
+    """Which of the drawn photos a picture shows: kept pixels keep their colour."""
+    after = decode_on_white(root.read(output)[0], max_pixels=10**6)
+    kept = (after < 150).any(axis=2)
+    photos = [decode_on_white(drawn(seed), max_pixels=10**6) for seed in range(4)]
+    errors = [abs(photo[kept].astype(int) - after[kept]).mean() for photo in photos]
+    return errors.index(min(errors))
+
+
+def fates(root: Folder) -> dict[str, str]:
+    return {key: row["error_code"] or row["status"] for key, row in by_key(root).items()}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("Front.jpg", "front.jpg"),
+        ("SHOP/a.jpg", "shop/a.jpg"),
+        (COMPOSED, APART),
+        ("Σ.jpg", "ς.jpg"),
+        ("straße.jpg", "STRASSE.jpg"),
+        ("case./a.jpg", "case/a.jpg"),
+    ],
+)
+def test_names_that_are_one_file_on_the_disk_fail_and_the_rest_is_done(
+    source: Folder, folding: Folder, one: str, other: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate((one, other, "side.jpg")):
+        source.write(name, drawn(seed))
+    assert whiten(source, folding) == 0
+    assert fates(folding) == {one: "same_name", other: "same_name", "side.jpg": "ok"}
+    assert outputs(folding) == {"side.jpg"}
+    said = capsys.readouterr()
+    assert one in said.err and other in said.err and "rename one" in said.err
+    whiten(source, folding)
+    assert len(rows(folding)) == 3, "they do not come back every night"
+
+
+def test_a_photo_that_came_first_keeps_its_picture_until_the_other_is_renamed(source: Folder, folding: Folder) -> None:
+    source.write("Front.jpg", drawn(0))
+    whiten(source, folding)
+    source.write("front.jpg", drawn(1))
+    for _ in range(2):
+        whiten(source, folding)
+    assert [(row["key"], row["status"]) for row in rows(folding)] == [("Front.jpg", "ok"), ("front.jpg", "failed")]
+    assert seed_of(folding, "Front.jpg") == 0
+    (source.path / "front.jpg").rename(source.path / "side.jpg")
+    (source.path / "Front.jpg").rename(source.path / "FRONT.JPG")
+    whiten(source, folding)
+    assert fates(folding) == {"Front.jpg": "gone", "front.jpg": "gone", "FRONT.JPG": "ok", "side.jpg": "ok"}
+
+
+def test_a_photo_whose_name_clashes_no_longer_is_done(source: Folder, folding: Folder) -> None:
+    for seed, name in enumerate(("Front.jpg", "front.jpg")):
+        source.write(name, drawn(seed))
+    whiten(source, folding)
+    source.delete("Front.jpg")
+    whiten(source, folding)
+    assert fates(folding) == {"Front.jpg": "gone", "front.jpg": "ok"} and seed_of(folding, "front.jpg") == 1
+
+
+@pytest.mark.parametrize(("before", "after"), [("Front.jpg", "front.jpg"), (COMPOSED, APART), ("a/b.jpg", "A/B.jpg")])
+@pytest.mark.parametrize("mask", [False, True])
+def test_a_rename_that_the_disk_does_not_see_deletes_no_picture(
+    source: Folder, folding: Folder, before: str, after: str, mask: bool
+) -> None:
+    source.write(before, drawn(0))
+    source.write("side.jpg", drawn(1))
+    whiten(source, folding, mask=mask)
+    (source.path / after).parent.mkdir(exist_ok=True)
+    (source.path / before).rename(source.path / after)
+    whiten(source, folding, gone="delete", yes=True, mask=mask)
+    assert by_key(folding)[before]["reason"] == "deleted" and by_key(folding)[after]["status"] == "ok"
+    assert len(outputs(folding)) == 2 and len(list(folding.list(manifest.MASKS))) == 2 * mask
+    whiten(source, folding, gone="delete", yes=True, mask=mask)
+    assert len(rows(folding)) == 4, "nothing is left to do"
+
+
+def test_a_file_of_others_in_another_case_is_not_overwritten(source: Folder, folding: Folder) -> None:
+    source.write("Front.jpg", drawn(0))
+    folding.write("front.JPG", b"somebody's")
+    with pytest.raises(GlassegError, match="did not write"):
+        whiten(source, folding)
+    assert folding.read("front.JPG")[0] == b"somebody's"
+
+
+def test_a_killed_run_is_noticed_whatever_the_spelling(source: Folder, folding: Folder) -> None:
+    source.write("Front.jpg", drawn(0))
+    whiten(source, folding)
+    (source.path / "Front.jpg").rename(source.path / "front.jpg")
+    whiten(source, folding)
+    claims.claim(folding, "20990101T000000.000Z", pa.chunked_array([["front.jpg"]]))
+    folding.write("Front.jpg", b"of a killed run")
+    whiten(source, folding)
+    assert by_key(folding)["front.jpg"]["reason"] == "unfinished" and seed_of(folding, "Front.jpg") == 0
+    assert not list(folding.list(claims.CLAIMS))
+
+
+def test_photos_never_land_among_the_records(source: Folder, folding: Folder) -> None:
+    source.write("_Glasseg/masks/a.jpg.png", drawn(0))
+    source.write("a.jpg", drawn(0))
+    whiten(source, folding)
+    assert fates(folding) == {"_Glasseg/masks/a.jpg.png": "same_name", "a.jpg": "ok"}
+
+
+def test_on_a_disk_that_tells_them_apart_both_are_done(source: Folder, destination: Folder) -> None:
+    for seed, name in enumerate(("Front.jpg", "front.jpg")):
+        source.write(name, drawn(seed))
+    whiten(source, destination)
+    assert outputs(destination) == {"Front.jpg", "front.jpg"}
+    assert all(seed_of(destination, name) == seed for seed, name in enumerate(("Front.jpg", "front.jpg")))
+
+
+def test_a_dry_run_knows_the_disk_and_writes_nothing(
+    source: Folder, folding: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write("Front.jpg", drawn(0))
+    whiten(source, folding)
+    source.write("front.jpg", drawn(1))
+    before = sorted(folding.path.rglob("*"))
+    capsys.readouterr()
+    whiten(source, folding, dry_run=True)
+    assert "1 photo will fail for its name" in capsys.readouterr().err and sorted(folding.path.rglob("*")) == before
+
+
+# ---- one output for two photos, whatever the disk ----
+
+
+def test_two_photos_for_one_output_fail_and_the_night_goes_on(source: Folder, destination: Folder) -> None:
+    for seed, name in enumerate(("sku.jpg", "other.png")):
+        source.write(name, drawn(seed))
+    whiten(source, destination, format="jpeg")
+    source.write("sku.png", drawn(2))
+    source.write("new.jpg", drawn(3))
+    whiten(source, destination, format="jpeg")
+    assert fates(destination) == {"sku.jpg": "ok", "other.png": "ok", "sku.png": "same_name", "new.jpg": "ok"}
+    error = by_key(destination)["sku.png"]["error"]
+    assert "sku.jpg" in error and "sku.png" in error and "--format" in error
+    assert seed_of(destination, "sku.jpg") == 0
+    whiten(source, destination, format="jpeg")
+    assert len(rows(destination)) == 4
+    whiten(source, destination, format="keep")
+    assert fates(destination)["sku.png"] == "ok"
+
+
+def test_a_photo_with_the_name_of_a_folder_fails_and_the_night_goes_on(source: Folder, destination: Folder) -> None:
+    for seed, name in enumerate(("a.tif.jpg/inner.jpg", "a.tif.png", "b.jpg")):
+        source.write(name, drawn(seed))
+    whiten(source, destination, format="jpeg")
+    assert outputs(destination) == {"b.jpg"}
+    assert {key: fate for key, fate in fates(destination).items() if fate != "ok"} == {
+        "a.tif.jpg/inner.jpg": "same_name",
+        "a.tif.png": "same_name",
+    }
+
+
+def test_a_mask_with_the_name_of_a_folder_of_masks_fails_too(source: Folder, destination: Folder) -> None:
+    for seed, name in enumerate(("a.jpg", "a.jpg.png/inner.jpg")):
+        source.write(name, drawn(seed))
+    whiten(source, destination, mask=True)
+    assert set(fates(destination).values()) == {"same_name"}
+    (source.path / "a.jpg.png").rename(source.path / "inner")
+    whiten(source, destination, mask=True)
+    assert fates(destination) == {"a.jpg": "ok", "a.jpg.png/inner.jpg": "gone", "inner/inner.jpg": "ok"}
+
+
+def test_the_summary_counts_what_fails_by_its_name(source: Folder, destination: Folder, tmp_path: Path) -> None:
+    for seed, name in enumerate(("sku.jpg", "sku.png", "new.jpg")):
+        source.write(name, drawn(seed))
+    whiten(source, destination, format="jpeg", summary_json=str(tmp_path / "summary.json"))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["processed"] == 3 and summary["failed"] == 2 and summary["ok"] == 1
