@@ -215,10 +215,20 @@ def test_a_picture_that_an_unfinished_run_replaced_is_made_again() -> None:
     """After a return to the old model nothing else would find it: its row says that all is as it should be."""
     found, _ = photos(listed("a.jpg", "b.jpg", "c.jpg"), "keep")
     rows = [row(key=key, run_id=run) for key, run in (("a.jpg", "run1"), ("b.jpg", "run2"), ("c.jpg", "run3"))]
-    touched = pa.table({"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]})
+    names = {"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]}
+    touched = pa.table({**names, "run_seq": pa.nulls(4, pa.int64())})
     there = pa.chunked_array([["a.jpg", "b.jpg", "c.jpg"]])
     reasons = difference(existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
     assert reasons == ["unfinished", "unchanged", "unchanged"]
+
+
+def test_an_unfinished_run_is_later_by_its_number_whatever_its_clock_said() -> None:
+    found, _ = photos(listed("a.jpg", "b.jpg"), "keep")
+    rows = row(run_id="run9", run_seq=1), row(key="b.jpg", run_id="run1", run_seq=3)
+    touched = pa.table({"output": ["a.jpg", "b.jpg"], "run_id": ["run2", "run2"], "run_seq": [2, 2]})
+    there = pa.chunked_array([["a.jpg", "b.jpg"]])
+    reasons = difference(existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
+    assert reasons == ["unfinished", "unchanged"]
 
 
 HELD = row(status="review", published=False, error_code="coverage_jump")
