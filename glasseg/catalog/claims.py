@@ -22,6 +22,8 @@ from glasseg.storage.naming import EXACT, Naming
 from glasseg.storage.roots import Root, delete_if_allowed
 
 CLAIMS: Final = "_glasseg/claims/"
+_NUMBER: Final = b"run_seq"
+_TOUCHED: Final = pa.schema([("output", pa.string()), ("run_id", pa.string()), ("run_seq", pa.int64())])
 _FEW: Final = 100
 """Names that are looked up one by one; for more the destination is listed."""
 
@@ -49,13 +51,15 @@ def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table, naming: Naming =
 
 
 def touched(root: Root, naming: Naming = EXACT) -> pa.Table:
-    """The pictures that were written since an unfinished run claimed their names, as `output` and that run's `run_id`.
+    """The pictures that were written since an unfinished run claimed their names: `output`, its `run_id, run_seq`.
 
     A picture whose mask was written counts as well: a run may have ended between the two. Where several runs did, the
     last of them. A row older than that run does not describe the picture that stands there.
     """
-    claims = [entry for entry in reversed(records.entries(root, CLAIMS, ".parquet")) if len(_claims(root, entry.key))]
-    found = [pa.table({"output": pa.array([], pa.string()), "run_id": pa.array([], pa.string())})]
+    entries = records.entries(root, CLAIMS, ".parquet")
+    numbers = {entry: _number(root, entry.key) for entry in entries if len(_claims(root, entry.key))}
+    claims = sorted(numbers, key=lambda entry: (numbers[entry] or 0, entry.key), reverse=True)
+    found = [_TOUCHED.empty_table()]
     if not claims:
         return found[0]
     since = min(claim.modified for claim in claims)
@@ -68,8 +72,8 @@ def touched(root: Root, naming: Naming = EXACT) -> pa.Table:
         )
         names = pa.array(list(later), pa.string())
         names = names.filter(naming.among(names, _claims(root, claim.key)))
-        run_id = claim.key.removeprefix(CLAIMS).removesuffix(".parquet")
-        found.append(pa.table({"output": names, "run_id": pa.array([run_id] * len(names), pa.string())}))
+        run_id, run_seq = claim.key.removeprefix(CLAIMS).removesuffix(".parquet"), numbers[claim]
+        found.append(pa.table([names, [run_id] * len(names), [run_seq] * len(names)], schema=_TOUCHED))
     return pa.concat_tables(found)
 
 
@@ -80,13 +84,14 @@ def _there(root: Root, names: list[str], naming: Naming) -> Iterator[Entry]:
     return (entry for name in dict.fromkeys(names) for entry in root.list(name) if entry.key == name)
 
 
-def claim(root: Root, run_id: str, outputs: pa.ChunkedArray) -> None:
+def claim(root: Root, run_id: str, outputs: pa.ChunkedArray, run_seq: int | None = None) -> None:
     """Note the output names that a run is about to write, after it found that they are free or ours.
 
     Without it, a picture that a killed run wrote before its row was stored would look like somebody else's for ever.
     """
     buffer = io.BytesIO()
-    pq.write_table(pa.table({"output": outputs}), buffer, compression="zstd")
+    number = {_NUMBER: str(run_seq)} if run_seq else None
+    pq.write_table(pa.table({"output": outputs}, metadata=number), buffer, compression="zstd")
     records.store(root, _key(run_id), buffer.getvalue())
 
 
@@ -135,6 +140,13 @@ def _still_there(root: Root, names: set[str], naming: Naming) -> list[str]:
 def claimed(root: Root) -> list[pa.Array]:
     """Output names that unfinished runs have claimed. Raises GlassegError for a file that holds no claims."""
     return [chunk for key in records.keys(root, CLAIMS, ".parquet") for chunk in _claims(root, key).chunks]
+
+
+def _number(root: Root, key: str) -> int | None:
+    """The number of the run whose claims these are; None for those that an earlier version wrote."""
+    with records.refused(root, key):
+        told = parquet.read(root.read(key)[0]).schema.metadata or {}
+        return int(told[_NUMBER]) if _NUMBER in told else None
 
 
 def _claims(root: Root, key: str) -> pa.ChunkedArray:

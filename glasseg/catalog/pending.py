@@ -177,11 +177,13 @@ def _listed_as_then(found: pa.Table, then: pa.Array, inventory: str | None) -> p
 def _unfinished(
     found: pa.Table, known: Callable[[str], pa.Array], touched: pa.Table | None, naming: Naming
 ) -> pa.Array:
-    """Whether a photo's picture is of a run later than its last row; names of runs sort by time."""
+    """Whether a photo's picture is of a run later than its last row; of runs without a number the names tell."""
     if touched is None or not len(touched):
         return pa.repeat(False, len(found))
-    last = touched["run_id"].combine_chunks().take(naming.index(found["output"], touched["output"]).combine_chunks())
-    return pc.fill_null(pc.less(known("run_id").cast(pa.string()), last), False)
+    last = naming.index(found["output"], touched["output"]).combine_chunks()
+    by_number = pc.less(known("run_seq"), touched["run_seq"].combine_chunks().take(last))
+    by_name = pc.less(known("run_id").cast(pa.string()), touched["run_id"].combine_chunks().take(last))
+    return pc.fill_null(pc.coalesce(by_number, by_name), False)
 
 
 def _forced(known: Callable[[str], pa.Array], redo: str | None) -> pa.Array:

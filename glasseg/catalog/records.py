@@ -13,10 +13,9 @@ from glasseg.storage.roots import Entry, Root
 
 
 def entries(root: Root, prefix: str, suffix: str) -> list[Entry]:
-    """Files in one of our folders, sorted by key, but for the `._*` that macOS leaves on disks of other systems."""
-    found = (entry for entry in root.list(prefix) if entry.key.endswith(suffix))
-    ours = (entry for entry in found if not entry.key.rpartition("/")[2].startswith("._"))
-    return sorted(ours, key=lambda entry: entry.key)
+    """Files in one of our folders, each once, sorted by key, but for the `._*` that macOS leaves on foreign disks."""
+    found = {entry.key: entry for entry in root.list(prefix) if entry.key.endswith(suffix)}
+    return [found[key] for key in sorted(found) if not key.rpartition("/")[2].startswith("._")]
 
 
 def keys(root: Root, prefix: str, suffix: str) -> list[str]:

@@ -162,7 +162,7 @@ def _photos(uri: str | None, endpoint_url: str | None) -> list[tuple[Root, str]]
     if uri is None:
         return []
     root, names = open_source(uri, endpoint_url=endpoint_url)
-    keys = sorted(filter(is_photo, names or (entry.key for entry in root.list())))
+    keys = sorted({key for key in names or (entry.key for entry in root.list()) if is_photo(key)})
     if not keys:
         raise GlassegError(f"no photos in {uri}: is it the right place?")
     return [(root, key) for key in keys]

@@ -72,7 +72,8 @@ class Release:
         writer, started, ended = Writer(self.root, self.run_id, seconds=30.0), time.monotonic(), "stopped"
         faults: dict[str, str] = {}
         try:
-            claims.claim(self.root, self.run_id, pa.chunked_array([[row["output_key"] for row in held]], pa.string()))
+            outputs = pa.chunked_array([[row["output_key"] for row in held]], pa.string())
+            claims.claim(self.root, self.run_id, outputs, self.run_seq)
             for start in range(0, len(held), BATCH):
                 faults |= self._publish(held[start : start + BATCH], writer, own_lock)
             ended = "done"

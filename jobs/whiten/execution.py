@@ -41,7 +41,7 @@ def work(
             terminal.progress(len(todo), "whiten") as bar,
         ):
             free = todo.filter(pc.invert(todo["guarded"]))  # what is in the place of the others may not be ours
-            claims.claim(order.destination, order.run_id, free["output"])
+            claims.claim(order.destination, order.run_id, free["output"], order.run_seq)
             for rows in stream:
                 writer.add(rows)
                 bar.update(len(rows))

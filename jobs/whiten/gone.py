@@ -14,7 +14,7 @@ from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage.roots import Root, unsafe_reason
+from glasseg.storage.roots import Bucket, Root, unsafe_reason
 from jobs.terminal import say
 from jobs.whiten.order import Pending
 from jobs.whiten.plan import Plan
@@ -74,9 +74,11 @@ def _left(source: Root, photos: pa.Table, pool: ThreadPoolExecutor) -> pa.Table:
 
 def _is_there(source: Root, key: str) -> bool:
     try:
-        return source.exists(key)
+        there = source.exists(key)
     except PhotoError:  # a name that no picture can have
         return False
+    # a disk that ignores case finds a photo under the name that it had before
+    return there and (isinstance(source, Bucket) or any(entry.key == key for entry in source.list(key)))
 
 
 def _delete(root: Root, output: str) -> None:

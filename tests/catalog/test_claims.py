@@ -125,15 +125,15 @@ def test_pictures_written_since_they_were_claimed_are_told_with_the_last_such_ru
     root.write("old.jpg", b"-")
     time.sleep(1.1)  # S3 counts whole seconds
     assert claims.touched(root).to_pylist() == []
-    claims.claim(root, "run1", column("old.jpg", "a.jpg", "deep/é.jpg", "never.jpg"))
-    claims.claim(root, "run2", column("a.jpg"))
-    claims.claim(root, "run3", column())
+    claims.claim(root, "run8", column("old.jpg", "a.jpg", "deep/é.jpg", "never.jpg"), 1)  # its clock was wrong
+    claims.claim(root, "run2", column("a.jpg"), 2)
+    claims.claim(root, "run3", column(), 3)
     for name in ("a.jpg", "deep/é.jpg", "unclaimed.jpg"):
         root.write(name, b"-")
     assert [tuple(one.values()) for one in claims.touched(root).to_pylist()] == [
-        ("a.jpg", "run2"),
-        ("a.jpg", "run1"),
-        ("deep/é.jpg", "run1"),
+        ("a.jpg", "run2", 2),
+        ("a.jpg", "run8", 1),
+        ("deep/é.jpg", "run8", 1),
     ]
 
 

@@ -152,6 +152,39 @@ def test_a_failure_is_retried_only_when_it_may_be_over(code: str) -> None:
     assert reason_of({**failed, "source_etag": "2-2"}) == "changed"
 
 
+@pytest.mark.parametrize(
+    ("listed_etag", "inventory", "reason"),
+    [
+        (None, None, "changed"),
+        ("1-1", None, "unchanged"),  # behind a proxy that gives photos other etags than they are listed with
+        ("1-1", "ab12", "unchanged"),
+        ("1-1@ab12", "ab12", "unchanged"),  # an inventory that was written before the photo was replaced
+        ("1-1@ab12", "cd34", "changed"),
+        ("1-1@ab12", None, "changed"),
+        ("3-3", None, "changed"),
+        ("3-3@ab12", "ab12", "changed"),
+    ],
+)
+def test_what_is_compared_is_what_the_same_listing_said(
+    listed_etag: str | None, inventory: str | None, reason: str
+) -> None:
+    found, _ = photos(listed("a.jpg", "b.jpg"), "keep")
+    rows = row(source_etag="2-2", listed_etag=listed_etag), row(key="b.jpg")
+    reasons = [one["reason"] for one in known(found, *rows, wanted=Wanted("m", "o", 100, None, inventory))]
+    assert reasons == [reason, "unchanged"]
+
+
+@pytest.mark.parametrize(("inventory", "reason"), [("ab12", "unchanged"), ("cd34", "retry"), (None, "retry")])
+def test_a_photo_that_left_after_an_inventory_was_written_waits_for_another_one(
+    inventory: str | None, reason: str
+) -> None:
+    found, _ = photos(listed("a.jpg"), "keep")
+    gone = row(status="failed", error_code="vanished", listed_etag="1-1@ab12")
+    for one, expected in ((gone, reason), ({**gone, "error_code": "read_error"}, "retry")):
+        [judged] = known(found, one, wanted=Wanted("m", "o", 100, None, inventory))
+        assert judged["reason"] == expected
+
+
 def test_a_photo_that_was_too_large_is_tried_again_when_the_limit_allows_it() -> None:
     failed = row(status="failed", error_code="too_large", width=20, height=5)
     assert reason_of(failed) == "retry"
@@ -182,10 +215,20 @@ def test_a_picture_that_an_unfinished_run_replaced_is_made_again() -> None:
     """After a return to the old model nothing else would find it: its row says that all is as it should be."""
     found, _ = photos(listed("a.jpg", "b.jpg", "c.jpg"), "keep")
     rows = [row(key=key, run_id=run) for key, run in (("a.jpg", "run1"), ("b.jpg", "run2"), ("c.jpg", "run3"))]
-    touched = pa.table({"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]})
+    names = {"output": ["a.jpg", "b.jpg", "c.jpg", "a.jpg"], "run_id": ["run2", "run2", "run2", "run0"]}
+    touched = pa.table({**names, "run_seq": pa.nulls(4, pa.int64())})
     there = pa.chunked_array([["a.jpg", "b.jpg", "c.jpg"]])
     reasons = difference(existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
     assert reasons == ["unfinished", "unchanged", "unchanged"]
+
+
+def test_an_unfinished_run_is_later_by_its_number_whatever_its_clock_said() -> None:
+    found, _ = photos(listed("a.jpg", "b.jpg"), "keep")
+    rows = row(run_id="run9", run_seq=1), row(key="b.jpg", run_id="run1", run_seq=3)
+    touched = pa.table({"output": ["a.jpg", "b.jpg"], "run_id": ["run2", "run2"], "run_seq": [2, 2]})
+    there = pa.chunked_array([["a.jpg", "b.jpg"]])
+    reasons = difference(existing(found, there), state(*rows), WANTED, touched)["reason"].to_pylist()
+    assert reasons == ["unfinished", "unchanged"]
 
 
 HELD = row(status="review", published=False, error_code="coverage_jump")

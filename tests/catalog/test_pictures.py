@@ -90,7 +90,7 @@ def test_a_run_that_ends_between_a_mask_and_its_picture_is_noticed(
     failing(monkeypatch, root, "a.jpg", GlassegError("the disk is full"))
     with pytest.raises(GlassegError, match="full"):
         pictures.put(root, "a.jpg", b"new picture", b"new mask")
-    assert claims.touched(root).to_pylist() == [{"output": "a.jpg", "run_id": "run2"}]
+    assert claims.touched(root).to_pylist() == [{"output": "a.jpg", "run_id": "run2", "run_seq": None}]
 
 
 def test_a_mask_that_can_not_be_put_back_stops_the_run(root: Root, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,6 +12,7 @@ import pytest
 from oddserver import Answer, OddServer, Request, odd_server
 from s3server import ADMIN, S3Server
 
+from glasseg.catalog import records
 from glasseg.errors import GlassegError
 from glasseg.storage import bucket, listing, pages
 from glasseg.storage.bucket import Bucket
@@ -274,3 +275,9 @@ def test_an_empty_page_in_the_middle_is_not_the_end(odd: Odd, s3: S3Server) -> N
     with odd(ask=ask, change=change) as server:
         assert [entry.key for entry in Bucket(s3.bucket, "pages", server.url).list()] == NAMES
     assert len(asked) > 3
+
+
+def test_a_record_that_is_listed_twice_is_there_once(s3: S3Server, odd: Odd) -> None:
+    with odd(ask=small, change=Overlapping().change) as server:
+        place = Bucket(s3.bucket, "pages", server.url)
+        assert records.keys(place, "", ".jpg") == NAMES and len(list(place.list())) > len(NAMES)

@@ -56,6 +56,18 @@ def seed_of(root: Folder, output: str) -> int:
     return errors.index(min(errors))
 
 
+def test_a_photo_renamed_in_case_only_is_gone_under_its_old_name_though_the_disk_finds_it(
+    source: Folder, destination: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_folding(monkeypatch, source.path)
+    source.write("Front.jpg", drawn(1))
+    whiten(source, destination)
+    source.delete("Front.jpg")
+    source.write("front.jpg", drawn(1))
+    whiten(source, destination, gone="delete", yes=True)
+    assert fates(destination) == {"Front.jpg": "gone", "front.jpg": "ok"} and outputs(destination) == {"front.jpg"}
+
+
 def fates(root: Folder) -> dict[str, str]:
     return {key: row["error_code"] or row["status"] for key, row in by_key(root).items()}
 
