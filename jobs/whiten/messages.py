@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from glasseg.catalog.schema import Reason
+from glasseg.catalog.skipped import described
 from glasseg.catalog.tally import Tally
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan
@@ -37,7 +38,8 @@ def say_plan(
         "up to date": plan.unchanged,
         "left for later (--limit)": plan.pending - n,
         "gone from the source": len(plan.gone),
-        "other files skipped": plan.others,
+        "skipped now whose pictures stay": plan.kept,
+        f"other files skipped ({described(plan.others)})": sum(plan.others.values()),
     }
     extra = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
     unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())

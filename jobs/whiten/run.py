@@ -52,6 +52,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         config.model,
         endpoint_url=config.endpoint_url,
         needs_quality=config.review_below is not None,
+        all_folders=config.all_folders,
     )
     if config.dry_run:
         planned = _plan(places, look, config, run_id)
@@ -102,6 +103,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         format=config.format,
         transparent=look.colour is None,
         masks=config.mask,
+        all_folders=config.all_folders,
         inventory_uri=config.listing,
         photo_list=config.photos,
         column=config.column,
