@@ -63,6 +63,8 @@ class WhitenConfig:
     """None: what suits the nodes; without GPUs 1."""
     gpus_per_worker: float | None = None
     """None: a share of a GPU where there are GPUs."""
+    memory_per_worker: float = 1.5
+    """GiB that Ray keeps free for each worker: one takes 1 GiB with photos of 2 megapixels."""
     address: str | None = None
     photos: str | None = None
     """A list of photos; None for all of them."""

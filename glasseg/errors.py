@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-ReviewCode = Literal["no_glasses", "fills_frame", "uncertain_mask", "ring_not_clean", "coverage_jump", "cut_off"]
+ReviewCode = Literal[
+    "no_glasses", "too_small", "fills_frame", "uncertain_mask", "ring_not_clean", "coverage_jump", "cut_off"
+]
 FailureCode = Literal[
     "unreadable",
     "empty",
+    "transparent",
     "too_large",
     "side_too_long",
     "vanished",
@@ -30,6 +33,7 @@ FailureCode = Literal[
 
 REVIEW_CODES: Final[dict[ReviewCode, str]] = {
     "no_glasses": "no glasses were found in the photo",
+    "too_small": "no glasses were found, and the photo is small: its longer side has less than 160 pixels",
     "fills_frame": "the glasses fill nearly the whole frame",
     "uncertain_mask": "the mask is mostly undecided, or its quality is low",
     "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
@@ -40,6 +44,7 @@ REVIEW_CODES: Final[dict[ReviewCode, str]] = {
 FAILURE_CODES: Final[dict[FailureCode, str]] = {
     "unreadable": "the bytes are not a picture that can be decoded",
     "empty": "the file or object has no bytes",
+    "transparent": "its own transparency hides all of it",
     "too_large": "more pixels than --max-pixels allows",
     "side_too_long": "a side is longer than the output format can hold",
     "vanished": "listed, but gone when it was read",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
+from types import TracebackType
 from typing import Any
 
 import click
@@ -12,6 +14,7 @@ import cloup
 from glasseg import __version__
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
+from glasseg.storage.credentials import without_known
 from jobs.bench.command import bench
 from jobs.destination.command import release, report, status
 from jobs.evaluate.command import calibrate, evaluate
@@ -60,6 +63,9 @@ cli.section("This machine", bench)
 def main() -> None:
     """Console entry. A user's mistake is one line and exit code 1, or 2 for wrong usage; an interruption 130 or 143."""
     signal.signal(signal.SIGTERM, _terminate)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
+        signal.signal(signal.SIGHUP, _terminate)
+    sys.excepthook = _say_bug
     try:
         code = cli.main(prog_name="glasseg", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -73,12 +79,17 @@ def main() -> None:
         click.echo(f"glasseg: {error.format_message().rstrip('.')} (see {command} --help)", err=True)
         sys.exit(error.exit_code)
     except GlassegError as error:
-        click.echo(f"glasseg: {error}", err=True)
+        click.echo(f"glasseg: {without_known(str(error))}", err=True)
         sys.exit(error.exit_code)
 
 
+def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A bug's traceback, which may quote what it came from."""
+    click.echo(without_known("".join(traceback.format_exception(kind, error, trace))), err=True, nl=False)
+
+
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, treated like Ctrl-C, with an exit code of its own."""
+    """SIGTERM, or SIGHUP when the terminal closes, treated like Ctrl-C, with an exit code of its own."""
 
 
 def _terminate(signum: int, frame: object) -> None:

@@ -16,6 +16,8 @@ from pathlib import Path
 from glasseg.errors import GlassegError
 
 CONNECT_SECONDS = 10.0
+LONGEST_TMPDIR = 35
+"""Bytes of TMPDIR with which the paths of Ray's sockets are still short enough for the system, which allows 107."""
 _UNREAD = ("RAY_enable_metrics_collection", "RAY_task_events_report_interval_ms", "RAY_event_stats")
 """What Ray records for its dashboard, which a cluster of our own does not have: half a percent of two cores."""
 
@@ -28,6 +30,10 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     machine, so "local" is passed.
     """
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # under `uv run` Ray would upload the current folder, photos and all, and make an environment of it for each worker
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
+    if len(os.fsencode(os.environ.get("TMPDIR", ""))) > LONGEST_TMPDIR and os.access("/tmp", os.W_OK):
+        os.environ.setdefault("RAY_TMPDIR", "/tmp")
     chosen = given_cluster(address)
     if not chosen and "ray" not in sys.modules:
         # Ray reads it on import: no machine will join, so the whole cluster can listen on 127.0.0.1
@@ -56,12 +62,7 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         # RuntimeError: the cluster has another version of Ray or Python; RayError: its token is missing here
         what = f"join the Ray cluster at {chosen}" if chosen else "start Ray on this machine"
-        hint = (
-            "; does it have a token, and is RAY_AUTH_TOKEN set to it here?"
-            if isinstance(error, ConnectionError)
-            else ""
-        )
-        raise GlassegError(f"can't {what}: {' '.join(str(error).split())}{hint}") from error
+        raise GlassegError(f"can't {what}: {' '.join(str(error).split())}{_hint(error)}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler would end the process without our last rows
     for name in ("ray", "ray.data", "ray.train", "ray.tune"):
@@ -70,6 +71,15 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _hint(error: Exception) -> str:
+    """The way out, where what Ray says does not name it."""
+    if isinstance(error, ConnectionError):
+        return "; does it have a token, and is RAY_AUTH_TOKEN set to it here?"
+    if "AF_UNIX" in str(error):
+        return "; set RAY_TMPDIR to a folder with a short name"
+    return ""
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import cloup
 
-from glasseg.config import MARKETPLACES, TrainJob
+from glasseg.config import MARKETPLACES, TrainJob, WhitenConfig
 
 
 class Auto(click.ParamType):
@@ -86,8 +86,7 @@ max_bad_option = cloup.option(
     help="Stop when more photos than this can't be used.",
 )
 
-worker_options = cloup.option_group(
-    "Workers",
+_worker_options = (
     cloup.option(
         "--workers",
         type=Auto(click.IntRange(min=1)),
@@ -106,6 +105,19 @@ worker_options = cloup.option_group(
         default="auto",
         help="GPUs that each worker takes, or a share of one; auto: a share where there are GPUs.",
     ),
+)
+worker_options = cloup.option_group("Workers", *_worker_options, address_option)
+"""How many workers hold the model, what each of them takes, and where they run."""
+
+photo_worker_options = cloup.option_group(
+    "Workers",
+    *_worker_options,
+    cloup.option(
+        "--memory-per-worker",
+        type=click.FloatRange(min=0.5),
+        default=WhitenConfig.memory_per_worker,
+        help="GiB that Ray keeps free for each worker; raise it for very large photos.",
+    ),
     address_option,
 )
-"""How many workers hold the model, what each of them takes, and where they run."""
+"""`worker_options`, where photos of any size are made into pictures."""

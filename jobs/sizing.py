@@ -15,7 +15,7 @@ SHARES: Final = 4
 """Largest number of workers that share a GPU; each holds its own network and CUDA context."""
 
 Resources = Mapping[str, float]
-"""What a node has, by Ray's names: CPU, GPU."""
+"""What a node has, by Ray's names: CPU, GPU, memory (in bytes)."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Pool:
     """How many of them the nodes have room for."""
     growing: bool
     """Whether an autoscaler may start nodes with room for more."""
+    memory: int = 0
+    """Bytes that Ray keeps free for each."""
 
     def bounds(self, asked: int | None, batches: int) -> tuple[int, int]:
         """The fewest and the most workers for so many batches of photos; `asked` fixes both.
@@ -38,25 +40,30 @@ class Pool:
         return least, least if asked else batches
 
 
-def pool(nodes: Sequence[Resources], later: Sequence[Resources], cpus: int | None, gpus: float | None) -> Pool:
+def pool(
+    nodes: Sequence[Resources], later: Sequence[Resources], cpus: int | None, gpus: float | None, memory: int = 0
+) -> Pool:
     """The workers for a cluster of `nodes`, to which an autoscaler may add nodes like those of `later`.
 
     `cpus` and `gpus` are what the user wants each worker to take. None takes what suits the nodes that are there (or
     those to come, when there are none yet): one CPU each without GPUs; otherwise GPUs are used, each shared by as many
-    workers as have `CPUS_WITH_GPU`. Raises GlassegError when a worker fits on no node and never will: Ray itself
+    workers as have `CPUS_WITH_GPU`. `memory`: bytes for each worker; where no node has as many, one worker takes what
+    the largest has. Raises GlassegError when a worker fits on no node and never will: Ray itself
     would wait forever.
     """
     suited = [*nodes, *later] if gpus else [node for node in nodes if node.get("CPU", 0)] or later
     cpus, gpus = _shares(suited, cpus, gpus)
-    now = sum(_fitting(node, cpus, gpus) for node in nodes)
-    growing = any(_fitting(node, cpus, gpus) for node in later)
+    memory = min(memory, int(max((node.get("memory", memory) for node in suited), default=memory)))
+    wants = {"CPU": cpus, "GPU": gpus, "memory": memory}
+    now = sum(_fitting(node, wants) for node in nodes)
+    growing = any(_fitting(node, wants) for node in later)
     if not now and not growing:
         most = {kind: max((node.get(kind, 0) for node in [*nodes, *later]), default=0) for kind in ("CPU", "GPU")}
         raise GlassegError(
             f"no node has more than {most['CPU']:g} CPUs and {most['GPU']:g} GPUs, one worker wants {cpus} and "
             f"{gpus:g}: lower --cpus-per-worker or --gpus-per-worker"
         )
-    return Pool(cpus, gpus, now, growing)
+    return Pool(cpus, gpus, now, growing, memory)
 
 
 def _shares(nodes: Sequence[Resources], cpus: int | None, gpus: float | None) -> tuple[int, float]:
@@ -70,20 +77,21 @@ def _shares(nodes: Sequence[Resources], cpus: int | None, gpus: float | None) ->
     return cpus or max(1, min(CPUS_WITH_GPU, int(for_each * gpus))), gpus
 
 
-def _fitting(node: Resources, cpus: int, gpus: float) -> int:
-    """How many workers fit on a node."""
-    wants = [(kind, amount) for kind, amount in (("CPU", cpus), ("GPU", gpus)) if amount]
-    return min(int(node.get(kind, 0) / amount + 1e-6) for kind, amount in wants)
+def _fitting(node: Resources, wants: Resources) -> int:
+    """How many workers fit on a node; where its memory is not known, that sets no limit."""
+    if "memory" not in node:
+        wants = {kind: amount for kind, amount in wants.items() if kind != "memory"}
+    return min(int(node.get(kind, 0) / amount + 1e-6) for kind, amount in wants.items() if amount)
 
 
-def connected(cpus: int | None, gpus: float | None) -> Pool:
+def connected(cpus: int | None, gpus: float | None, memory: int = 0) -> Pool:
     """The workers for the cluster that Ray is connected to; raises as `pool`."""
     import ray
 
     if gpus is None and not _cuda_is_installed():
         gpus = 0.0
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    return pool(nodes, _nodes_to_come(), cpus, gpus)
+    return pool(nodes, _nodes_to_come(), cpus, gpus, memory)
 
 
 def _cuda_is_installed() -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import click
 
 from glasseg.errors import GlassegError
+from glasseg.storage.credentials import without_known
 
 PLAIN_SECONDS = 10.0
 """Time between plain progress lines, where there is no terminal."""
@@ -62,7 +63,7 @@ def bind(**fields: Any) -> None:
 
 def say(line: str = "", **facts: Any) -> None:
     """One line for people, or, within `log_json`, an object with `time`, `level`, `message` and the `facts`."""
-    bound = _fields.get()
+    bound, line = _fields.get(), without_known(line)
     if bound is None:
         click.echo(line, err=True)
     elif line.strip():

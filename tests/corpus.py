@@ -16,7 +16,7 @@ import damage
 import heicfiles
 import iccprofiles as icc
 import numpy as np
-from handmade import ADOBE_CMYK, png, saved, stored_cmyk, tiff, with_luma_table_for_black
+from handmade import ADOBE_CMYK, bmp, planes, png, saved, stored_cmyk, tiff, with_luma_table_for_black
 from PIL import Image
 
 UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # what each orientation asks for, by the EXIF standard
@@ -121,6 +121,7 @@ def _jpegs() -> list[Sample]:
     image, grey = scene(), grey_scene()
     best: dict[str, Any] = {"quality": 95, "subsampling": 0}
     whole = saved(image, "JPEG", **best)
+    from_adobe = icc.rgb_to_srgb(image, icc.ADOBE_RGB)
     interop = exif()
     interop.get_ifd(0x8769)[0xA001] = 0xFFFF
     interop.get_ifd(0x8769)[0xA005] = {1: "R03"}
@@ -134,7 +135,7 @@ def _jpegs() -> list[Sample]:
         Sample("named.png", whole, image, *LOSSY),
         Sample("trailing.jpg", whole + b"\0\0 something after the end", image, *LOSSY),
         Sample("broken_exif.jpg", saved(image, "JPEG", exif=b"Exif\0\0nothing", **best), image, *LOSSY, warns="EXIF"),
-        Sample("r03.jpg", saved(image, "JPEG", exif=interop, **best), image, *LOSSY, warns="Adobe RGB"),
+        Sample("r03.jpg", saved(image, "JPEG", exif=interop, **best), from_adobe, *LOSSY),
     ]
     for orientation in UPRIGHT:
         data = saved(oriented(orientation), "JPEG", exif=exif(orientation), **best)
@@ -271,6 +272,7 @@ def _tiffs() -> list[Sample]:
     inverted = tiff(65535 - deep_grey, 0)
     white = on_white(image, alpha)
     cmyk = tiff(inks, 5)
+    deep_alpha, grey_white = alpha.astype(np.uint16) * 257, on_white(as_rgb(eight[..., 1]), alpha)
     found = [
         Sample(f"{name}.tif", saved(image, "TIFF", compression=name), image, *EXACT)
         for name in ("raw", "tiff_lzw", "tiff_adobe_deflate", "packbits")
@@ -295,6 +297,13 @@ def _tiffs() -> list[Sample]:
         Sample("premultiplied.tif", tiff(multiplied, 2, extra=1), white, 0.8, 1.5, alpha=alpha),
         Sample("cmyk.tif", cmyk, _plain(inks), *ROUNDED, warns="approximate"),
         Sample("cmyk16.tif", tiff(inks.astype(np.uint16) * 257, 5), _plain(inks), *ROUNDED, warns="approximate"),
+        Sample("planes16.tif", planes(deep, 2), eight, *ROUNDED),
+        Sample(
+            "grey_alpha16.tif", tiff(np.dstack([deep_grey, deep_alpha]), 1, extra=2), grey_white, *ROUNDED, alpha=alpha
+        ),
+        Sample(
+            "cmyk_extra.tif", tiff(np.dstack([inks, alpha]), 5, extra=0), _plain(inks), *ROUNDED, warns="approximate"
+        ),
         Sample("pages.tif", saved(image, "TIFF", save_all=True, append_images=pages), image, *EXACT, warns="3 pages"),
         Sample("bigtiff.tif", saved(image, "TIFF", big_tiff=True), image, *EXACT),
     ]
@@ -343,6 +352,11 @@ def _others() -> list[Sample]:
         Sample("rgb.bmp", saved(image, "BMP"), image, *EXACT),
         Sample("palette.bmp", saved(palette, "BMP"), flat, *EXACT),
         Sample("grey.bmp", saved(grey_scene(), "BMP"), as_rgb(grey_scene()), *EXACT),
+        Sample("alpha.bmp", bmp(rgba), on_white(image, alpha), *ROUNDED, alpha=alpha),
+        *(
+            Sample(f"no_alpha_{size}.bmp", bmp(np.dstack([image, alpha * 0]), size), image, *EXACT)
+            for size in (56, 108, 124)
+        ),
         Sample("a_gif.jpg", saved(palette, "GIF"), flat, *EXACT),
         Sample("frames_gif.png", _animated("GIF"), image, 9.0, 80.0, warns="animated"),
         Sample("rgb.avif", saved(image, "AVIF", **best), image, *LOSSY),

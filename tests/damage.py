@@ -155,6 +155,8 @@ def bombs() -> list[tuple[str, bytes]]:
         ("claims.tif", _tiff(side, {})),
         ("holds.tif", _tiff(side, {}, _zeros(side * side // 8))),
         ("tile.tif", _tiff(16, {322: side, 323: side}, _zeros(side * side // 8))),
+        ("planes_in_tiles.tif", _tiff(16, {322: side, 323: side, 277: 3, 284: 2}, _zeros(side * side // 8))),
+        ("planes.tif", _planes(16, _zeros(1 << 28))),
         ("claims.bmp", b"BM" + struct.pack("<IHHI", 0, 0, 0, 54) + bitmap + bytes(100)),
         ("claims.avif", _patched(_AVIF, side)),
         ("absurd.avif", _patched(_AVIF, 2**31 - 1)),
@@ -198,6 +200,17 @@ def _tiff(side: int, tiles: dict[int, int], data: bytes = bytes(1000)) -> bytes:
     table += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(entries.items()))
     data += bytes(len(data) % 2)
     return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + table + bytes(4)
+
+
+def _planes(side: int, data: bytes) -> bytes:
+    """Two planes of a byte a pixel, both deflated to the same data."""
+    places = struct.pack("<4I", 24, 24, len(data), len(data))
+    entries = {256: (1, side), 257: (1, side), 258: (1, 8), 259: (1, 8), 262: (1, 1), 273: (2, 8), 277: (1, 2)}
+    entries |= {278: (1, side), 279: (2, 16), 284: (1, 2)}
+    table = struct.pack("<H", len(entries))
+    table += b"".join(struct.pack("<HHII", tag, 4, *value) for tag, value in sorted(entries.items()))
+    data += bytes(len(data) % 2)
+    return b"II*\0" + struct.pack("<I", 24 + len(data)) + places + data + table + bytes(4)
 
 
 def _patched(data: bytes, side: int) -> bytes:

@@ -51,6 +51,31 @@ def tiff(pixels: np.ndarray, photometric: int, *, order: str = "<", extra: int |
     return head + body + table + bytes(4) + bits
 
 
+def planes(pixels: np.ndarray, photometric: int) -> bytes:
+    """A TIFF as `tiff` makes it, but with each channel in a plane and strip of its own."""
+    height, width, channels = pixels.shape
+    data = tiff(np.moveaxis(pixels, 2, 0).reshape(height, width, channels), photometric)
+    length, body = height * width * pixels.itemsize, len(pixels.tobytes())
+    (count,) = struct.unpack_from("<H", data, 8 + body)
+    entries = [data[i : i + 12] for i in range(10 + body, 10 + body + 12 * count, 12)]
+    changed = {273: len(data), 279: len(data) + 4 * channels}
+    entries = [
+        e[:4] + struct.pack("<II", channels, changed[t]) if (t := e[0] | e[1] << 8) in changed else e for e in entries
+    ]
+    entries.append(struct.pack("<HHII", 284, 4, 1, 2))
+    places = struct.pack(f"<{2 * channels}I", *(8 + i * length for i in range(channels)), *[length] * channels)
+    end = len(data) + len(places)
+    return (
+        b"II*\0"
+        + struct.pack("<I", end)
+        + data[8:]
+        + places
+        + struct.pack("<H", count + 1)
+        + b"".join(entries)
+        + bytes(4)
+    )
+
+
 def stored_cmyk(stored: np.ndarray, adobe: bytes, **options: Any) -> bytes:
     """A four-channel JPEG that holds the numbers `stored` (H×W×4) and Adobe's marker as given, or none."""
     picture = Image.frombytes("CMYK", stored.shape[1::-1], (255 - stored).tobytes())  # Pillow turns them round
@@ -63,3 +88,13 @@ def with_luma_table_for_black(data: bytes) -> bytes:
     """Two quantisation tables shared out as YCCK does: one for luma and black, one for chroma."""
     place = data.index(b"\xff\xc0\x00\x14") + 10 + 11
     return data[:place] + b"\0" + data[place + 1 :]
+
+
+def bmp(pixels: np.ndarray, header: int = 124) -> bytes:
+    """A BMP of RGBA pixels, H×W×4 uint8, with bit fields; its header has 124 (V5), 108 (V4) or 56 bytes (V3)."""
+    height, width = pixels.shape[:2]
+    body = np.ascontiguousarray(pixels[::-1, :, [2, 1, 0, 3]]).tobytes()
+    fields = struct.pack("<IiiHHIIiiII", header, width, height, 1, 32, 3, len(body), 2835, 2835, 0, 0)
+    fields += struct.pack("<4I", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs"
+    fields = fields[:header].ljust(header, b"\0")
+    return b"BM" + struct.pack("<IHHI", 14 + header + len(body), 0, 0, 14 + header) + fields + body

@@ -5,6 +5,7 @@ Each is `corpus.scene` as libheif 1.23 with x265 writes it at 4:4:4; `ALPHA` is 
 
 from __future__ import annotations
 
+import struct
 from base64 import b64decode
 
 RGB = b64decode(
@@ -191,3 +192,38 @@ TEN_BITS = b64decode(
     EIxRLOnN5Y50KQ/GBxhKe1G/QsEuQHNZHeVqMdcn41pJuiGgS1rnNo4C8Y10
     """
 )
+
+
+def pair(main: int) -> bytes:
+    """A collection of two pictures, `RGB` twice, of which the first (1) or second (2) is the main one."""
+    start = RGB.index(b"meta") - 4
+    (size,) = struct.unpack_from(">I", RGB, start)
+    place, boxes = start + 12, {}
+    while place < start + size:
+        (length,) = struct.unpack_from(">I", RGB, place)
+        boxes[RGB[place + 4 : place + 8]] = RGB[place + 8 : place + length]
+        place += length
+    base, extent = struct.unpack(">I10s", boxes[b"iloc"][-14:])
+    entry = boxes[b"iinf"][6:]
+    second = entry[:12] + b"\0\2" + entry[14:]
+    properties, associated = _split(boxes[b"iprp"])
+    association = associated[10:]
+    grown = 18 + len(second) + 2 + len(association)  # in iloc, iinf and ipma
+    places = b"".join(struct.pack(">HHI10s", item, 0, base + grown, extent) for item in (1, 2))
+    boxes[b"iloc"] = boxes[b"iloc"][:6] + b"\0\2" + places
+    boxes[b"iinf"] = boxes[b"iinf"][:4] + b"\0\2" + entry + second
+    boxes[b"pitm"] = boxes[b"pitm"][:4] + struct.pack(">H", main)
+    both = struct.pack(">I", 2) + b"\0\1" + association + b"\0\2" + association
+    boxes[b"iprp"] = properties + _box(b"ipma", associated[:4] + both)
+    children = b"".join(_box(kind, body) for kind, body in boxes.items())
+    return RGB[:start] + _box(b"meta", RGB[start + 8 : start + 12] + children) + RGB[start + size :]
+
+
+def _box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def _split(iprp: bytes) -> tuple[bytes, bytes]:
+    """The box of the properties, and the body of that which associates them with items."""
+    (size,) = struct.unpack_from(">I", iprp)
+    return iprp[:size], iprp[size + 8 :]

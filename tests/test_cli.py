@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from dataclasses import fields
@@ -48,6 +49,25 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], words: str,
     assert words in line
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_a_closed_terminal_ends_a_command_unless_nohup_started_it(ignored: bool) -> None:
+    command = (
+        "import signal, sys, time, click; from jobs.cli import cli, main\n"
+        "if sys.argv.pop() == 'True': signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "@cli.command()\n"
+        "def wait(): print('waiting', flush=True); time.sleep(60)\n"
+        "main()"
+    )
+    run = subprocess.Popen([sys.executable, "-c", command, "wait", str(ignored)], stdout=subprocess.PIPE, text=True)
+    assert run.stdout and run.stdout.readline() == "waiting\n"
+    run.send_signal(signal.SIGHUP)
+    if ignored:
+        with pytest.raises(subprocess.TimeoutExpired):
+            run.wait(1)
+        run.terminate()
+    assert run.wait(30) == 143
 
 
 def test_an_unreachable_cluster_is_one_line(tmp_path: Path) -> None:

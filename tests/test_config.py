@@ -17,7 +17,8 @@ OUTPUT_OPTIONS: dict[str, list[Any]] = {
     "frame": [(1, 1), (25, 36)], "fill": [0.8, 0.85], "size": [1600], "straighten": [True], "max_upscale": [2.0],
 }  # fmt: skip
 OTHER_VALUES = {
-    "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5, "address": "ray://there:1",
+    "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5,
+    "memory_per_worker": 3.0, "address": "ray://there:1",
     "limit": 5, "max_flagged": 0.5, "max_pixels": 9, "endpoint_url": "http://there", "overwrite": True,
     "verbose": True, "summary_json": "s.json", "check": ("amazon",), "photos": "list.csv", "column": "sku",
     "listing": "stock.parquet", "redo": "all", "gone": "delete", "yes": True, "new_source": True, "gates": False,

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import subprocess
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import grpc
 import pytest
@@ -25,6 +29,22 @@ def test_a_cluster_is_reached_past_a_proxy_for_the_web(monkeypatch: pytest.Monke
         engine._refuse_unreachable(f"127.0.0.1:{port}")
     finally:
         server.stop(None)
+
+
+def test_ray_starts_where_temporary_files_have_long_names(tmp_path: Path) -> None:
+    """Its sockets lie there, and the system allows their paths 107 bytes."""
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    code = (
+        "import ray; from jobs.engine import engine\n"
+        "with engine('local', cpus=1, verbose=False): print(ray.get_runtime_context().runtime_env)"
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in {"RAY_TMPDIR", "RAY_ADDRESS"}}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env={**environment, "TMPDIR": str(long)}, capture_output=True, text=True, timeout=100, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "{}"), done.stderr
 
 
 def test_another_server_is_not_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:

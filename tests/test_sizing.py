@@ -44,6 +44,18 @@ def test_what_was_asked_for_is_kept(cpus: int | None, gpus: float | None, expect
     assert pool([WORKSTATION], [], cpus, gpus) == expected
 
 
+@pytest.mark.parametrize(("gib", "now", "kept"), [(1.5, 2 + 10, 1.5), (8, 0 + 2, 8), (64, 0 + 1, 16)])
+def test_workers_share_a_node_by_its_memory_too(gib: float, now: int, kept: float) -> None:
+    """Where not even one worker fits, it takes all there is."""
+    nodes = [{"CPU": 2.0, "memory": 4 * 2.0**30}, {"CPU": 16.0, "memory": 16 * 2.0**30}]
+    found = pool(nodes, [], None, None, int(gib * 2**30))
+    assert (found.now, found.memory) == (now, kept * 2**30)
+
+
+def test_a_node_whose_memory_is_not_known_is_filled_by_its_cpus() -> None:
+    assert pool([NODE], [], None, None, 2**30).now == 16
+
+
 def test_a_worker_that_wants_a_gpu_is_sized_by_the_nodes_that_have_one() -> None:
     assert pool([{"CPU": 8.0}], [WORKSTATION], None, 1.0) == Pool(4, 1.0, 0, growing=True)
 

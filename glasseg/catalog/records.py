@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.storage.credentials import without_secrets
 from glasseg.storage.roots import Entry, Root
 
 
@@ -32,10 +33,8 @@ def refused(root: Root, key: str) -> Iterator[None]:
         raise GlassegError(f"a record of glasseg can't be read: {error}") from error
     # pyarrow raises OSError for damaged pages
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        text = " ".join(str(error).split())
-        raise GlassegError(
-            f"{root.uri_of(key)} is not a record of glasseg ({text}): move it away, or choose another destination"
-        ) from error
+        why = f"{root.uri_of(key)} is not a record of glasseg ({without_secrets(str(error))})"
+        raise GlassegError(f"{why}: move it away, or choose another destination") from error
 
 
 def store(root: Root, key: str, data: bytes) -> None:

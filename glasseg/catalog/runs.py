@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -14,6 +16,8 @@ from glasseg.catalog import records
 from glasseg.storage.roots import Root
 
 RUNS: Final = "_glasseg/runs/"
+THREADS: Final = 16
+"""Records that are read at the same time."""
 
 
 def new_id(now: datetime | None = None) -> str:
@@ -36,16 +40,22 @@ def read(root: Root, run_id: str) -> dict[str, Any]:
 
 
 def names(root: Root) -> list[str]:
-    """The names of all runs that left a record, oldest first."""
+    """The names of all runs that left a record, as they sort."""
     return [key.removeprefix(RUNS).removesuffix(".json") for key in records.keys(root, RUNS, ".json")]
 
 
 def next_seq(root: Root, known: pa.ChunkedArray, before: int = 0) -> int:
-    """One more than any run so far had: by the rows that are `known`, the last record, and `before`."""
-    last = max((record["run_seq"] for record in latest(root, 1)), default=0)
+    """One more than any run so far had: by the rows that are `known`, the records, and `before`."""
+    last = max((int(record["run_seq"]) for record in latest(root, 1)), default=0)
     return 1 + max(pc.max(known).as_py() or 0, last, before)
 
 
-def latest(root: Root, count: int) -> list[dict[str, Any]]:
-    """The records of the last `count` runs, the newest first. Raises GlassegError for a file that is none."""
-    return [{"run_id": name, **read(root, name)} for name in reversed(names(root)[-count:])]
+def latest(root: Root, count: int | None = None) -> list[dict[str, Any]]:
+    """The records of the last `count` runs, or of all, the newest first. Raises GlassegError for a file that is none.
+
+    Their numbers say which are the last: a run whose clock was wrong has a name that sorts elsewhere.
+    """
+    known = names(root)
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = [{**one, "run_id": name} for name, one in zip(known, pool.map(partial(read, root), known), strict=True)]
+    return sorted(found, key=lambda one: (int(one["run_seq"]), one["run_id"]), reverse=True)[:count]

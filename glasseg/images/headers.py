@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Iterator
-from typing import Final
 
-from PIL import Image
-
-_MOST_PAGES: Final = 1000  # a corrupt chain of pages can be as long as the file
+from PIL import Image, TiffImagePlugin
 
 _BITS, _PHOTOMETRIC, _TILE_WIDTH, _TILE_LENGTH = 258, 262, 322, 323  # numbers of the TIFF 6.0 specification
-_SUBFILE_TYPE: Final = 254
 
 
 def size_before_opening(data: bytes) -> tuple[int, int] | None:
@@ -87,13 +84,19 @@ def _gif_palette(flags: bytes) -> int:
     return 3 << ((flags[0] & 7) + 1) if flags and flags[0] & 0x80 else 0
 
 
-def check_heif(data: bytes) -> None:
-    """Raise ValueError if the items of a HEIF or AVIF file have types or names that are not text (ISO/IEC 14496-12).
+def heif_with_text(data: bytes) -> bytes:
+    """A HEIF or AVIF file whose items have types and names that are text (ISO/IEC 14496-12); as it is if they are.
 
-    Such a file makes pi-heif 1.4 end the process, since it turns them into Python strings without a check.
+    Others make pi-heif 1.4 end the process, since it turns them into Python strings without a check.
     """
+    changed = bytearray(data)
     for start, end in _heif_items(data):
-        data[start:end].decode()
+        text = data[start:end]
+        with contextlib.suppress(UnicodeDecodeError):
+            text.decode()
+            continue
+        changed[start:end] = bytes(byte if byte < 128 else ord("?") for byte in text)
+    return data if changed == data else bytes(changed)
 
 
 def heif_without_exif(data: bytes) -> bytes:
@@ -105,13 +108,28 @@ def heif_without_exif(data: bytes) -> bytes:
     return bytes(changed)
 
 
+def heif_unspecified(data: bytes) -> bytes:
+    """A HEIF or AVIF file that says nothing about its colours but the range of values and the usual matrices."""
+    changed = bytearray(data)
+    for start, end in _meta_boxes(data):
+        place = data.find(b"colr", start, end)
+        while place >= 0:
+            if data[place + 4 : place + 8] == b"nclx" and place + 15 <= end:
+                primaries, transfer, matrix = 2, 2, int.from_bytes(data[place + 12 : place + 14], "big")  # unspecified
+                struct.pack_into(">3H", changed, place + 8, primaries, transfer, matrix if matrix < 15 else 2)
+            else:
+                changed[place : place + 4] = b"free"
+            place = data.find(b"colr", place + 4, end)
+    return bytes(changed)
+
+
 def _heif_items(data: bytes) -> Iterator[tuple[int, int]]:
     """(start, end) of the type and names of each item."""
     for start, end in _meta_boxes(data):
         place = data.find(b"infe", start, end)
         while place >= 0:
             text = place + (14 if data[place + 4 : place + 5] == b"\3" else 12)
-            yield text, place - 4 + int.from_bytes(data[place - 4 : place], "big")
+            yield text, min(end, place - 4 + int.from_bytes(data[place - 4 : place], "big"))
             place = data.find(b"infe", place + 4, end)
 
 
@@ -130,37 +148,17 @@ def _meta_boxes(data: bytes) -> Iterator[tuple[int, int]]:
 
 def more_pictures(data: bytes, picture: Image.Image) -> list[str]:
     """A remark if the opened picture is not the file's only page or frame."""
-    if picture.format == "TIFF":
-        pages = _tiff_pages(data)
-        return [f"{pages} pages: the first one is used"] if pages > 1 else []
+    if isinstance(picture, TiffImagePlugin.TiffImageFile):
+        return []  # `directories` has chosen
     if picture.format == "GIF":
         several = len(list(_gif_frames(data, most=2))) > 1
         return ["animated: the first frame is used"] if several else []
     frames = getattr(picture, "n_frames", 1)
-    return [f"{frames} frames: the first one is used"] if frames > 1 else []
-
-
-def _tiff_pages(data: bytes) -> int:
-    """The length of the chain of directories, without reduced copies; of classic TIFF and BigTIFF."""
-    order = "<" if data[:2] == b"II" else ">"
-    big = data[2:4] in {b"\x2b\0", b"\0\x2b"}
-    number, count, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
-    seen: set[int] = set()
-    pages = 0
-    try:
-        (place,) = struct.unpack_from(order + number, data, 8 if big else 4)
-        while place and place not in seen and len(seen) < _MOST_PAGES:
-            seen.add(place)
-            (entries,) = struct.unpack_from(order + count, data, place)
-            start = place + struct.calcsize(count)
-            tag, kind = struct.unpack_from(order + "HH", data, start)  # entries are sorted: this would be the first
-            (value,) = struct.unpack_from(order + "I", data, start + (12 if big else 8))
-            reduced = tag == _SUBFILE_TYPE and kind == 4 and value & 1
-            pages += not reduced
-            (place,) = struct.unpack_from(order + number, data, start + entry * entries)
-    except struct.error:  # past the end
-        pass
-    return pages
+    if frames == 1:
+        return []
+    if picture.format == "HEIF":
+        return [f"{frames} pictures: the one that the file names as its main picture is used"]
+    return [f"{frames} frames: the first one is used"]
 
 
 def exif_is_broken(exif: object) -> bool:
@@ -183,6 +181,11 @@ def tile_size(picture: Image.Image) -> tuple[int, int]:
     tags = getattr(picture, "tag_v2", {})
     width, height = tags.get(_TILE_WIDTH, 1), tags.get(_TILE_LENGTH, 1)
     return (width, height) if isinstance(width, int) and isinstance(height, int) else (1, 1)
+
+
+def bits(picture: Image.Image) -> tuple[int, ...]:
+    """Of each channel of an opened TIFF."""
+    return tuple(getattr(picture, "tag_v2", {}).get(_BITS, (1,)))
 
 
 def white_level(picture: Image.Image) -> int:

@@ -7,15 +7,18 @@ which is a little faster. Conversions work in bands, since another copy of 100 m
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Iterator
 from typing import Final
 
 import cv2
 import numpy as np
+import pi_heif
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
-from glasseg.images import headers
+from glasseg.images import headers, jpeg, png, tiff
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
 
@@ -24,6 +27,8 @@ _SPACES: Final = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # simplejpeg's nam
 # libjpeg's warnings about a picture with holes. Its other warnings are about harmless oddities.
 _HOLES: Final = ("remature end", "bad Huffman code", "instead of RST", "bad arithmetic code")
 _LEFTOVERS: Final = "extraneous bytes"
+
+_TO_RGB: Final = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
 _ADOBE_YCCK: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x02"
 
@@ -47,8 +52,50 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         return (_cmyk_jpeg if picture.mode == "CMYK" else _jpeg)(data, picture, remarks), None
     if picture.format == "WEBP":
         return _webp(data, picture.size)
+    if picture.format == tiff.BY_TIFFFILE:
+        return tiff.read(data)
     picture.load()
-    return _loaded(picture)
+    pixels, alpha = _loaded(picture)
+    if picture.format == "BMP" and alpha is not None and not alpha.any():
+        alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
+    return pixels, alpha
+
+
+def deep(data: bytes, picture: Image.Image, stored: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """All bits of a picture of which `read` keeps 8 as `stored`: likewise grey or RGB, uint16; and the value of white.
+
+    None if it has no more than 8, or if nobody here can read more.
+    """
+    if picture.format == "PNG" and data[24] == 16:
+        return _deep(_by_cv2(png.only_pixels(data)), 16, stored)
+    if picture.format == "TIFF" and set(headers.bits(picture)) == {16}:
+        return _deep(_by_cv2(data), 16, stored)
+    if picture.format in {"HEIF", "AVIF"}:
+        opened = pi_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=False)
+        bits = int(opened.info["bit_depth"])
+        if bits > 8 and picture.format == "AVIF":
+            return _deep(_by_cv2(data), bits, stored)
+        if bits > 8:
+            return _deep(np.asarray(opened) >> 16 - bits, bits, stored)
+    return None
+
+
+def _by_cv2(data: bytes) -> np.ndarray | None:
+    read = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    return cv2.cvtColor(read, _TO_RGB[read.shape[2]]) if read is not None and read.ndim == 3 else read
+
+
+def _deep(read: np.ndarray | None, bits: int, stored: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """What was read with all bits, if it is the same picture: readers differ in what they rotate."""
+    white = (1 << bits) - 1
+    if read is None or read.dtype != np.uint16 or read.shape[:2] != stored.shape[:2]:
+        return None
+    read = read if read.ndim == stored.ndim == 2 else np.ascontiguousarray(read.reshape(*read.shape[:2], -1)[..., :3])
+    if read.shape != stored.shape:
+        return None
+    every = slice(None, None, max(1, min(stored.shape[:2]) // 64))
+    difference = np.abs(read[every, every] * (255 / white) - stored[every, every])
+    return (read, white) if difference.mean() < 1 else None
 
 
 def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
@@ -59,13 +106,30 @@ def _jpeg(data: bytes, picture: Image.Image, remarks: list[str]) -> np.ndarray:
         simplejpeg.decode_jpeg(data, _SPACES[picture.mode], buffer=pixels)
     except ValueError as error:
         if any(hole in str(error) for hole in _HOLES):
-            raise
-        _copy(picture, picture.mode, pixels)  # Pillow accepts what is merely odd
-        if picture.mode == "CMYK":
-            cv2.bitwise_not(pixels, dst=pixels)
-        if _LEFTOVERS in str(error):
-            remarks.append("the JPEG has bytes left over: parts of it may be damaged")
+            if not _decode_completed(data, picture, pixels):
+                raise
+            remarks.append("the JPEG lacks its end marker; its pixels are complete")
+        else:
+            _copy_odd(picture, pixels, str(error), remarks)
     return pixels[..., 0] if channels == 1 else pixels
+
+
+def _decode_completed(data: bytes, picture: Image.Image, pixels: np.ndarray) -> bool:
+    """Fill `pixels` from a JPEG that lacks only its end; False if it lacks more, or has anything else odd about it."""
+    for whole in jpeg.completed(data):
+        with contextlib.suppress(ValueError):
+            simplejpeg.decode_jpeg(whole, _SPACES[picture.mode], buffer=pixels)
+            return True
+    return False
+
+
+def _copy_odd(picture: Image.Image, pixels: np.ndarray, warning: str, remarks: list[str]) -> None:
+    """Fill `pixels` by Pillow, which accepts what is merely odd."""
+    _copy(picture, picture.mode, pixels)
+    if picture.mode == "CMYK":
+        cv2.bitwise_not(pixels, dst=pixels)
+    if _LEFTOVERS in warning:
+        remarks.append("the JPEG has bytes left over: parts of it may be damaged")
 
 
 def _cmyk_jpeg(data: bytes, picture: JpegImagePlugin.JpegImageFile, remarks: list[str]) -> np.ndarray:

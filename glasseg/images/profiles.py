@@ -19,33 +19,54 @@ _NAMES: Final = {"GRAY": "grey", "RGB ": "RGB", "CMYK": "CMYK"}
 # hold stay the same. Perceptual would move the colours inside the gamut too, and profiles with a matrix and curves, as
 # most are, have no perceptual tables anyway.
 _INTENT: Final = ImageCms.Intent.RELATIVE_COLORIMETRIC
+# For grey, LittleCMS' short cut is up to 10 levels off in the dark parts; only 256 shades are converted anyway.
 _FLAGS: Final = ImageCms.Flags.BLACKPOINTCOMPENSATION
+
+# A step between two of 256 levels that the eye sees as a step, in levels of sRGB. Linear profiles make steps of 13.
+_STEEP: Final = 4
 
 
 class ProfileError(ValueError):
     """The profile can't be used on this picture; the message says why, as the end of "its colour profile …"."""
 
 
-def to_srgb(pixels: np.ndarray, profile: bytes) -> np.ndarray:
+def to_srgb(pixels: np.ndarray, profile: bytes, white: int = 255) -> np.ndarray:
     """Convert grey (H×W), RGB (H×W×3) or CMYK (H×W×4, 255 is full ink) uint8 pixels to sRGB, H×W×3 uint8.
 
-    By LittleCMS, relative colorimetric with black point compensation. A profile that would move no colour by more than
-    one level is sRGB whatever its name, and the pixels are returned unchanged. Thread-safe.
+    Grey and RGB may be uint16, with the value `white` for white. By LittleCMS, relative colorimetric with black point
+    compensation. A profile that would move no colour by more than one level is sRGB whatever its name, and 8-bit pixels
+    are returned unchanged. Thread-safe.
 
     Raises:
         ProfileError: for a profile that is broken or made for another kind of pixels.
     """
-    mode = {2: "L", 3: "RGB"}.get(pixels.shape[2] if pixels.ndim == 3 else 2, "CMYK")
+    mode = _mode(pixels)
     transform = _transform(profile, mode)
     if transform is None:
         return untagged_to_srgb(pixels)
-    if mode == "L":
+    if mode == "L" and white == 255:
         curves = _apply(transform, mode, np.arange(256, dtype=np.uint8)[None])
         return cv2.LUT(cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB), curves)
     srgb = np.empty((*pixels.shape[:2], 3), np.uint8)
     for rows in bands(pixels.shape[:2]):
-        srgb[rows] = _apply(transform, mode, pixels[rows])
+        part = pixels[rows]
+        srgb[rows] = _apply(transform, mode, part) if white == 255 else _interpolated(transform, mode, part, white)
     return srgb
+
+
+def needs_all_bits(pixels: np.ndarray, profile: bytes) -> bool:
+    """Whether 8 bits of pixels like these would show as steps in sRGB, as those of a linear profile do.
+
+    Raises:
+        ProfileError: as `to_srgb`.
+    """
+    mode = _mode(pixels)
+    transform = _transform(profile, mode)
+    if transform is None or mode == "CMYK":
+        return False
+    ramp = np.arange(256, dtype=np.uint8)[None]
+    shades = _apply(transform, mode, ramp if mode == "L" else cv2.merge([ramp] * 3))[0].astype(int)
+    return bool(np.diff(shades, axis=0).max() > _STEEP)
 
 
 def untagged_to_srgb(pixels: np.ndarray) -> np.ndarray:
@@ -73,7 +94,8 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
         opened = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         space = opened.profile.xcolor_space
         if space == _SPACES[mode]:
-            transform = ImageCms.ImageCmsTransform(opened, _srgb(), mode, "RGB", _INTENT, flags=_FLAGS)
+            flags = _FLAGS | ImageCms.Flags.NOOPTIMIZE if mode == "L" else _FLAGS
+            transform = ImageCms.ImageCmsTransform(opened, _srgb(), mode, "RGB", _INTENT, flags=flags)
     except (ImageCms.PyCMSError, OSError, ValueError) as error:
         raise ProfileError("is broken") from error
     if space != _SPACES[mode]:
@@ -86,6 +108,24 @@ def _transform(profile: bytes, mode: str) -> ImageCms.ImageCmsTransform | None:
     unmoved = colours[..., None] if mode == "L" else colours
     moved = np.abs(_apply(transform, mode, colours).astype(np.int16) - unmoved).max()
     return transform if moved > 1 else None
+
+
+def _mode(pixels: np.ndarray) -> str:
+    return {2: "L", 3: "RGB"}.get(pixels.shape[2] if pixels.ndim == 3 else 2, "CMYK")
+
+
+def _interpolated(transform: ImageCms.ImageCmsTransform, mode: str, pixels: np.ndarray, white: int) -> np.ndarray:
+    """The conversion of uint16 pixels, linear between those of 8 bits, since Pillow hands LittleCMS no more."""
+    levels = np.minimum(pixels, white) * np.float32(255 / white)
+    below = np.minimum(levels, 254).astype(np.uint8)
+    rest = (levels - below).reshape(*pixels.shape[:2], -1)
+    start = _apply(transform, mode, below).astype(np.float32)
+    converted = start.copy()
+    for channel in range(rest.shape[2]):
+        above = below.copy()
+        above.reshape(rest.shape)[..., channel] += 1
+        converted += rest[..., channel, None] * (_apply(transform, mode, above) - start)
+    return np.clip(converted + 0.5, 0, 255).astype(np.uint8)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from defusedxml.ElementTree import fromstring
 from PIL import Image, IptcImagePlugin, TiffImagePlugin
 
 _LONGEST_TEXT: Final = 2000  # characters
-_LONGEST_XMP: Final = 1 << 20  # bytes; what editors write is below 100 kB
+_LONGEST_XMP: Final = 4 << 20  # bytes; what editors write is below 100 kB, but histories of edits grow
 _SANE_DPI: Final = (1.0, 30_000.0)
 _CM_PER_INCH: Final = 2.54
 
@@ -28,7 +28,7 @@ _XMP_TEXTS: Final = ("{http://purl.org/dc/elements/1.1/}rights", "{http://purl.o
 _XMP_ITEM: Final = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}li"
 
 # What Pillow's metadata readers and defusedxml raise for damaged metadata.
-_BAD_DATA: Final = (
+BAD_DATA: Final = (
     OSError,
     SyntaxError,
     ValueError,
@@ -65,16 +65,26 @@ def read(picture: Image.Image) -> Tags:
     for source in (_exif_texts, _png_texts, _iptc_texts, _xmp_texts):
         try:
             found = source(picture)
-        except _BAD_DATA:
+        except BAD_DATA:
             continue
         copyright, artist = copyright or _clean(found[0]), artist or _clean(found[1])
         if copyright and artist:
             break
     try:
         dpi = _dpi(picture)
-    except _BAD_DATA:
+    except BAD_DATA:
         dpi = None
     return Tags(dpi, copyright, artist)
+
+
+def exif_of(picture: Image.Image) -> Image.Exif:
+    """The EXIF of an opened picture. Pillow's `getexif` would load a PNG, and would take the orientation from XMP."""
+    block = Image.Exif()
+    if data := picture.info.get("exif"):
+        block.load(data)
+    elif text := picture.info.get("Raw profile type exif"):  # as ImageMagick wrote it into PNGs
+        block.load(bytes.fromhex("".join(text.split("\n")[3:])))
+    return block
 
 
 def exif(tags: Tags) -> bytes | None:
@@ -91,19 +101,14 @@ def exif(tags: Tags) -> bytes | None:
 
 
 def _directory(picture: Image.Image) -> Mapping[int, Any]:
-    """The picture's main TIFF or EXIF directory. `getexif` would load a PNG, and would cache what it found."""
-    if isinstance(picture, TiffImagePlugin.TiffImageFile):
-        return picture.tag_v2
-    block = Image.Exif()
-    if data := picture.info.get("exif"):
-        block.load(data)
-    return block
+    """The picture's main TIFF or EXIF directory."""
+    return picture.tag_v2 if isinstance(picture, TiffImagePlugin.TiffImageFile) else exif_of(picture)
 
 
 def _dpi(picture: Image.Image) -> tuple[float, float] | None:
     try:
         directory = _directory(picture)
-    except _BAD_DATA:
+    except BAD_DATA:
         directory = {}  # the picture's own header may still be right
     dpi = _header_dpi(picture) or _directory_dpi(directory)
     return dpi[::-1] if dpi and _lies_on_its_side(picture, directory) else dpi

@@ -16,7 +16,7 @@ from glasseg.formats import PHOTO_EXTENSIONS
 from glasseg.lists import reader, safe_csv
 from glasseg.lists.spreadsheet import NAME_SUFFIXES
 from glasseg.storage.keys import printable
-from glasseg.storage.roots import open_source
+from glasseg.storage.roots import ACCESS_POINT, open_source
 
 _SHOWN: Final = 3  # candidates named in a report
 _BATCH: Final = 65_536  # keys held as Python strings at a time
@@ -268,7 +268,7 @@ class _Photos:
         return _exact(path.removeprefix("file://")).startswith(f"{self._source}/")
 
     def _is_next_to(self, path: str) -> bool:
-        bucket = re.match(r"s3://[^/]+/", f"{self._source}/")
+        bucket = re.match(rf"s3://({ACCESS_POINT}|[^/]+)/", f"{self._source}/")
         above = bucket[0] if bucket else self._source.rpartition("/")[0] + "/"
         return len(above) > 1 and _exact(path.removeprefix("file://")).startswith(above)
 

@@ -21,14 +21,33 @@ MAX_COMPONENT_BYTES: Final = 255
 class Entry:
     """One thing in a listing: `key` relative to the root, `size` in bytes, `etag` changes when the content does.
 
-    The etag is S3's without its quotes; in a folder it is "SIZE-MTIME_NS". `modified`: seconds since 1970, by the clock
-    of the storage; on S3 whole ones.
+    The etag is S3's as `version` gives it; in a folder it is "SIZE-MTIME_NS". `size` is -1 where a server does not say
+    it. `modified`: seconds since 1970, by the clock of the storage, on S3 whole ones; 0 where a server does not say it.
     """
 
     key: str
     size: int
     etag: str
     modified: float = 0.0
+
+
+_ETAG_DRESS: Final = r'(?i)^(?:w/)?"*|"*(?:--?(?:gzip|br|deflate|zstd))?"*$'
+"""What is not of an ETag itself: quotes, and the marks of proxies that compress (Apache, Jetty, nginx, CDNs)."""
+
+
+def plain_etag(etag: str) -> str:
+    """An ETag without what servers and proxies put around it, to compare one that was listed with one that was read."""
+    plain = etag.strip('"')
+    return plain if plain.isalnum() else re.sub(_ETAG_DRESS, "", etag)
+
+
+def version(etag: str | None, size: int, modified: float) -> str:
+    """What changes when an object does: its plain ETag; "SIZE-SECONDS" from servers that give none.
+
+    Then an object that is replaced within a second by one of the same size counts as the same, and without a time
+    (`modified` is 0) by any of the same size.
+    """
+    return plain_etag(etag or "") or f"{size}-{int(modified)}"
 
 
 def unsafe_reason(key: str) -> str | None:
@@ -55,11 +74,6 @@ def unsafe_reason(key: str) -> str | None:
 def printable(name: str) -> str:
     """`name` with bytes that are not UTF-8 escaped as \\xNN: Arrow and JSON hold only valid text."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def without_secrets(text: str) -> str:
-    """`text` without the user, the password and the query (a presigned link's signature) of an address in it."""
-    return re.sub(r"\?[^\s\"']*", "?…", re.sub(r"(?<=://)\S*@", "…@", text))
 
 
 def check_output_key(key: str, uri: str) -> None:

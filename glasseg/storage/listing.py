@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from itertools import islice, pairwise
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from glasseg.storage.bucket import Bucket
 from glasseg.storage.keys import Entry, printable
@@ -34,14 +36,27 @@ def read(root: Root, without: str | None = None) -> pa.Table:
 
 
 def table(entries: Iterable[Entry]) -> pa.Table:
-    """Entries as a table of `SCHEMA`."""
+    """Entries as a table of `SCHEMA`; a key that is listed twice, as between two pages, is there once."""
     rest = iter(entries)
     batches = []
     while some := list(islice(rest, _CHUNK)):
         columns = [[printable(one.key) for one in some], [one.size for one in some], [one.etag for one in some]]
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         batches.append(pa.record_batch(arrays, schema=SCHEMA))
-    return pa.Table.from_batches(batches, SCHEMA)
+    made = pa.Table.from_batches(batches, SCHEMA)
+    return made if _ascends(made["key"]) else made.filter(_first_of(made["key"]))
+
+
+def _ascends(keys: pa.ChunkedArray) -> bool:
+    """Whether keys are in the order of S3, so that none is there twice: without the memory that a comparison takes."""
+    chunks = [chunk for chunk in keys.chunks if len(chunk)]
+    within = all(pc.all(pc.less(chunk[:-1], chunk[1:]), min_count=0).as_py() for chunk in chunks)
+    return within and all(one[-1].as_py() < other[0].as_py() for one, other in pairwise(chunks))
+
+
+def _first_of(keys: pa.ChunkedArray) -> pa.Array:
+    """For each key whether it is the first of its kind."""
+    return pc.equal(pc.index_in(keys, value_set=keys), pa.array(np.arange(len(keys), dtype=np.int32)))
 
 
 def _bucket(bucket: Bucket, without: str | None) -> Iterator[pa.Table]:

@@ -10,11 +10,14 @@ import re
 import stat
 from contextlib import suppress
 from pathlib import Path, PurePosixPath
+from typing import Final
 
 from glasseg.errors import DeniedError, GlassegError, PhotoError
 from glasseg.storage.bucket import Bucket
+from glasseg.storage.credentials import without_secrets
+from glasseg.storage.faults import NO_CHECKSUMS, NO_S3
 from glasseg.storage.folder import Folder
-from glasseg.storage.keys import TMP_PREFIX, Entry, unsafe_reason, without_secrets
+from glasseg.storage.keys import TMP_PREFIX, Entry, unsafe_reason
 
 __all__ = [
     "TMP_PREFIX",
@@ -24,6 +27,7 @@ __all__ = [
     "Root",
     "check_writable",
     "delete_if_allowed",
+    "heeds_conditions",
     "open_root",
     "open_source",
     "refuse_nested",
@@ -33,6 +37,13 @@ __all__ = [
 ]
 
 Root = Folder | Bucket
+
+PROBE: Final = b"glasseg was here"
+CONDITION_PROBE: Final = TMP_PREFIX + "condition"
+ACCESS_POINT: Final = (
+    r"arn:[a-z0-9-]+:s3[a-z0-9-]*:[a-z0-9-]*:\d+:(?:outpost[/:][A-Za-z0-9-]+[/:])?accesspoint[/:][A-Za-z0-9.-]+"
+)
+"""What S3 takes for the name of a bucket, slash and all."""
 
 
 def _local_path(uri: str) -> Path:
@@ -55,12 +66,18 @@ def open_root(uri: str, *, endpoint_url: str | None = None) -> Root:
             return Folder(_local_path(uri).resolve())
         except RuntimeError as error:  # raised by Python up to 3.12
             raise GlassegError(f"{uri} is a link that leads to itself") from error
-    bucket, _, prefix = rest.partition("/")
-    if scheme != "s3" or not re.fullmatch(r"[A-Za-z0-9._-]+", bucket):
+    point = re.match(rf"{ACCESS_POINT}(?=/|$)", rest)
+    bucket, _, prefix = (point[0], "/", rest[point.end() + 1 :]) if point else rest.partition("/")
+    if scheme != "s3" or not (point or re.fullmatch(r"[A-Za-z0-9._-]+", bucket)):
         raise GlassegError(f"{without_secrets(uri)!r} is neither a folder nor s3://bucket/prefix", 2)
     if {".", ".."} & set(prefix.split("/")):  # some servers would resolve it, past `refuse_nested`
         raise GlassegError(f'{uri!r} has a "." or ".." in it: write it without', 2)
-    return Bucket(bucket, prefix.strip("/"), endpoint_url)
+    if prefix.startswith("/") or prefix.endswith("//"):  # S3 has folders without a name, and these are others
+        meant = f"s3://{bucket}/{prefix.strip('/')}"
+        raise GlassegError(
+            f"{uri!r} has a folder without a name, which glasseg can't use: write {meant} if you mean that", 2
+        )
+    return Bucket(bucket, prefix.removesuffix("/"), endpoint_url)
 
 
 def name_of(uri: str) -> str:
@@ -108,11 +125,47 @@ def check_writable(root: Root) -> None:
         if isinstance(root, Bucket):
             with suppress(DeniedError):  # the server answers; listing and writing are two permissions
                 root.holds_anything()
-        root.write(key, b"glasseg was here")
+        root.write(key, PROBE)
+        if isinstance(root, Bucket):
+            _refuse_changed(root, key)
         delete_if_allowed(root, key)
     except (PhotoError, GlassegError) as error:
         message = str(error).replace(root.uri_of(key), root.uri)  # users do not know the file that was tried
         raise GlassegError(f"can't write to {message}" if isinstance(error, PhotoError) else message) from error
+
+
+def _refuse_changed(root: Bucket, key: str) -> None:
+    """Raises GlassegError when the server has stored something else than was sent, as far as it may be read."""
+    try:
+        kept, _ = root.read(key)
+    except PhotoError as error:
+        if error.code in {"denied", "vanished"}:  # vanished: another run checks at the same moment
+            return
+        raise
+    if PROBE in kept and kept != PROBE:
+        raise GlassegError(
+            f"the server of {root.uri} stores the framing of an upload as part of the file: {NO_CHECKSUMS}"
+        )
+    if kept != PROBE:
+        raise GlassegError(f"the server of {root.uri} does not give back what is written there: {NO_S3}")
+
+
+def heeds_conditions(root: Root) -> bool:
+    """Whether `root`, which takes writes, keeps two runs apart: a server may ignore the condition of a put.
+
+    Raises GlassegError when it can't be written to.
+    """
+    if not isinstance(root, Bucket):
+        return True
+    try:
+        root.write(CONDITION_PROBE, PROBE)
+        heeds = root.heeds_conditions(CONDITION_PROBE)
+        delete_if_allowed(root, CONDITION_PROBE)
+    except DeniedError:  # some servers require read permission for this: unknown
+        return True
+    except PhotoError as error:
+        raise GlassegError(f"can't write to {error}") from error
+    return heeds
 
 
 def delete_if_allowed(root: Root, key: str) -> bool:

@@ -36,17 +36,18 @@ def report(destination_uri: str, run_id: str | None, endpoint_url: str | None) -
 
 def _record(destination: Root, run_id: str | None) -> dict[str, Any]:
     """The record of the requested run, or of the newest one that worked on a photo."""
-    names = runs.names(destination)
-    if not names:
+    if run_id and run_id in runs.names(destination):
+        return {**runs.read(destination, run_id), "run_id": run_id}
+    known = runs.latest(destination)
+    if not known:
         raise GlassegError(f"no run of glasseg in {destination.uri}: is it the folder that `glasseg whiten` wrote to?")
-    if run_id is not None and run_id not in names:
-        last = ", ".join(reversed(names[-_NAMED_RUNS:]))
+    if run_id:
+        last = ", ".join(str(one["run_id"]) for one in known[:_NAMED_RUNS])
         raise GlassegError(f"no run {run_id} in {destination.uri}; the last ones are {last}")
-    for name in [run_id] if run_id else reversed(names):
-        record = {**runs.read(destination, name), "run_id": name}
-        if run_id or record.get("processed") or record.get("gone"):
+    for record in known:
+        if record.get("processed") or record.get("gone"):
             return record
-    raise GlassegError(f"the {len(names)} runs into {destination.uri} had nothing to do, so there is nothing to review")
+    raise GlassegError(f"the {len(known)} runs into {destination.uri} had nothing to do, so there is nothing to review")
 
 
 def write(

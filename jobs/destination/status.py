@@ -64,10 +64,11 @@ def overview(root: Root) -> dict[str, Any]:
 
 def _held(known: pa.Table) -> dict[str, list[str]]:
     """The keys of the pictures that each run held back and nothing has overtaken, the newest run first."""
+    rows = known.filter(known["held"]).select(["run_seq", "run_id", "key"])
     held: dict[str, list[str]] = {}
-    for row in known.filter(known["held"]).select(["run_id", "key"]).sort_by([("key", "ascending")]).to_pylist():
+    for row in rows.sort_by([("run_seq", "descending"), ("key", "ascending")]).to_pylist():
         held.setdefault(row["run_id"], []).append(row["key"])
-    return dict(sorted(held.items(), reverse=True))
+    return held
 
 
 def _counts(words: pa.ChunkedArray) -> dict[str, int]:

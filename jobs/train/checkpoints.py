@@ -14,6 +14,7 @@ import numpy as np
 
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.model import folder as model_folder
+from glasseg.storage.credentials import without_secrets
 from glasseg.storage.roots import open_root
 from jobs.train import history
 from jobs.train.course import Course, Progress
@@ -119,4 +120,4 @@ def _persistently(write: Callable[[], T], course: Course) -> T:
 
 
 def _line_of(error: Exception) -> str:
-    return " ".join(str(error).split())
+    return without_secrets(str(error))

@@ -10,7 +10,7 @@ from click.core import ParameterSource
 
 from glasseg.config import MARKETPLACES, Lenses, Marketplace, OnGone, Shadow, WhitenConfig
 from glasseg.formats import FORMATS
-from jobs.options import Background, Marketplaces, Ratio, endpoint_url_option, verbose_option, worker_options
+from jobs.options import Background, Marketplaces, Ratio, endpoint_url_option, photo_worker_options, verbose_option
 
 _WHITEN = WhitenConfig()
 
@@ -169,7 +169,7 @@ _WHITEN = WhitenConfig()
         help="Longest time that rows wait before they are stored.",
     ),
 )
-@worker_options
+@photo_worker_options
 @endpoint_url_option
 @verbose_option
 @click.pass_context

@@ -27,6 +27,8 @@ class Workforce:
     cpus: int | None = None
     """CPUs of each worker; so `gpus`."""
     gpus: float | None = None
+    memory: float = 0.0
+    """GiB that are kept free for each worker."""
     verbose: bool = False
 
 
@@ -55,10 +57,11 @@ def on_ray(
 
 def _staffed(order: Order, work: pa.Table, workforce: Workforce) -> tuple[Order, tuple[int, int]]:
     """The order for workers of a size that suits the connected cluster, and the fewest and the most of them."""
-    pool = sizing.connected(workforce.cpus, workforce.gpus)
+    pool = sizing.connected(workforce.cpus, workforce.gpus, int(workforce.memory * 2**30))
     given = given_cluster(workforce.address)
     if given:
         preflight.check(order, work["key"][0].as_py())
     least, most = pool.bounds(workforce.workers, math.ceil(len(work) / GROUP_ROWS))
     # a machine of our own grows no nodes
-    return replace(order, cpus=pool.cpus, gpus=pool.gpus, metered=bool(given)), (least, most if given else least)
+    staffed = replace(order, cpus=pool.cpus, gpus=pool.gpus, memory=pool.memory, metered=bool(given))
+    return staffed, (least, most if given else least)

@@ -12,6 +12,7 @@ from glasseg.catalog import schema
 from glasseg.catalog.schema import Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
+from glasseg.storage.credentials import without_known
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
@@ -66,8 +67,9 @@ class Order:
     quality: int
     max_pixels: int
     cpus: int = 1
-    """CPUs of each worker, and GPUs below; the defaults hold until Ray is connected, since they depend on its nodes."""
+    """CPUs of each worker, and GPUs and bytes of memory below; known once Ray is connected."""
     gpus: float = 0.0
+    memory: int = 0
     look: Look = field(default_factory=Look)
     gates: bool = True
     review_below: float | None = None
@@ -96,5 +98,10 @@ class Order:
     def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> Row:
         """The row of a photo that could not be done, and so replaced nothing."""
         warnings = [OLDER_STAYS] if pending["standing_run_id"] else None
-        failure: Row = {"status": Status.FAILED, "error_code": code, "error": message, "warnings": warnings}
+        failure: Row = {
+            "status": Status.FAILED,
+            "error_code": code,
+            "error": without_known(message),
+            "warnings": warnings,
+        }
         return self.row(pending, {**failure, **(facts or {})})

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import gc
-import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
+from glasseg.storage.credentials import without_secrets
 from jobs.whiten.order import DoneRow, Order, Pending
 from jobs.whiten.worker import Whitener
-
-if TYPE_CHECKING:
-    import ray
 
 SECONDS = 120.0
 """Time that one photo may take; the first one also waits for the model."""
@@ -33,7 +28,7 @@ def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterat
         if actor is None:
             actor = actor_class.remote(order, ray.put(model), MEMORY)
         try:
-            yield _result(actor.__call__.remote(photo)).to_pylist()
+            yield ray.get(actor.__call__.remote(photo), timeout=SECONDS).to_pylist()
             continue
         except ray.exceptions.GetTimeoutError:
             row = order.failed(pending, "timeout", f"not done after {SECONDS:.0f} s")
@@ -50,19 +45,9 @@ def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterat
         ray.kill(actor)
 
 
-def _result(call: ray.ObjectRef) -> pa.Table:
-    """What a call returns; raises GetTimeoutError after `SECONDS`, and as `ray.get` does."""
-    import ray
-
-    until = time.monotonic() + SECONDS
-    while not ray.wait([call], timeout=5)[0] and time.monotonic() < until:
-        gc.collect()  # Ray Data keeps workers whose tasks failed in reference cycles, and CPUs that this one waits for
-    return ray.get(call, timeout=0)
-
-
 def _described(error: BaseException) -> tuple[str, str]:
     """Code and message for what a worker did not expect; cv2 reports missing memory as an error of its own."""
     text = " ".join(str(error).split())
     if isinstance(error, MemoryError) or "Insufficient memory" in text:
         return "out_of_memory", f"more than {MEMORY >> 30} GiB for this photo alone"
-    return "internal_error", f"{type(error).__name__}: {text}"
+    return "internal_error", f"{type(error).__name__}: {without_secrets(text)}"

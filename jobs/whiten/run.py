@@ -6,6 +6,8 @@ Only this module knows `WhitenConfig`; everything below takes plain arguments.
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 from glasseg.catalog import claims, compaction, lock, manifest, pending, records, runs, state
 from glasseg.catalog.gates import Breaker
@@ -15,7 +17,7 @@ from glasseg.catalog.writer import Writer
 from glasseg.config import WhitenConfig
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look, colour_of, contradiction
-from glasseg.errors import GlassegError
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.lists import selection
 from glasseg.model.folder import ModelSpec
 from glasseg.storage import roots
@@ -60,6 +62,12 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         dry_run.show(planned, gone=config.gone, price_per_hour=config.price_per_hour)
         return 0
     roots.check_writable(places.destination)
+    if not roots.heeds_conditions(places.destination):
+        terminal.say(
+            f"  warning: the server of {places.destination.uri} ignores conditions of writes (If-None-Match): two runs "
+            "at once would not notice each other, so see to it that there is only one",
+            level="warning",
+        )
     places = plan.probed(places)
     with lock.taken(places.destination, run_id) as own_lock:
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
@@ -160,7 +168,12 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     writer, started = Writer(order.destination, order.run_id, config.keep_seconds), time.monotonic()
     breaker = Breaker(config.stop_above, planned.usual_coverage)
     workforce = Workforce(
-        config.address, config.workers, config.cpus_per_worker, config.gpus_per_worker, verbose=config.verbose
+        config.address,
+        config.workers,
+        config.cpus_per_worker,
+        config.gpus_per_worker,
+        config.memory_per_worker,
+        verbose=config.verbose,
     )
     ended = "stopped"
     try:
@@ -188,8 +201,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         messages.say_summary(planned, writer.tally, made, ended)
     tally = writer.tally
     if config.report and (tally.processed or tally.counts["gone"]):
-        rows = manifest.of_run(order.destination, order.run_id, merged=False)
-        terminal.say(f"Page: {report.write(order.destination, order.source, order.run_id, rows, made)}")
+        _write_page(order, made)
     own_lock.check()
     compaction.compact(order.destination, order.run_id)
     if tally.too_many_flagged(config.max_flagged):
@@ -199,6 +211,16 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         )
         return EXIT_FLAGGED
     return EXIT_FLAGGED if ended == "stopped" else 0
+
+
+def _write_page(order: Order, made: Mapping[str, Any]) -> None:
+    """Write the page of the run. All the work is done and recorded: what is in the way of the page is a warning."""
+    try:
+        rows = manifest.of_run(order.destination, order.run_id, merged=False)
+        terminal.say(f"Page: {report.write(order.destination, order.source, order.run_id, rows, made)}")
+    except (GlassegError, PhotoError) as error:
+        again = f"`glasseg report {order.destination.uri} {order.run_id}` makes it when that is mended"
+        terminal.say(f"  warning: the page can't be made: {error}; {again}", level="warning")
 
 
 def _store_unmatched(planned: Plan) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import math
+import uuid
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Final
 
 import pyarrow as pa
@@ -27,6 +28,10 @@ TURNS: Final = 4
 """Tasks that each worker gets of a small run."""
 PASSES: Final = 3
 """Times in a row that the workers together try in vain what was lost; what is left then is tried one by one."""
+DEATHS_AT_START: Final = 3
+"""Workers in a row that may die while they start, as on a node that is short of memory for a moment."""
+STALLED_SECONDS = 1800.0
+"""A pass in which nothing happens for so long is given up: a photo that hangs its worker is then found one by one."""
 LOST_BATCHES: Final = 100
 LOST_SHARE: Final = 0.1
 """A run that loses more batches than these, and this share of all, to dying workers stops: no photo is to blame."""
@@ -47,7 +52,8 @@ def rows_of(
         before = len(lost)
         yield from stream(order, model, lost, workers)
         lost = _lost(work, writer)
-        gc.collect()  # Ray Data keeps workers whose tasks failed in reference cycles, and their CPUs from the next ones
+        if len(lost):
+            _end_workers(order)
         if len(lost) <= 2 * BATCH_ROWS:
             break
         in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
@@ -60,20 +66,41 @@ def _lost(work: pa.Table, writer: Writer) -> pa.Table:
     return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))))
 
 
+def _end_workers(order: Order) -> None:
+    """End what is left of a pass: Ray Data keeps workers whose tasks failed, and with them CPUs that the next need."""
+    import ray
+
+    for name in ray.util.list_named_actors():
+        if name.startswith(order.run_id):
+            with suppress(ValueError):  # it has ended meanwhile
+                ray.kill(ray.get_actor(name))
+
+
 def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
     """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
 
-    `workers`: the fewest and the most of them. Ends early when rows were lost with their node. Raises GlassegError when
+    `workers`: the fewest and the most of them. Ends early when rows were lost with their node, or
+    when nothing moves any more. Raises GlassegError when
     a worker reports that the run has to stop, or when workers keep dying. Ray must be connected.
     """
     import ray
+    import ray.data.exceptions
 
+    done = 0
     if not len(work):
         return
     try:
-        yield from _rows(order, model, work, workers)
+        for rows in _rows(order, model, work, workers):
+            done += len(rows)
+            yield rows
     except ray.exceptions.ObjectLostError:
         return
+    except ray.data.exceptions.ExecutionTimeoutError as error:
+        if not done and len(work) > 2 * BATCH_ROWS:  # more than a photo that hangs its worker
+            raise GlassegError(
+                f"no photo was done in {STALLED_SECONDS / 60:.0f} minutes: has the cluster room for a worker (see `ray "
+                "status`), and does the storage answer?"
+            ) from error
     except ray.exceptions.RayActorError as error:
         if "creation task" in str(error):  # the model could not be set up: a bug, and its traceback is in the error
             raise
@@ -91,6 +118,8 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
+    context.max_consecutive_actor_init_deaths = DEATHS_AT_START
+    context.execution_no_progress_timeout_s = STALLED_SECONDS
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
     with bounded_retries():
         done = ray.data.from_blocks(tables(work, rows)).map_batches(
@@ -104,7 +133,12 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
             ),
             num_cpus=order.cpus,
             num_gpus=order.gpus,
-            ray_remote_args_fn=lambda: {"max_restarts": LOST_BATCHES, "max_task_retries": 0},
+            memory=order.memory or None,
+            ray_remote_args_fn=lambda: {
+                "name": f"{order.run_id}-{uuid.uuid4().hex}",  # called for each worker
+                "max_restarts": LOST_BATCHES,
+                "max_task_retries": 0,
+            },
         )
     for batch in done.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
         yield from checked(batch.to_pylist())

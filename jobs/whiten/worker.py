@@ -18,12 +18,12 @@ from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Finished
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
-from glasseg.errors import REVIEW_CODES, GlassegError, PhotoError, ReviewCode
+from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError, PhotoError, ReviewCode
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmenter import Segmentation
-from glasseg.storage import bucket
+from glasseg.storage import client
 from glasseg.storage.keys import printable
 from jobs.whiten.metrics import Meters
 from jobs.whiten.order import ROWS, Order, Pending
@@ -104,14 +104,17 @@ class Whitener:
 
     def _open(self, pending: Pending) -> Opened | Row:
         """Read and decode one photo, or its failed row."""
-        order, started, before = self._order, time.perf_counter(), bucket.repeated()
+        order, started, before = self._order, time.perf_counter(), client.repeated()
         facts: Row = {}
         try:
             data, facts["source_etag"] = order.source.read(pending["key"])
             facts["source_bytes"] = len(data)
-            facts["storage_retries"] = bucket.repeated() - before
+            facts["storage_retries"] = client.repeated() - before
             facts["read_ms"] = (time.perf_counter() - started) * 1000
             photo = decoder.decode(data, max_pixels=order.max_pixels)
+            if photo.hidden:
+                why = f"{FAILURE_CODES['transparent']}: save it without"
+                raise PhotoError("transparent", why, photo.image.shape[:2])
         except PhotoError as error:
             height, width = error.size or (None, None)
             return order.failed(pending, error.code, str(error), {**facts, "height": height, "width": width})
@@ -127,13 +130,13 @@ class Whitener:
         try:
             made = picture.compose(photo, seen, spec, order.look)
             sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
-            code = _review_code(made, sent, order.look, order.review_below)
+            code = _review_code(photo, made, sent, order.look, order.review_below)
             held = _held_code(code, made.mask.coverage, pending) if order.gates else None
-            folder, before = manifest.held_folder(order.run_id) if held else "", bucket.repeated()
+            folder, before = manifest.held_folder(order.run_id) if held else "", client.repeated()
             try:
                 uris = self._store(folder, pending["output"], made, sent, guarded=bool(pending["guarded"] and not held))
             finally:
-                opened.facts["storage_retries"] = (opened.facts["storage_retries"] or 0) + bucket.repeated() - before
+                opened.facts["storage_retries"] = (opened.facts["storage_retries"] or 0) + client.repeated() - before
         except PhotoError as error:
             return order.failed(pending, error.code, str(error), opened.facts)
         except MemoryError:
@@ -184,14 +187,17 @@ def _held_code(code: ReviewCode | None, coverage: float, pending: Pending) -> Re
     return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
 
 
-def _review_code(made: Picture, sent: Finished, look: Look, review_below: float | None) -> ReviewCode | None:
+def _review_code(
+    photo: Photo, made: Picture, sent: Finished, look: Look, review_below: float | None
+) -> ReviewCode | None:
     """Why a person should look at this picture; None when nobody needs to."""
     white = sent.whiteness
     # the nearest that a lossy format holds of a colour may come back a level off; white it holds
     ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
     framing, placement = look.framing, made.placement
     framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
-    return review.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below)
+    side = max(photo.image.shape[:2])
+    return review.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below, side=side)
 
 
 def _measured(made: Picture, sent: Finished) -> Row:

@@ -6,6 +6,7 @@ import json
 from datetime import timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from manifestrows import NOW
 
@@ -37,6 +38,16 @@ def test_the_latest_runs_come_first(folder_uri: str) -> None:
     root.write("_glasseg/runs/._run9.json", b"left by macOS")
     assert [one["run_id"] for one in runs.latest(root, 3)] == ["run4", "run3", "run2"]
     assert runs.names(root) == ["run1", "run2", "run3", "run4"]
+
+
+def test_the_latest_run_is_told_by_its_number_whatever_its_clock_said(folder_uri: str) -> None:
+    root = open_root(folder_uri)
+    names = ["20260101T0", "20260102T0", "19700101T0", "20270104T0", "20260105T0", "20260106T0"]
+    for seq, name in enumerate(names, 1):  # the third night's clock was not set, the fourth's a year ahead
+        runs.write(root, name, {"run_seq": seq})
+    assert [one["run_id"] for one in runs.latest(root)] == names[::-1]
+    assert [one["run_id"] for one in runs.latest(root, 3)] == names[:-4:-1]
+    assert runs.next_seq(root, pa.chunked_array([], pa.int64())) == 7
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b'{"run_seq": null}', b'{"run_seq": "x"}', b"\xff"])

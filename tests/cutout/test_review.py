@@ -161,6 +161,15 @@ def test_too_little_to_be_glasses_is_not_a_matter_of_quality() -> None:
 
 
 @pytest.mark.parametrize(
+    ("coverage", "side", "code"),
+    [(0.0, 80, "too_small"), (0.0001, 159, "too_small"), (0.0, 160, "no_glasses"), (0.1, 80, None)],
+)
+def test_a_small_photo_without_glasses_is_said_to_be_too_small(coverage: float, side: int, code: str | None) -> None:
+    facts = MaskFacts(coverage, (0, 0, 1, 1), 0.9)
+    assert review_code(facts, 1.0, framed_cut=False, side=side) == code
+
+
+@pytest.mark.parametrize(
     ("ring_share", "framed_cut", "code"),
     [(1.0, False, None), (0.999, False, None), (0.99, False, "ring_not_clean"), (1.0, True, "cut_off")],
 )

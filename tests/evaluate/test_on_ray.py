@@ -23,6 +23,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_nothing(
     data: Path, untrained_folder: Path, request: pytest.FixtureRequest
 ) -> None:

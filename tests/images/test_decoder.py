@@ -189,14 +189,18 @@ def test_reduced_copies_are_not_pages() -> None:
 
 def test_a_heic_whose_items_have_unreadable_types_does_not_end_the_process() -> None:
     data = named("turned.heic").data
+    photo = decode(data.replace(b"Exif\0", b"Ex\x88f\0", 1))
+    assert np.array_equal(photo.image, decode(data).image) and "names" in photo.warnings[0]
     with pytest.raises(PhotoError) as caught:
-        decode(data.replace(b"Exif\0", b"Ex\x88f\0", 1))
+        decode(data.replace(b"hvc1\0", b"hv\x881\0", 1))  # the picture itself
     assert caught.value.code == "unreadable"
 
 
 def test_bombs_are_refused_and_cost_no_memory() -> None:
     found = attempt("bombs")
     assert {name.rsplit(".", 1)[1] for name in found["ends"]} >= formats.PHOTO_EXTENSIONS - {"jpeg", "tiff", "heif"}
+    metadata = {name: found["ends"].pop(name) for name in ("profile.png", "text.png")}
+    assert set(metadata.values()) == {"photo"}  # whose pixels are sound
     assert set(found["ends"].values()) <= {"too_large", "unreadable"}, found["ends"]
     assert found["after"] - found["before"] < 100
 

@@ -164,7 +164,7 @@ def test_xmp_is_found(format: str) -> None:
     assert tags.read(picture(format, **options)) == Tags(copyright="© Müller", artist="Ana; Bob")
 
 
-LONG = XMP.replace(b"<rdf:RDF", b" " * (1 << 20) + b"<rdf:RDF")
+LONG = XMP.replace(b"<rdf:RDF", b" " * (1 << 22) + b"<rdf:RDF")
 
 
 @pytest.mark.parametrize(

@@ -578,7 +578,7 @@ def test_a_reader_can_read_but_is_refused_as_a_writer(
         ("unknown-key", "some-secret", "access key is not known"),
         ("admin-key", "wrong-secret", "secret key does not belong to the access key"),
         ("", "", "no AWS credentials found for .*: set AWS_ACCESS_KEY_ID"),
-        ("admin-key", "", "no AWS credentials found for"),
+        ("admin-key", "", "incomplete AWS credentials for .*: AWS_SECRET_ACCESS_KEY is missing"),
     ],
 )
 def test_wrong_or_missing_credentials_stop_the_run(

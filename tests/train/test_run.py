@@ -295,9 +295,8 @@ def test_a_worker_killed_in_mid_epoch_costs_at_most_that_epoch(data: Path, tmp_p
     out, log = tmp_path / "model", tmp_path / "log"
     workers = ("--workers", "2", "--cpus-per-worker", "1", "--loader-cpus", "1")
     with log.open("w") as file:
-        run = subprocess.Popen(
-            command(data, out, "--preset", "baseline", "--epochs", "3", *workers), stderr=file, text=True
-        )
+        recipe = ("--preset", "baseline", "--epochs", "3", "--sides", "128")
+        run = subprocess.Popen(command(data, out, *recipe, *workers), stderr=file, text=True)
         wait_for(run, log, "epoch 1/3")
         pids = [pid for pid, line in descendants(run.pid).items() if "RayTrainWorker" in line]
         assert len(pids) == 2
@@ -312,7 +311,7 @@ def test_a_worker_killed_in_mid_epoch_costs_at_most_that_epoch(data: Path, tmp_p
 @pytest.mark.timeout(600)
 def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "model", tmp_path / "log"
-    options = ("--preset", "baseline", "--epochs", "3")
+    options = ("--preset", "baseline", "--epochs", "3", "--sides", "128")
     with log.open("w") as file:
         run = subprocess.Popen(command(data, out, *options), stderr=file, text=True)
         wait_for(run, log, "epoch 1/3")
@@ -337,7 +336,7 @@ def test_a_killed_run_goes_on_where_it_was(data: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(600)
 def test_a_run_killed_within_a_long_epoch_goes_on_within_it_and_can_be_cooled_down(data: Path, tmp_path: Path) -> None:
     out, log = tmp_path / "model", tmp_path / "log"
-    long = ("--sides", "128", "--drawn", "0", "--scene-repeats", "120", "--checkpoint-minutes", "0.02")
+    long = ("--sides", "128", "--drawn", "0", "--scene-repeats", "60", "--checkpoint-minutes", "0.02")
     with log.open("w") as file:
         run = subprocess.Popen(command(data, out, *long, "--epochs", "500"), stderr=file, text=True)
         deadline = time.monotonic() + 240
@@ -369,7 +368,7 @@ def test_data_and_model_may_be_on_s3(data: Path, s3: Any) -> None:
     source, out = open_root(f"{prefix}/labelled"), open_root(f"{prefix}/model")
     for path in data.iterdir():
         source.write(path.name, path.read_bytes())
-    done = train(source.uri, out.uri, "--preset", "baseline", "--epochs", "2")
+    done = train(source.uri, out.uri, "--preset", "baseline", "--epochs", "2", "--sides", "128")
     assert done.returncode == 0, done.stderr
     assert all(line.startswith(("Training ", "  ", "Model: ")) for line in done.stderr.splitlines()), done.stderr
     assert {entry.key for entry in out.list()} == FILES
@@ -399,7 +398,7 @@ def test_our_own_recipe_learns_starts_from_a_model_and_tells_quality_by_enough_p
         cv2.imwrite(str(enough / f"{number}.jpg"), photo.image[..., ::-1])
         cv2.imwrite(str(enough / f"{number}_mask.png"), np.where(photo.coverage > 0.5, 255, 0).astype(np.uint8))
     options = ["--cutouts", str(cutouts), "--backgrounds", str(backgrounds), "--scene-repeats", "1", "--drawn", "4"]
-    options += ["--val", str(enough)]
+    options += ["--val", str(enough), "--sides", "128"]
     done = train(data, tmp_path / "one", *options, "--epochs", "3", "--learning-rate", "0.003")
     assert done.returncode == 0, done.stderr
     rows = history(tmp_path / "one")

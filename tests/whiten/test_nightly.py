@@ -24,6 +24,7 @@ from glasseg.images.encoder import encode
 from glasseg.model import folder as model_folder
 from glasseg.storage.roots import Folder, Root, open_root
 from jobs.destination.release import release
+from jobs.destination.report import report
 from jobs.destination.status import overview, status
 from jobs.whiten import plan
 from jobs.whiten import run as job
@@ -205,6 +206,28 @@ def test_a_release_says_that_the_source_is_still_that_of_the_last_run(places: tu
     runs.write(destination, "29990101T000000.000Z", record)
     release(destination.uri, run, [], endpoint_url=None)
     assert {one["source"] for one in runs.latest(destination, 2)} == {"s3://moved/in"}
+
+
+def test_one_night_with_a_clock_a_year_ahead_changes_nothing_for_the_later_ones(
+    places: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, destination = places
+    moved = open_root(f"{source.uri}-moved")
+    for key in ("0.jpg", "2.jpg"):
+        moved.write(key, source.read(key)[0])
+    with monkeypatch.context() as night:
+        night.setattr(runs, "new_id", lambda: "20270601T000000.000Z")
+        source.write("1.jpg", BLANK)
+        whiten(source.uri, destination.uri)
+    whiten(moved.uri, destination.uri, new_source=True)
+    moved.write("2.jpg", BLANK)
+    whiten(moved.uri, destination.uri)  # would be refused if the last run were the one with the last name
+    assert [one["source"] for one in runs.latest(destination, 3)] == [moved.uri, moved.uri, source.uri]
+    last = runs.latest(destination, 1)[0]["run_id"]
+    assert f"/report/{last}/" in report(destination.uri, None, None)
+    assert list(overview(destination)["held"]) == [last, "20270601T000000.000Z"]
+    release(destination.uri, last, [], endpoint_url=None)
+    assert runs.latest(destination, 1)[0]["source"] == moved.uri
 
 
 def test_a_run_that_goes_wrong_is_stopped_and_goes_on_when_told(

@@ -110,22 +110,24 @@ def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
     assert {row["status"] for row in rows.values()} <= {"ok", "review"}
 
 
-@pytest.mark.slow
 def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Codecs do crash. The class is made here so that Ray carries it, crash and all, into real processes.
 
-    One photo ends its process, one needs more memory than a photo may have alone, one meets a fault of our own.
+    The first worker dies while it starts. One photo ends its process, one needs more memory than a photo may have
+    alone, one meets a fault of our own.
     """
     notes = tmp_path / "notes"
 
     class Deadly(Whitener):
         def __init__(self, order: Any, model: Any, memory: int | None = None) -> None:
+            if not notes.exists():
+                notes.mkdir()
+                os.kill(os.getpid(), signal.SIGKILL)
             super().__init__(order, model, memory)
             import ray
 
-            notes.mkdir(exist_ok=True)
             note = f"{'alone' if memory else 'batches'} {os.getpid()}"
             (notes / note).write_text(json.dumps(ray.get_runtime_context().get_assigned_resources()))
             self.alone, decode = memory is not None, decoder.decode
@@ -155,8 +157,7 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     for seed, name in enumerate(names):
         (source / name).write_bytes(drawn(seed))
     hungry = (source / "hungry.jpg").stat().st_size
-    # one of two CPUs: Ray Data may keep the other for a worker of its own that failed
-    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=1, workers=1)) == 0
+    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2)) == 0
     rows = by_key(Folder(destination))
     codes = {key: row["error_code"] for key, row in rows.items() if row["status"] == "failed"}
     assert set(rows) == set(names)
@@ -164,7 +165,28 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     assert rows["odd.jpg"]["error"] == "RuntimeError: a bug"
     assert outputs(Folder(destination)) == set(names) - set(codes)
     kinds = {note.name.split()[0]: json.loads(note.read_text()) for note in notes.iterdir()}
-    assert kinds == {"batches": {"CPU": 1.0}, "alone": {"CPU": 1.0}}, "what was asked for, with others and alone"
+    assert kinds == {"batches": {"CPU": 2.0}, "alone": {"CPU": 2.0}}, "what was asked for, with others and alone"
+
+
+@pytest.mark.slow
+def test_a_photo_that_hangs_its_worker_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Hanging(Whitener):
+        def _open(self, pending: dict[str, Any]) -> Any:
+            if pending["key"] == "endless.jpg":
+                time.sleep(1000)
+            return super()._open(pending)
+
+    for module in (stream, rescue):
+        monkeypatch.setattr(module, "Whitener", Hanging)
+    monkeypatch.setattr(stream, "STALLED_SECONDS", 25.0)
+    monkeypatch.setattr(rescue, "SECONDS", 25.0)
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    for seed, name in enumerate(("a.jpg", "b.jpg", "endless.jpg")):
+        (source / name).write_bytes(drawn(seed))
+    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2)) == 0
+    codes = {key: row["error_code"] for key, row in by_key(Folder(destination)).items() if row["status"] == "failed"}
+    assert codes == {"endless.jpg": "timeout"} and outputs(Folder(destination)) == {"a.jpg", "b.jpg"}
 
 
 @pytest.mark.slow
@@ -187,9 +209,8 @@ def test_a_full_disk_stops_the_run_in_one_line_and_keeps_no_half_picture(tmp_pat
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
-@pytest.mark.parametrize(
-    ("sent", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_keeps_its_rows_and_goes_on_later(
     sent: signal.Signals, code: int, tensorflow: Any, tmp_path: Path
 ) -> None:

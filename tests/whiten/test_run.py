@@ -19,6 +19,7 @@ from glasseg.catalog import claims, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import ERROR_CODES, GlassegError
 from glasseg.images import decoder
+from glasseg.images.encoder import encode
 from glasseg.model import folder as model_folder
 from glasseg.model import quality
 from glasseg.storage.roots import Entry, Folder
@@ -39,6 +40,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "gone.jpg").symlink_to(folder / "nowhere.jpg")
     (folder / "huge.png").write_bytes(huge_png())
     (folder / "back\\slash.jpg").write_bytes(drawn(2))
+    (folder / "blank.png").write_bytes(hidden_png())
     (folder / "notes.txt").write_text("no photo")
     (folder / "._plain.jpg").write_bytes(b"resource fork")
     return folder
@@ -53,12 +55,23 @@ def huge_png() -> bytes:
     return data.tobytes()
 
 
+def hidden_png() -> bytes:
+    """A drawn photo as some programs save it: all there, but with an alpha of 0."""
+    import cv2
+
+    image = cv2.imdecode(np.frombuffer(drawn(1), np.uint8), cv2.IMREAD_COLOR)
+    done, data = cv2.imencode(".png", np.dstack([image, np.zeros(SIZE, np.uint8)]))
+    assert done
+    return data.tobytes()
+
+
 BAD = {
     "truncated.jpg": "unreadable",
     "empty.jpg": "empty",
     "words.png": "unreadable",
     "gone.jpg": "vanished",
     "huge.png": "too_large",
+    "blank.png": "transparent",
     "back\\slash.jpg": "unsafe_name",
 }
 
@@ -82,6 +95,12 @@ def test_bad_photos_become_rows_that_say_why(whitened: tuple[Folder, int]) -> No
     rows = by_key(whitened[0])
     assert {key: rows[key]["error_code"] for key in BAD} == BAD
     assert all(rows[key]["status"] == "failed" and rows[key]["output_uri"] is None for key in BAD)
+
+
+def test_a_photo_hidden_by_its_own_transparency_says_so(whitened: tuple[Folder, int]) -> None:
+    row = by_key(whitened[0])["blank.png"]
+    assert row["error"] == "its own transparency hides all of it: save it without"
+    assert (row["height"], row["width"]) == SIZE
 
 
 def test_too_many_bad_photos_are_exit_code_3(whitened: tuple[Folder, int]) -> None:
@@ -432,3 +451,13 @@ def test_a_fault_of_the_whole_destination_stops_the_run_and_keeps_its_rows(
     assert {f"{n:03}.jpg" for n in range(10)} >= set(kept) >= {f"{n:03}.jpg" for n in range(8)}
     [record] = runs.latest(Folder(destination), 1)
     assert record["ended"] == "stopped" and record["processed"] == len(kept)
+
+
+def test_a_thumbnail_without_glasses_is_said_to_be_too_small(tmp_path: Path) -> None:
+    for size in (80, 160):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / f"in/{size}.png").write_bytes(encode(np.full((size // 2, size, 3), 200, np.uint8), "png", 90))
+    whiten(str(tmp_path / "in"), str(tmp_path / "out"), WhitenConfig())
+    rows = by_key(Folder(tmp_path / "out"))
+    assert {key: row["error_code"] for key, row in rows.items()} == {"80.png": "too_small", "160.png": "no_glasses"}
+    assert "its longer side has less than 160 pixels" in rows["80.png"]["error"]
