@@ -204,6 +204,10 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         _write_page(order, made)
     own_lock.check()
     compaction.compact(order.destination, order.run_id)
+    if tally.all_failed:
+        why = f"All {tally.processed} photos that were worked on failed: exit code {EXIT_FLAGGED}"
+        terminal.say(why, level="warning")
+        return EXIT_FLAGGED
     if tally.too_many_flagged(config.max_flagged):
         terminal.say(
             f"More than {config.max_flagged:.0%} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}",
