@@ -68,8 +68,8 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
             "at once would not notice each other, so see to it that there is only one",
             level="warning",
         )
-    places = plan.probed(places)
     with lock.taken(places.destination, run_id) as own_lock:
+        places = plan.probed(places)  # another run could sweep away what is tried
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
             raise GlassegError(planned.refusal)
