@@ -76,6 +76,7 @@ class WhitenConfig:
     gone: OnGone = "keep"
     yes: bool = False
     new_source: bool = False
+    all_folders: bool = False
     gates: bool = True
     review_below: float | None = None
     """None: the limit from the model's calibration."""

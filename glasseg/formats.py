@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 from typing import Final, Literal, get_args
 
-PHOTO_EXTENSIONS: Final = frozenset({"jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "avif", "heic", "heif"})
+PHOTO_EXTENSIONS: Final = frozenset(
+    {"jpg", "jpeg", "jfif", "jpe", "pjpeg", "pjp", "png", "webp", "gif", "tif", "tiff", "bmp", "avif"}
+    | {"heic", "heif", "hif"}
+)
 """Extensions that make a key a photo, lower case and without the dot."""
 
 OURS: Final = "_glasseg/"
@@ -17,25 +21,49 @@ Format = Literal["keep", FileFormat]
 """The output formats a user can ask for; "keep" keeps the source's format where a browser can show it."""
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
-_WRITTEN_SUFFIXES: Final[dict[str, FileFormat]] = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
+SYSTEM_FOLDER: Final = (
+    r"@eadir|@tmp|@sharebin|#recycle|#snapshot"  # Synology
+    r"|@recycle|@recently-snapshot|\.@__thumb|\.wdmc"  # QNAP, Western Digital
+    r"|\.snapshots?|~snapshot|\.zfs|\.recycle|lost\+found"  # file servers
+    r"|__macosx|\.apple(?:double|db|desktop)|\.trash(?:es|-[0-9]+)?|network trash folder|\.?temporary ?items"
+    r"|\.spotlight-v100|\.fseventsd|\.documentrevisions-v100"  # macOS; the first line's .Trash-1000 also Linux
+    r"|\$recycle\.bin|\.recycle\.bin|recycler|system volume information|_vti_cnf"  # Windows
+    r"|\.thumbnails|\.xvpics|\.picasaoriginals|\.dtrash"  # programs for pictures
+    r"|\.stversions|\.dropbox\.cache|\.tmp\.drive(?:down|up)load|\.git|\.svn|\.hg|\.ipynb_checkpoints"
+)
+"""Folders that systems and programs keep for themselves, as a pattern of their names in lower case."""
+
+SYSTEM_FILE: Final = r"~\$|\.trashed-|\.pending-"
+"""How names of files that are no photos begin, in lower case: Office's locks, what Android deletes or receives."""
+
+SYSTEM: Final = rf"(^|/)(({SYSTEM_FOLDER})/|({SYSTEM_FILE})[^/]*$)"
+"""The pattern that finds these in a key in lower case."""
+
+_COMMON_SUFFIXES: Final[dict[str, FileFormat]] = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
+_RARE_SUFFIXES: Final[dict[str, FileFormat]] = {"jfif": "jpeg", "jpe": "jpeg", "pjpeg": "jpeg", "pjp": "jpeg"}
+"""Kept where names are; a JPEG that was asked for gets a name that every shop takes."""
+_WRITTEN_SUFFIXES: Final[dict[str, FileFormat]] = _COMMON_SUFFIXES | _RARE_SUFFIXES
 _NEW_SUFFIX: Final[dict[FileFormat, str]] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
 
 
-def is_photo(key: str) -> bool:
+def is_photo(key: str, *, all_folders: bool = False) -> bool:
     """Whether a key is a photo: a picture's extension, case-blind; never macOS's `._*` and never our own files.
 
-    Those lie below `_glasseg/` of any folder, since a source may hold an older destination.
+    Those lie below `_glasseg/` of any folder, since a source may hold an older destination. What systems keep for
+    themselves counts only with `all_folders`; its names are those of `SYSTEM_FOLDER` and `SYSTEM_FILE`.
     """
     path = PurePosixPath(key)
     ours = OURS.rstrip("/") in key.split("/")[:-1]
-    return path.suffix[1:].lower() in PHOTO_EXTENSIONS and not path.name.startswith("._") and not ours
+    picture = path.suffix[1:].lower() in PHOTO_EXTENSIONS and not path.name.startswith("._") and not ours
+    return picture and (all_folders or not re.search(SYSTEM, key.lower()))
 
 
 def output_name(key: str, format: Format, transparent: bool = False) -> str:
     """The output's key for the photo `key` when the user asked for `format`, one of `FORMATS`.
 
-    "keep" keeps jpg, jpeg, png and webp as they are and writes the rest as .png; another format replaces the suffix
-    unless it is already one of that format's. With `transparent`, "keep" writes .png for JPEG photos too.
+    "keep" keeps names of JPEG, PNG and WebP as they are and writes the rest as .png; another format replaces the suffix
+    unless it is already a common one of that format, as .jfif is not. With `transparent`, "keep" writes .png for JPEG
+    photos too.
 
     Raises:
         ValueError: for a format that is not one of `FORMATS`, and for "jpeg" with `transparent`, which it can't hold.
@@ -53,8 +81,12 @@ def kept_suffixes(format: Format, transparent: bool = False) -> tuple[str, ...]:
         raise ValueError(f"{format!r} is not one of {FORMATS}")
     if transparent and format == "jpeg":
         raise ValueError("jpeg can't hold transparency")
-    kept = {suffix: written for suffix, written in _WRITTEN_SUFFIXES.items() if not transparent or written != "jpeg"}
-    return tuple(suffix for suffix, written in kept.items() if format in {"keep", written})
+    suffixes = _WRITTEN_SUFFIXES if format == "keep" else _COMMON_SUFFIXES
+    return tuple(
+        suffix
+        for suffix, written in suffixes.items()
+        if format in {"keep", written} and not (transparent and written == "jpeg")
+    )
 
 
 def new_suffix(format: Format) -> str:

@@ -15,6 +15,7 @@ from glasseg import __version__
 from glasseg.config import DemoConfig
 from glasseg.errors import GlassegError
 from glasseg.storage.credentials import without_credentials
+from glasseg.storage.keys import shown
 from jobs.bench.command import bench
 from jobs.destination.command import release, report, status
 from jobs.evaluate.command import calibrate, evaluate
@@ -80,7 +81,7 @@ def main() -> None:
         click.echo(f"glasseg: {said} (see {command} --help)", err=True)
         sys.exit(error.exit_code)
     except GlassegError as error:
-        click.echo(f"glasseg: {without_credentials(str(error))}", err=True)
+        click.echo(f"glasseg: {shown(without_credentials(str(error)))}", err=True)
         sys.exit(error.exit_code)
 
 

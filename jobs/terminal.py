@@ -16,6 +16,7 @@ import click
 
 from glasseg.errors import GlassegError
 from glasseg.storage.credentials import without_credentials
+from glasseg.storage.keys import shown
 
 PLAIN_SECONDS = 10.0
 """Time between plain progress lines, where there is no terminal."""
@@ -62,10 +63,13 @@ def bind(**fields: Any) -> None:
 
 
 def say(line: str = "", **facts: Any) -> None:
-    """One line for people, or, within `log_json`, an object with `time`, `level`, `message` and the `facts`."""
+    """One line for people, in which no name moves the cursor; within `log_json`, an object.
+
+    That has `time`, `level`, `message` and the `facts`.
+    """
     bound, line = _fields.get(), without_credentials(line)
     if bound is None:
-        click.echo(line, err=True)
+        click.echo(shown(line), err=True)
     elif line.strip():
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry = {"time": now, "level": "info", **bound, "message": line.strip(), **facts}
@@ -73,22 +77,25 @@ def say(line: str = "", **facts: Any) -> None:
 
 
 @contextmanager
-def progress(total: int, what: str) -> Iterator[Bar]:
-    """A progress bar with photos/s and the time left; plain lines where there is no terminal."""
+def progress(total: int, what: str, done: int = 0) -> Iterator[Bar]:
+    """A progress bar with photos/s and the time left; plain lines where there is no terminal.
+
+    `done`: how many of the `total` needed no work, which say nothing about the rate.
+    """
     if sys.stderr.isatty() and not lines_are_json():
         from tqdm import tqdm
 
-        with tqdm(total=total, unit=" photos", desc=what, smoothing=0.1, dynamic_ncols=True) as bar:
+        with tqdm(total=total, initial=done, unit=" photos", desc=what, smoothing=0.1, dynamic_ncols=True) as bar:
             yield bar
     else:
-        yield _PlainBar(total)
+        yield _PlainBar(total, done)
 
 
 class _PlainBar:
     """Progress as plain lines, for logs. The rate leaves out the first photos, which waited for Ray to start."""
 
-    def __init__(self, total: int) -> None:
-        self._total, self._done, self._first = total, 0, 0
+    def __init__(self, total: int, done: int) -> None:
+        self._total, self._done, self._first = total, done, done
         self._began = self._said = 0.0
 
     def update(self, n: int) -> None:
@@ -111,7 +118,7 @@ def columns(heads: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> str:
 
     A column without a format holds words, to the left; one with a format is to the right, None and NaN are a dash.
     """
-    lines = [tuple(heads), *(tuple(map(_cell, row, heads.values())) for row in rows)]
+    lines = [tuple(map(shown, heads)), *(tuple(map(_cell, row, heads.values())) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     sides = [">" if how else "<" for how in heads.values()]
     padded = (
@@ -122,4 +129,4 @@ def columns(heads: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _cell(value: Any, how: str) -> str:
     missing = value is None or (isinstance(value, float) and math.isnan(value))
-    return "–" if missing else format(value, how)
+    return "–" if missing else shown(format(value, how))

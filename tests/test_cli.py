@@ -34,6 +34,7 @@ def test_help_loads_nothing_heavy() -> None:
     ("arguments", "words"),
     [
         (["whiten", "/no/such/folder", "/tmp/out"], "/no/such/folder does not exist"),
+        (["whiten", "/no/such\x1b[2J\n", "/tmp/out"], r"/no/such\x1b[2J\n does not exist"),
         (["whiten", "{tmp}/in", "{tmp}/out", "--model", "{tmp}"], "no model in"),
         (["whiten", "{tmp}/in", "{tmp}/out", "--summary-json", "{tmp}/no/x.json"], "can't be written"),
         (["train", "{tmp}/in", "{tmp}/out"], "no labelled photos in"),

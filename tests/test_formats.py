@@ -14,6 +14,14 @@ EXTENSIONS = sorted(formats.PHOTO_EXTENSIONS)
 @pytest.mark.parametrize(
     ("key", "format", "output"),
     [
+        ("sku1.jfif", "keep", "sku1.jfif"),
+        ("sku2.JPE", "keep", "sku2.JPE"),
+        ("sku1.jfif", "jpeg", "sku1.jpg"),
+        ("sku2.pjpeg", "jpeg", "sku2.jpg"),
+        ("sku2.pjp", "webp", "sku2.webp"),
+        ("sku3.gif", "keep", "sku3.png"),
+        ("sku3.GIF", "jpeg", "sku3.jpg"),
+        ("DSC1.HIF", "keep", "DSC1.png"),
         ("a/b.jpg", "keep", "a/b.jpg"),
         ("a/b.JPEG", "keep", "a/b.JPEG"),
         ("b.webp", "keep", "b.webp"),
@@ -39,6 +47,7 @@ def test_output_name(key: str, format: str, output: str) -> None:
     ("key", "format", "output"),
     [
         ("a/b.JPG", "keep", "a/b.png"),
+        ("sku1.jfif", "keep", "sku1.png"),
         ("b.jpeg", "webp", "b.webp"),
         ("b.webp", "keep", "b.webp"),
         ("b.PNG", "keep", "b.PNG"),

@@ -71,3 +71,26 @@ def test_a_table_has_words_to_the_left_numbers_to_the_right_and_a_dash_for_none(
 
 def test_a_table_without_rows_is_its_headings() -> None:
     assert terminal.columns({"status": "", "photos": ","}, []) == "status  photos"
+
+
+BAD_NAME = "a\x1b[2J\n\u202egpj.b\x9b\u2028.jpg"
+
+
+def test_a_name_moves_no_cursor_ends_no_line_and_turns_no_text(capsys: pytest.CaptureFixture[str]) -> None:
+    terminal.say(f"  failed  {BAD_NAME}: why")
+    table = terminal.columns({"photo": "", "n": ","}, [(BAD_NAME, 3), ("other.jpg", 4)])
+    for text in (capsys.readouterr().err.removesuffix("\n"), table.splitlines()[1]):
+        assert text.isprintable() and r"a\x1b[2J\n\u202egpj.b\x9b\u2028.jpg" in text
+    assert len(table.splitlines()) == 3
+
+
+def test_names_of_all_scripts_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    names = "Ünïcode é e\u0301 眼鏡 می\u200cخواهم 👩\u200d🔬 a\u00a0b.jpg"
+    terminal.say(names)
+    assert capsys.readouterr().err == f"{names}\n"
+
+
+def test_progress_counts_from_what_needed_no_work(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.progress(31, "whiten", done=4) as bar:
+        bar.update(27)
+    assert capsys.readouterr().err == "31 of 31 photos\n"

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import among
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError
-from glasseg.formats import PHOTO_EXTENSIONS, Format, kept_suffixes, new_suffix
+from glasseg.formats import PHOTO_EXTENSIONS, SYSTEM, Format, kept_suffixes, new_suffix
 from glasseg.storage.naming import EXACT, Naming
 
 UNCHANGED: Final = "unchanged"
@@ -36,18 +36,27 @@ _IS_PHOTO: Final = rf"(?i)(^|/)[^/]*[^/]\.({'|'.join(sorted(PHOTO_EXTENSIONS))})
 _IS_OURS: Final = r"(^|/)_glasseg/"
 
 
-def photos(listing: pa.Table, format: Format, transparent: bool = False) -> tuple[pa.Table, int]:
-    """The photos of a listing with the keys of their pictures in `output`, and how many other files there are.
+def photos(
+    listing: pa.Table, format: Format, transparent: bool = False, *, all_folders: bool = False
+) -> tuple[pa.Table, pa.ChunkedArray]:
+    """The photos of a listing with the keys of their pictures in `output`, and the keys of other files but ours.
 
     `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`.
     """
     ours = pc.match_substring_regex(listing["key"], _IS_OURS)
     picture = pc.match_substring_regex(listing["key"], _IS_PHOTO)
     chosen = pc.and_(pc.and_not(picture, ours), pc.invert(pc.match_substring_regex(listing["key"], r"(^|/)\._[^/]*$")))
+    if not all_folders:
+        chosen = pc.and_not(chosen, in_system_folders(listing["key"]))
     found = listing if pc.all(chosen, min_count=0).as_py() else listing.filter(chosen)
-    others = len(listing) - len(found) - (pc.sum(ours).as_py() or 0)
+    others = listing["key"].filter(pc.invert(pc.or_(chosen, ours)))
     found = found.append_column("output", outputs(found["key"], format, transparent))
     return found, others
+
+
+def in_system_folders(keys: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whether keys are names that systems keep for themselves, see `formats.SYSTEM`."""
+    return pc.match_substring_regex(keys, f"(?i){SYSTEM}")
 
 
 def outputs(keys: pa.ChunkedArray, format: Format, transparent: bool = False) -> pa.ChunkedArray:
@@ -205,15 +214,24 @@ def _first(conditions: dict[str, pa.Array], otherwise: str) -> pa.Array:
     return pc.case_when(cases, *conditions, otherwise)
 
 
-def gone(found: pa.Table, state: pa.Table, *, delete: bool) -> pa.Table:
+def gone(found: pa.Table, state: pa.Table, *, delete: bool, skipped: pa.ChunkedArray | None = None) -> pa.Table:
     """The rows of `state` whose photos were below the source and are not in its complete listing any more.
 
+    `skipped`: keys of the listing that are no photos for this run, but may have been for an earlier one.
     Those that an earlier run recorded are left out; with `delete` only those whose pictures it deleted.
     """
     listed = pc.is_in(state["key"], value_set=found["key"])
+    if skipped is not None:
+        listed = pc.or_(listed, pc.is_in(state["key"], value_set=skipped))
     left = pc.and_not(state["of_source"], listed)
     recorded = among(state["reason"], [Reason.DELETED]) if delete else among(state["status"], [Status.GONE])
     return state.filter(pc.and_not(left, recorded))
+
+
+def kept(state: pa.Table, skipped: pa.ChunkedArray) -> int:
+    """How many rows of `state` are of photos that are `skipped` now, and not gone."""
+    here = pc.and_(state["of_source"], pc.is_in(state["key"], value_set=skipped))
+    return pc.sum(pc.and_not(here, among(state["status"], [Status.GONE]))).as_py() or 0
 
 
 def retries_last(todo: pa.Table) -> pa.Table:

@@ -13,6 +13,8 @@ from glasseg.catalog.schema import Row, Status, is_held
 from glasseg.config import MARKETPLACES
 
 EXAMPLES = 5
+FEW = 3
+"""Photos that say nothing of a run when all of them fail, if they are fewer."""
 OLDER_STAYS = "the older picture stays where it is"
 """A warning in the row of a failed photo that has an older picture."""
 _NUMBERS = re.compile(r"[#\d][\w.:×]*")
@@ -64,6 +66,11 @@ class Tally:
     def too_many_flagged(self, share: float) -> bool:
         """Whether at least 5 photos, and more than `share` of those worked on, failed or need review."""
         return self.flagged >= 5 and self.flagged > share * self.processed
+
+    @property
+    def all_failed(self) -> bool:
+        """Whether at least `FEW` photos were worked on, and not one of them has a picture."""
+        return self.processed >= FEW and self.counts[Status.FAILED] == self.processed
 
     def checks(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """By marketplace: how many pictures `pass` and `fail`, and which rules these break first, by frequency."""

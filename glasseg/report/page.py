@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from glasseg.catalog.skipped import described
 from glasseg.errors import ERROR_CODES
 from glasseg.report.cards import STATES
 from glasseg.report.photo_card import PhotoCard, card_facts
@@ -154,7 +155,9 @@ def _about(record: Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(counts, Mapping):
             lines[str(name)] = f"{counts.get('pass', 0)} passed, {counts.get('fail', 0)} failed"
     if record.get("others"):
-        lines["Other files"] = f"{record['others']} skipped"
+        kinds = record.get("skipped")
+        what = f": {described(kinds)}" if isinstance(kinds, Mapping) and kinds else ""
+        lines["Other files"] = f"{record['others']} skipped{what}"
     return lines
 
 

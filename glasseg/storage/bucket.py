@@ -21,7 +21,8 @@ from glasseg.storage.keys import Entry, check_output_key, version
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
 
 CONTENT_TYPES: Final = {
-    **{".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp", ".avif": "image/avif"},
+    **dict.fromkeys((".jpg", ".jpeg", ".jfif", ".jpe", ".pjpeg", ".pjp"), "image/jpeg"),
+    **{".png": "image/png", ".webp": "image/webp", ".avif": "image/avif"},
     **{".tif": "image/tiff", ".tiff": "image/tiff", ".bmp": "image/bmp", ".html": "text/html; charset=utf-8"},
     **{".json": "application/json", ".csv": "text/csv; charset=utf-8", ".parquet": "application/vnd.apache.parquet"},
 }

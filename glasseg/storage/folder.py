@@ -15,7 +15,7 @@ from typing import Final
 
 from glasseg.errors import FailureCode, GlassegError, PhotoError
 from glasseg.formats import OURS
-from glasseg.storage.keys import TMP_PREFIX, Entry, check_output_key
+from glasseg.storage.keys import TMP_PREFIX, TOO_LONG, Entry, check_output_key, unsafe_reason
 
 RUN_WIDE_ERRNOS: Final = {
     errno.ENOSPC: "the disk is full: make room and run again",
@@ -159,6 +159,8 @@ class Folder:
 
     def delete(self, key: str) -> None:
         """Deletes `key`; fine when it is not there. Raises as `write` does."""
+        if unsafe_reason(key) == TOO_LONG:
+            return  # so it was never written
         with self._write_faults(key), suppress(FileNotFoundError, NotADirectoryError):
             (self.path / key).unlink()
 

@@ -76,6 +76,21 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def shown(text: str) -> str:
+    """`text` for a terminal or a log: letters that move the cursor, end the line or turn its order round are escaped.
+
+    Names may hold them, as other invisible ones, which are escaped too; joiners are not: some scripts need them.
+    """
+    return text if text.isprintable() else "".join(map(_escaped, text))
+
+
+def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # a byte that is not UTF-8, see `printable`
+        return f"\\x{ord(letter) - 0xDC00:02x}"
+    unseen = unicodedata.category(letter) in {"Cc", "Cf", "Cs", "Zl", "Zp"} and letter not in "\u200c\u200d"
+    return letter.encode("unicode_escape").decode() if unseen else letter
+
+
 def check_output_key(key: str, uri: str) -> None:
     """Raises PhotoError when `key` could leave the root or is not a name; storage never relies on callers for that."""
     if reason := unsafe_reason(key):

@@ -92,11 +92,12 @@ def guessed(root: Folder | Bucket) -> Naming:
         return EXACT
     there = next(path for path in (root.path / "_glasseg", root.path, *root.path.parents) if path.exists())
     other = there.name.swapcase()
-    return Naming(case=other != there.name and _same(there, there.with_name(other)))
+    return Naming(case=other != there.name and _also_named(there, other))
 
 
-def _same(one: Path, other: Path) -> bool:
+def _also_named(path: Path, other: str) -> bool:
+    """Whether `path` is found by another name that nothing has; network disks may give it another inode for that."""
     try:
-        return one.samefile(other)
-    except OSError:
+        return path.with_name(other).exists() and other not in {one.name for one in path.parent.iterdir()}
+    except OSError:  # what is above may not be read
         return False

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import lock, manifest, runs, state
 from glasseg.catalog.state import among
 from glasseg.errors import GlassegError
+from glasseg.storage.keys import shown
 from glasseg.storage.roots import Root, open_root
 from jobs.terminal import columns
 
@@ -110,7 +111,7 @@ def _runs(records: Sequence[Mapping[str, Any]]) -> str:
 
 def _photo(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows of one photo, the newest last, as name and value."""
-    blocks = [f"{rows[0]['key']} of {rows[-1]['source_uri']}"]
+    blocks = [shown(f"{rows[0]['key']} of {rows[-1]['source_uri']}")]
     for row in rows:
         facts = {name: row[name] for name in SHOWN if row[name] is not None}
         width = max(map(len, facts))
@@ -122,5 +123,5 @@ def _said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list):
-        return "; ".join(" = ".join(one) if isinstance(one, tuple) else str(one) for one in value)
-    return str(value)
+        return shown("; ".join(" = ".join(one) if isinstance(one, tuple) else str(one) for one in value))
+    return shown(str(value))

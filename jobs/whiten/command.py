@@ -26,7 +26,7 @@ _WHITEN = WhitenConfig()
         "--format",
         type=click.Choice(FORMATS),
         default=_WHITEN.format,
-        help="Format of the pictures; keep writes PNG for TIFF, BMP, AVIF and HEIC.",
+        help="Format of the pictures; keep writes PNG for TIFF, BMP, GIF, AVIF and HEIC.",
     ),
     cloup.option("--quality", type=click.IntRange(1, 100), default=_WHITEN.quality, help="Quality of JPEG and WebP."),
     cloup.option(
@@ -107,6 +107,11 @@ _WHITEN = WhitenConfig()
         type=click.IntRange(min=1),
         default=_WHITEN.max_pixels,
         help="Larger photos are not decoded; they fail as too_large.",
+    ),
+    cloup.option(
+        "--all-folders",
+        is_flag=True,
+        help="Also take photos in folders that systems keep for themselves, such as @eaDir, #recycle and .git.",
     ),
     cloup.option("--overwrite", is_flag=True, help="Replace files in DST that glasseg did not write."),
     cloup.option("--new-source", is_flag=True, help="Take SRC even if DST was made from another one."),

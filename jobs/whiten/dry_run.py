@@ -26,6 +26,7 @@ def show(plan: Plan, *, gone: str, price_per_hour: float | None) -> None:
     if len(plan.gone):
         rows.append((f"gone ({gone})", len(plan.gone), ", ".join(plan.gone["key"].slice(0, 3).to_pylist())))
     rows.append((UNCHANGED, plan.unchanged, ""))
+    rows += [(f"skipped: {kind}", count, "") for kind, count in plan.others.items()]
     click.echo(columns({"reason": "", "photos": ",", "for example": ""}, rows))
     click.echo(_estimate(plan, price_per_hour))
     if plan.refusal:

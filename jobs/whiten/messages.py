@@ -8,6 +8,7 @@ from typing import Any, Final
 import click
 
 from glasseg.catalog.schema import Reason
+from glasseg.catalog.skipped import described
 from glasseg.catalog.tally import Tally
 from glasseg.lists import selection
 from jobs.terminal import lines_are_json, say
@@ -38,7 +39,8 @@ def say_plan(
         "up to date": plan.unchanged,
         "left for later (--limit)": plan.pending - n,
         "gone from the source": len(plan.gone),
-        "other files skipped": plan.others,
+        "skipped now whose pictures stay": plan.kept,
+        f"other files skipped ({described(plan.others)})": sum(plan.others.values()),
     }
     extra = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
     unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())

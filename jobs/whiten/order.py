@@ -8,14 +8,14 @@ from typing import TypedDict
 
 import pyarrow as pa
 
-from glasseg.catalog import schema
+from glasseg.catalog import manifest, schema
 from glasseg.catalog.pending import listed_in
 from glasseg.catalog.schema import Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage import listing
 from glasseg.storage.credentials import without_credentials
-from glasseg.storage.keys import printable
+from glasseg.storage.keys import printable, unsafe_reason
 from glasseg.storage.roots import Root
 
 ROWS = pa.schema([*(column.with_nullable(True) for column in schema.SCHEMA), pa.field("fatal", pa.string())])
@@ -111,6 +111,10 @@ class Order:
             "published": False,
             **facts,
         }
+
+    def masks(self, output: str) -> bool:
+        """Whether a mask is written for a picture: where one is asked for, and can have a name."""
+        return self.mask and unsafe_reason(manifest.mask_key(output)) is None
 
     def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> Row:
         """The row of a photo that could not be done, and so replaced nothing."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, clashes, gates, inventory, lock, pending, runs, state
+from glasseg.catalog import claims, clashes, gates, inventory, lock, pending, runs, skipped, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
 from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import State
@@ -51,8 +51,10 @@ class Found:
 
     photos: pa.Table
     """As `pending.photos` returns them, with their clashes; with a list, also `list_columns`."""
-    others: int
-    """Files of the source that are not photos."""
+    others: dict[str, int]
+    """How many other files the source holds, by their kinds."""
+    system: pa.ChunkedArray
+    """Keys of pictures in folders that systems keep for themselves: no photos for this run."""
     whole: bool
     """Whether `photos` are all photos of the source, as it is now."""
     selection: Selection | None = None
@@ -77,7 +79,10 @@ class Plan:
     """The pictures of all photos that were found."""
     reasons: dict[str, int]
     """Why photos are pending, with how many; `unchanged` are not."""
-    others: int
+    others: dict[str, int]
+    """As in `Found`."""
+    kept: int
+    """Photos of earlier runs in system folders, whose pictures stay."""
     gone: pa.Table
     """Rows of the state whose photos have left the source."""
     gone_pictures: pa.Table
@@ -116,7 +121,13 @@ class Plan:
 
 
 def open_places(
-    source_uri: str, destination_uri: str, model_uri: str, *, endpoint_url: str | None, needs_quality: bool = False
+    source_uri: str,
+    destination_uri: str,
+    model_uri: str,
+    *,
+    endpoint_url: str | None,
+    needs_quality: bool = False,
+    all_folders: bool = False,
 ) -> Places:
     """Refuse what can be refused without knowing the destination's records: nested places, no photos, no model.
 
@@ -134,8 +145,9 @@ def open_places(
             2,
         )
     lock.refuse_if_taken(destination)
-    if not any(is_photo(entry.key) for entry in _entries(source, names)):
-        raise GlassegError(f"no photos in {source_uri}: is it the right place?")
+    if not any(is_photo(entry.key, all_folders=all_folders) for entry in _entries(source, names)):
+        _, others = pending.photos(listing.table(_entries(source, names)), "keep")
+        raise GlassegError(_no_photos(source_uri, skipped.kinds(others)))
     return Places(source, names, destination, model, naming.guessed(destination))
 
 
@@ -150,6 +162,7 @@ def find(
     format: Format,
     transparent: bool,
     masks: bool,
+    all_folders: bool,
     inventory_uri: str | None,
     photo_list: str | None,
     column: str | None,
@@ -166,19 +179,26 @@ def find(
         listed = listing.read(source)
     else:
         listed = listing.table(_entries(source, places.names))
-    photos, others = pending.photos(listed, format, transparent)
+    photos, others = pending.photos(listed, format, transparent, all_folders=all_folders)
+    kinds, system = skipped.kinds(others), others.filter(pending.in_system_folders(others))
     if not len(photos):  # never to be mistaken for a catalog that is gone as a whole
-        raise GlassegError(f"no photos in {source.uri} ({others} other files): is it the right place?")
+        raise GlassegError(_no_photos(source.uri, kinds))
     folders = isinstance(places.destination, Folder)
     photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
     inventory_id = inventory.id_of(listed) if inventory_uri else None
     compared_by = listing.compared_by(source, listed)
     if not photo_list:
         whole = places.names is None and not inventory_uri
-        return Found(photos, others, whole, None, inventory_id, compared_by)
+        return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(_chosen(photos, chosen), others, False, chosen, inventory_id, compared_by)
+    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by)
+
+
+def _no_photos(uri: str, kinds: dict[str, int]) -> str:
+    files = f" (other files: {skipped.described(kinds)})" if kinds else ""
+    way_out = ", or are they missing --all-folders?" if any(kind.startswith("in ") for kind in kinds) else "?"
+    return f"no photos in {uri}{files}: is it the right place{way_out}"
 
 
 def _entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
@@ -232,7 +252,9 @@ def make_plan(
     difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     whole = found.whole and limit is None
-    gone = pending.gone(photos, known.photos, delete=delete_gone) if whole else known.photos.slice(0, 0)
+    gone = known.photos.slice(0, 0)
+    if whole:
+        gone = pending.gone(photos, known.photos, delete=delete_gone, skipped=found.system)
     doomed, needed = _pictures_of(
         gone.slice(0, len(gone) if delete_gone else 0), known.places, difference["output"], places.naming
     )
@@ -249,6 +271,7 @@ def make_plan(
         outputs=difference["output"],
         reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
         others=found.others,
+        kept=pending.kept(known.photos, found.system),
         gone=gone,
         gone_pictures=doomed,
         needed_pictures=needed,

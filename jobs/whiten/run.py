@@ -54,6 +54,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         config.model,
         endpoint_url=config.endpoint_url,
         needs_quality=config.review_below is not None,
+        all_folders=config.all_folders,
     )
     if config.dry_run:
         planned = _plan(places, look, config, run_id)
@@ -67,8 +68,8 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
             "at once would not notice each other, so see to it that there is only one",
             level="warning",
         )
-    places = plan.probed(places)
     with lock.taken(places.destination, run_id) as own_lock:
+        places = plan.probed(places)  # another run could sweep away what is tried
         compaction.finish(places.destination)
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
@@ -111,6 +112,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         format=config.format,
         transparent=look.colour is None,
         masks=config.mask,
+        all_folders=config.all_folders,
         inventory_uri=config.listing,
         photo_list=config.photos,
         column=config.column,
@@ -204,6 +206,10 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         _write_page(order, made)
     own_lock.check()
     compaction.compact(order.destination, order.run_id)
+    if tally.all_failed:
+        why = f"All {tally.processed} photos that were worked on failed: exit code {EXIT_FLAGGED}"
+        terminal.say(why, level="warning")
+        return EXIT_FLAGGED
     if tally.too_many_flagged(config.max_flagged):
         terminal.say(
             f"More than {config.max_flagged:.0%} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}",

@@ -54,7 +54,9 @@ def close(
         "model_id": order.model_id,
         "options_id": order.options_id,
         "options": options,
-        "others": plan.others,
+        "others": sum(plan.others.values()),
+        "skipped": plan.others,
+        "skipped_known": plan.kept,
     }
     # a run that did not come to its end has an error of its own to report, perhaps that the destination is full
     with nullcontext() if ended == "done" else suppress(GlassegError):

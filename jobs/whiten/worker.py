@@ -31,6 +31,8 @@ from jobs.whiten.order import ROWS, Order, Pending
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
 
+NO_MASK = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
+
 if TYPE_CHECKING:
     import ray
 
@@ -153,7 +155,7 @@ class Whitener:
             "status": Status.REVIEW if code else Status.OK,
             "error_code": code,
             "error": _why(code, made.mask.quality) if code else None,
-            "warnings": [*photo.warnings, *made.warnings] or None,
+            "warnings": [*photo.warnings, *made.warnings, *self._unmasked(pending["output"])] or None,
             "output_key": pending["output"],
             "published": not held,
             "replaced_run_id": None if held else pending["standing_run_id"],
@@ -162,10 +164,14 @@ class Whitener:
         }
         return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
 
+    def _unmasked(self, output: str) -> list[str]:
+        return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
+
     def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
         """Write the picture, and its mask if it was asked for, below `folder`; where they are now."""
         root = self._order.destination
-        mask = encoder.encode(made.alpha, "png", self._order.quality) if self._order.mask else None
+        masked = self._order.masks(output)
+        mask = encoder.encode(made.alpha, "png", self._order.quality) if masked else None
         pictures.put(root, output, sent.data, mask, folder=folder, guarded=guarded)
         uris: Row = {"output_uri": printable(root.uri_of(folder + output))}
         if mask is not None:

@@ -100,7 +100,7 @@ def test_photos_are_listed_with_their_outputs_and_the_rest_is_counted() -> None:
         ("a.JPG", "a.JPG"),
         ("b/c.tif", "b/c.png"),
     ]
-    assert others == 2
+    assert others.to_pylist() == ["notes.txt", "b/._c.tif"]
 
 
 NAMES = st.lists(st.text("aÉ._/ -\n", min_size=1, max_size=8), min_size=1, max_size=6)
@@ -261,6 +261,46 @@ def test_a_redo_that_means_nothing_is_wrong_usage() -> None:
     with pytest.raises(GlassegError, match="--redo everything") as caught:
         pending.check_redo("everything")
     assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "d/@EADIR/a.jpg", "#recycle/a.jpg", "@Recycle/a.jpg", "#snapshot/a.jpg",
+        ".Trash-1000/files/a.jpg", ".Trashes/501/a.jpg", ".thumbnails/large/a.png", "__MACOSX/deep/a.jpg",
+        "$RECYCLE.BIN/S-1-5/a.jpg", "System Volume Information/a.png", "lost+found/a.jpg", ".AppleDouble/a.jpg",
+        "a/.snapshot/hourly.0/a.jpg", ".snapshots/1/a.jpg", "~snapshot/a.jpg", ".zfs/snapshot/x/a.jpg", ".git/a.png",
+        "x/.@__thumb/a.jpg", ".recycle/user/a.jpg", "Network Trash Folder/a.jpg", ".TemporaryItems/a.jpg",
+        ".picasaoriginals/a.jpg", "_vti_cnf/a.jpg", ".stversions/a~20260101.jpg", "a/~$a.jpg", ".trashed-1700-a.jpg",
+    ],
+)  # fmt: skip
+def test_what_systems_keep_for_themselves_is_no_photo_unless_asked_for(key: str) -> None:
+    assert not is_photo(key) and is_photo(key, all_folders=True)
+    found, others = photos(listed(key, "b.jpg"), "keep")
+    assert found["key"].to_pylist() == ["b.jpg"] and others.to_pylist() == [key]
+    assert len(photos(listed(key, "b.jpg"), "keep", all_folders=True)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    "key", ["trash/a.jpg", "recycle/a.jpg", "x@eaDir/a.jpg", "git/a.jpg", ".hidden/a.jpg", "@eaDir.jpg", "a~$b.jpg"]
+)
+def test_folders_with_names_like_these_are_a_catalog(key: str) -> None:
+    assert is_photo(key) and len(photos(listed(key), "keep")[0]) == 1
+
+
+def test_our_own_files_are_no_photos_even_in_all_folders() -> None:
+    keys = ("_glasseg/masks/a.png", "._a.jpg", "a.txt")
+    assert not any(is_photo(key, all_folders=True) for key in keys)
+    assert not len(photos(listed(*keys), "keep", all_folders=True)[0])
+
+
+def test_what_is_skipped_now_is_not_gone_and_is_counted() -> None:
+    """A version that knew no system folders made pictures of what is in them."""
+    kept, left = "@eaDir/a.jpg", "@eaDir/b.jpg"
+    rows = [row(key=key, source_uri=f"/in/{key}") for key in (kept, left, "c.jpg")]
+    found, others = photos(listed(kept, "d.jpg"), "keep")
+    assert pending.gone(found, state(*rows), delete=True, skipped=others)["key"].to_pylist() == [left, "c.jpg"]
+    assert pending.kept(state(*rows), others) == 1
 
 
 def test_what_left_the_source_is_gone_once_and_only_if_it_was_there() -> None:

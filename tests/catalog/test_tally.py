@@ -30,6 +30,17 @@ def test_a_failure_after_thousands_of_reviews_is_still_named_first() -> None:
     assert len(tally.worst) == EXAMPLES and tally.flagged == 1502
 
 
+def test_all_have_failed_when_none_of_at_least_three_has_a_picture() -> None:
+    tally = Tally()
+    for number, expected in enumerate((False, False, True, True)):
+        tally.add([row(f"{number}", "failed", None)])
+        assert tally.all_failed is expected
+    tally.add([row("gone", "gone", None)])
+    assert tally.all_failed, "what left the source was not worked on"
+    tally.add([row("a", "review", 0.1)])
+    assert not tally.all_failed
+
+
 def test_a_doubt_is_told_with_its_number_and_everything_else_by_its_code() -> None:
     assert _why("uncertain_mask", 0.664).endswith("its quality is 0.66")
     assert _why("uncertain_mask", None) == REVIEW_CODES["uncertain_mask"]

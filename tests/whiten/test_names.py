@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import unicodedata
 from pathlib import Path
@@ -12,12 +13,15 @@ import pyarrow as pa
 import pytest
 from drawnphotos import by_key, drawn, outputs, rows
 from foldingdisk import make_folding
+from PIL import Image
 
-from glasseg.catalog import claims, manifest
+from glasseg.catalog import claims, manifest, runs
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images.decoder import decode_on_white
-from glasseg.storage.roots import Folder
+from glasseg.storage import listing
+from glasseg.storage.roots import Entry, Folder
+from jobs.destination.status import status
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -231,3 +235,113 @@ def test_the_summary_counts_what_fails_by_its_name(source: Folder, destination: 
     whiten(source, destination, format="jpeg", summary_json=str(tmp_path / "summary.json"))
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["processed"] == 3 and summary["failed"] == 2 and summary["ok"] == 1
+
+
+# ---- what is a photo by its name ----
+
+
+def test_photos_by_their_rarer_suffixes_are_done_under_a_name_that_fits(source: Folder, destination: Folder) -> None:
+    for seed, name in enumerate(("sku1.jfif", "sku2.JPE", "sku4.pjpeg")):
+        source.write(name, drawn(seed))
+    frames = [Image.open(io.BytesIO(drawn(seed))) for seed in range(2)]
+    frames[0].save(source.path / "sku3.gif", save_all=True, append_images=frames[1:])
+    whiten(source, destination)
+    assert outputs(destination) == {"sku1.jfif", "sku2.JPE", "sku4.pjpeg", "sku3.png"}
+    assert Image.open(io.BytesIO(destination.read("sku1.jfif")[0])).format == "JPEG"
+    assert seed_of(destination, "sku3.png") == 0 and "first frame" in by_key(destination)["sku3.gif"]["warnings"][0]
+
+
+def test_skipped_files_are_named_with_counts_in_the_first_line_the_dry_run_and_the_record(
+    source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write("a.jpg", drawn(0))
+    for name in ("b.jxl", "c.psd", "d.psd", "e", "f.jpg?v=1", "@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "~$a.jpg"):
+        source.write(name, b"x")
+    whiten(source, destination, dry_run=True)
+    dry = capsys.readouterr()
+    whiten(source, destination)
+    named = "7 other files skipped (2 .psd, 1 .jpg?…, 1 .jxl, 1 in @eaDir, 1 without a suffix, 1 ~$…)"
+    first = capsys.readouterr().err.splitlines()[0]
+    assert named in first and named in dry.err and "skipped: .psd" in dry.out
+    [name] = runs.names(destination)
+    record = runs.read(destination, name)
+    assert record["others"] == 7 and record["skipped"][".psd"] == 2 and record["skipped"]["in @eaDir"] == 1
+
+
+def test_a_picture_of_a_photo_that_is_skipped_now_is_never_deleted(
+    source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, name in enumerate(("a.jpg", "@eaDir/b.jpg")):
+        source.write(name, drawn(seed))
+    whiten(source, destination, all_folders=True)
+    whiten(source, destination, gone="delete", yes=True)
+    assert outputs(destination) == {"a.jpg", "@eaDir/b.jpg"} and len(rows(destination)) == 2
+    assert "1 skipped now whose pictures stay" in capsys.readouterr().err
+    whiten(source, destination, all_folders=True)
+    assert len(rows(destination)) == 2, "nothing is done again"
+
+
+def test_a_source_with_nothing_but_other_files_says_what_they_are(source: Folder, destination: Folder) -> None:
+    for name in ("a.jxl", "#recycle/b.jpg"):
+        source.write(name, drawn(0))
+    with pytest.raises(GlassegError, match=r"1 \.jxl, 1 in #recycle.*--all-folders"):
+        whiten(source, destination)
+
+
+def test_a_name_is_never_printed_as_it_is_but_kept(
+    source: Folder, destination: Folder, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = "a\x1b]0;owned\x07\u202egpj.exe.png"
+    source.write("fine\u202e.jpg", b"not a picture")
+    (source.path / name).write_bytes(drawn(0))
+    (source.path / "two\nlines.jpg").write_bytes(drawn(0))
+    whiten(source, destination, dry_run=True)
+    whiten(source, destination, report=True)
+    status(destination.uri, None, endpoint_url=None, as_json=False)
+    status(destination.uri, name, endpoint_url=None, as_json=False)
+    said = "".join(capfd.readouterr())
+    assert r"two\nlines.jpg" in said and all(line.isprintable() for line in said.split("\n"))
+    assert {name, "two\nlines.jpg", "fine\u202e.jpg"} == set(by_key(destination))
+
+
+def test_a_mask_whose_name_is_too_long_does_not_cost_the_photo(source: Folder, destination: Folder) -> None:
+    name = f"{'n' * 251}.jpg"
+    for seed, key in enumerate(("ok.jpg", name)):
+        source.write(key, drawn(seed))
+    whiten(source, destination, mask=True)
+    done = by_key(destination)[name]
+    assert done["status"] == "ok" and seed_of(destination, name) == 1
+    assert done["mask_uri"] is None and "mask was not written" in done["warnings"][0]
+    assert by_key(destination)["ok.jpg"]["mask_uri"] and not by_key(destination)["ok.jpg"]["warnings"]
+    source.delete(name)
+    whiten(source, destination, mask=True, gone="delete", yes=True)
+    assert outputs(destination) == {"ok.jpg"}
+
+
+def test_a_name_that_is_too_long_says_so(source: Folder, destination: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No disk holds such a name, but S3 does; here it comes from the listing only."""
+    names = ["ok.jpg", f"{'n' * 252}.jpg"]
+    source.write("ok.jpg", drawn(0))
+    table = listing.table(Entry(name, 1, "1") for name in names)
+    monkeypatch.setattr(listing, "read", lambda root, without=None: table.slice(0, 0) if without else table)
+    whiten(source, destination)
+    assert fates(destination) == dict(zip(names, ("ok", "too_long_name"), strict=True))
+
+
+def test_the_numbers_of_a_run_agree(source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed, name in enumerate(("sku.jpg", "sku.png", "back\\slash.jpg", "a.jpg", "b.jpg")):
+        (source.path / name).write_bytes(drawn(seed))
+    whiten(source, destination, format="jpeg")
+    said = capsys.readouterr().err
+    assert "Whitening 5 photos" in said and "5 of 5 photos" in said and "2 of 2" not in said
+
+
+@pytest.mark.parametrize(("photos", "code"), [(2, 0), (3, 3)])
+def test_a_run_in_which_all_photos_failed_ends_with_code_3(
+    source: Folder, destination: Folder, photos: int, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(photos):
+        source.write(f"{number}.jpg", b"no picture")
+    assert whiten(source, destination) == code
+    assert ("All 3 photos" in capsys.readouterr().err) is (code == 3)
+    assert whiten(source, destination) == 0, "nothing is left to do"

@@ -179,7 +179,8 @@ def test_what_fails_every_night_does_not_keep_a_run_from_what_is_new(tmp_path: P
         source.write(f"z/{seed}.jpg", drawn(seed))
     assert whiten(source.uri, destination.uri, limit=3) == 0
     assert {row["key"] for row in rows(destination) if row["run_seq"] == 2} == {f"z/{seed}.jpg" for seed in range(3)}
-    assert whiten(source.uri, destination.uri) == 0, "not stopped by photos that failed before"
+    assert whiten(source.uri, destination.uri) == 3, "all of them failed"
+    assert runs.latest(destination, 1)[0]["ended"] == "done", "not stopped by photos that failed before"
     assert [row["run_seq"] for row in rows(destination, "a/59.jpg")] == [1, 3]
 
 
