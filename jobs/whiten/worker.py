@@ -191,7 +191,14 @@ def _review_code(made: Picture, sent: Finished, look: Look, review_below: float 
     ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
     framing, placement = look.framing, made.placement
     framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
-    return review.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below)
+    return review.review_code(
+        made.mask,
+        ring,
+        framed_cut=framed_cut,
+        review_below=review_below,
+        misfit=made.misfit,
+        sideways=made.sideways,
+    )
 
 
 def _measured(made: Picture, sent: Finished) -> Row:
