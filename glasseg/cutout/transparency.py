@@ -49,6 +49,8 @@ _SURELY_BELOW: Final = 0.15
 _DARK: Final = 0.3
 """Darkness of a shadow's own colour; a brighter veil is a clear lens or a glow, and hardly shows on white."""
 _DARK_IN_LENS: Final = 0.5
+_BARE: Final = 0.7
+"""Share of what is within rims that is shadow if there are no lenses."""
 _ALIKE: Final = 0.08
 """How far the opacity of a shadow's parts may be apart where the network takes them for glasses."""
 _VEIL: Final = 0.05
@@ -177,6 +179,9 @@ def _shadow(grid: _Grid) -> np.ndarray | None:
     if float(grid.opacity.sum(where=outside & (nearby < _AWAY))) <= _LEAST * float(grid.opacity.sum()):
         return None
     inside = faint & grid.enclosed & (grid.depth > _DARK_IN_LENS * grid.opacity)
+    veiled = grid.apart & grid.enclosed & (grid.opacity > 0.02)
+    if np.count_nonzero(inside) < _BARE * np.count_nonzero(veiled):
+        inside &= False  # seen through a lens that is a veil itself, and would get holes
     known = (outside & (grid.probability < _AWAY)) | (inside & (nearby < _SURELY_BELOW))
     # A shadow with a hard edge looks like glasses to the network in places, but not in all, and its opacity is one.
     usual = float(np.median(grid.opacity[known & (grid.opacity > 0.5 * grid.opacity.max(where=known, initial=0))]))

@@ -159,6 +159,18 @@ def test_half_transparent_lenses_stay_as_they_are(lens: int, colour: int) -> Non
         assert np.array_equal(one.alpha[inside], alpha[inside])
 
 
+def test_a_shadow_seen_through_half_transparent_lenses_leaves_no_holes_in_them() -> None:
+    lens = np.where((glasses() > 127) & (rims() < 128), 50, 0).astype(np.uint8)
+    share = np.maximum(rims(), lens)[..., None] / 255
+    rest = (1 - share) * cast(rims(), (20, 30), 8, 0.4)[..., None]
+    own = np.where((rims() > 127)[..., None], np.array(BROWN), 225)
+    colours = np.rint(share * own / np.maximum(share + rest, 1e-6)).astype(np.uint8)
+    of = photo(np.rint(255 * (share + rest)[..., 0]).astype(np.uint8), colours)
+    one = made(of, truth=rims())
+    inside = cv2.erode(glasses(), np.ones((51, 51), np.uint8)) > 0
+    assert one.own_shadow and of.alpha is not None and np.array_equal(one.alpha[inside], of.alpha[inside])
+
+
 def test_a_cut_out_without_a_shadow_keeps_every_pixel() -> None:
     for alpha in (glasses(), rims(), np.where(glasses() > 127, 255, 0).astype(np.uint8)):
         one = made(photo(alpha), Look("transparent"), alpha)
@@ -196,6 +208,11 @@ def test_a_cut_out_that_keeps_more_than_its_glasses_is_for_a_person() -> None:
     grey = np.rint(share * np.array(BROWN) + (1 - share) * baked()[..., None]).astype(np.uint8)
     opaque = np.where((baked() < 250) | (glasses() > 0), 255, 0).astype(np.uint8)
     assert made(photo(opaque, grey)).misfit, "a shadow in opaque greys"
+    dots = np.random.default_rng(2).random(SIZE) < cast(glasses(), (10, 40), 6, 0.6)
+    dithered = np.where((glasses() > 127) | dots, 255, 0).astype(np.uint8)
+    assert made(photo(dithered, np.where(glasses()[..., None] > 127, np.array(BROWN), 0).astype(np.uint8))).misfit, (
+        "a shadow in the one bit of a GIF"
+    )
     mirrored = np.roll(glasses()[::-1], 40, axis=0)
     fading = np.where(glasses() > 0, glasses(), mirrored // 2).astype(np.uint8)
     assert made(photo(fading, (200, 90, 40))).misfit, "a reflection in colours"
