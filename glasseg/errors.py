@@ -9,7 +9,15 @@ from __future__ import annotations
 from typing import Final, Literal
 
 ReviewCode = Literal[
-    "no_glasses", "too_small", "fills_frame", "uncertain_mask", "ring_not_clean", "coverage_jump", "cut_off"
+    "no_glasses",
+    "too_small",
+    "fills_frame",
+    "transparency",
+    "sideways",
+    "uncertain_mask",
+    "ring_not_clean",
+    "coverage_jump",
+    "cut_off",
 ]
 FailureCode = Literal[
     "unreadable",
@@ -35,6 +43,8 @@ REVIEW_CODES: Final[dict[ReviewCode, str]] = {
     "no_glasses": "no glasses were found in the photo",
     "too_small": "no glasses were found, and the photo is small: its longer side has less than 160 pixels",
     "fills_frame": "the glasses fill nearly the whole frame",
+    "transparency": "the photo's own transparency hides glasses, or keeps much that is none",
+    "sideways": "the glasses stand upright: the photo is probably stored sideways",
     "uncertain_mask": "the mask is mostly undecided, or its quality is low",
     "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
     "coverage_jump": "the mask covers far more or less of the photo than that of the picture it would replace",

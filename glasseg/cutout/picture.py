@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.cutout import framing, lenses, matte, review, shadows
+from glasseg.cutout import framing, fringe, lenses, matte, review, shadows, transparency
 from glasseg.cutout.foreground import decontaminate
 from glasseg.cutout.look import Look
 from glasseg.cutout.placement import Placement, place
@@ -20,10 +20,6 @@ from glasseg.model.folder import ModelSpec
 from glasseg.model.quality import Calibration, features
 from glasseg.model.segmenter import Segmentation
 
-_CUT_OUT_RING: Final = 0.5
-"""Share of transparent outermost pixels above which a photo may be a cut-out, not just have rounded corners."""
-_CUT_OUT_GLASSES: Final = 0.5
-"""Mean probability of the rest above which it is one, not a vignette or a turned photo."""
 _LONGEST_STRIP: Final = 100
 """The longer side of a photo over the shorter, beyond which it is not framed."""
 
@@ -46,17 +42,24 @@ class Picture:
     """Whether the photo came cut out: then its own alpha was taken, and `mask` has neither confidence nor quality."""
     shadow: bool
     """Whether a shadow was found and kept."""
+    own_shadow: bool = False
+    """Whether the photo came cut out together with a shadow, which is no part of the mask."""
+    misfit: bool = False
+    """Whether the photo's own transparency contradicts what the network sees: see `transparency`."""
+    sideways: bool = False
+    """Whether the photo seems to be stored sideways."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """What could not be done as requested, each in one line."""
-        cut_out = ("came cut out: its own transparency is the mask",) if self.own_mask else ()
+        shadow = ", but for the shadow in it" if self.own_shadow else ""
+        cut_out = (f"came cut out: its own transparency is the mask{shadow}",) if self.own_mask else ()
         return *cut_out, *self.placement.warnings
 
 
 def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> Picture:
     """The picture of a photo by what `model` saw in it; raises as `make`."""
-    return make(
+    made = make(
         photo,
         seen.probability,
         threshold=model.threshold,
@@ -65,6 +68,7 @@ def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> P
         calibration=model.calibration,
         agreement=seen.agreement,
     )
+    return replace(made, sideways=seen.sideways)
 
 
 def make(
@@ -83,14 +87,15 @@ def make(
     PhotoError (side_too_long) for a strip that would have to be framed.
     """
     _refuse_strip(photo, look)
-    image, alpha, own = _cut(photo, probability, threshold, ramp)
+    cutting = _cut(photo, probability, threshold, ramp)
+    image, alpha, own = cutting.image, cutting.alpha, cutting.own
     mask = review.measure(alpha, probability)
     if own:
         mask = replace(mask, confidence=None)
     elif calibration and not mask.no_glasses:
         mask = replace(mask, quality=calibration.predict(features(alpha, probability, agreement)))
     placement = framing.plan(alpha, look.framing)
-    shade = None
+    shade = cutting.shade if look.shadow == "soft" else None
     if not own:  # the transparent pixels of a cut-out hold what somebody cut away
         shade = shadows.soft_shade(photo.on_white(), alpha) if look.shadow == "soft" else None
         if look.lenses == "keep":
@@ -111,7 +116,7 @@ def make(
     covered = alpha if shade is None else cv2.max(alpha, cv2.bitwise_not(shade))
     background = cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1]
     shadow = shade is not None and bool(shade.min() < 255)
-    return Picture(pixels, alpha, background, mask, placement, own, shadow)
+    return Picture(pixels, alpha, background, mask, placement, own, shadow, cutting.shade is not None, cutting.misfit)
 
 
 def cut(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray]:
@@ -123,26 +128,38 @@ def cut(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: floa
     return decontaminate(image, alpha), alpha
 
 
-def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray, bool]:
-    """The glasses' own colours (H×W×3 uint8, ours to change), their alpha (H×W uint8), whether it is the photo's own.
+@dataclass(frozen=True)
+class _Cut:
+    """The glasses of a photo."""
 
-    A photo's own transparency is respected: a cut-out is used as it is, and transparent pixels stay background.
+    image: np.ndarray
+    """Their own colours, H×W×3 uint8; ours to change, unless `own`."""
+    alpha: np.ndarray
+    """H×W uint8."""
+    own: bool = False
+    """Whether the alpha is the photo's own."""
+    shade: np.ndarray | None = None
+    """The shadow that a cut-out came with, H×W uint8."""
+    misfit: bool = False
+    """Whether the photo's own transparency contradicts what the network sees."""
+
+
+def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> _Cut:
+    """The glasses of a photo, whose own transparency is respected.
+
+    A cut-out is used as it is, but for a shadow and a fringe; elsewhere, transparent pixels stay background.
     """
-    if photo.alpha is not None and _is_cut_out(photo.alpha, probability):
-        return photo.image.copy(), photo.alpha, True
+    if photo.alpha is None or photo.alpha.min() >= transparency.OPAQUE:
+        return _Cut(*cut(photo.image, probability, threshold, ramp))
+    hides = transparency.hides(photo.alpha, probability)
+    if transparency.cuts_out(photo.alpha, probability):
+        parts = transparency.take_apart(photo.image, photo.alpha, probability)
+        image = fringe.removed(parts.image, parts.alpha)
+        strays = transparency.strays(image, parts.alpha, probability)
+        return _Cut(image, parts.alpha, True, parts.shade, hides or strays)
     image, alpha = cut(photo.on_white(), probability, threshold, ramp)
-    if photo.alpha is not None:
-        cv2.copyTo(photo.image, cv2.threshold(photo.alpha, 254, 255, cv2.THRESH_BINARY_INV)[1], image)
-        alpha = cv2.min(alpha, photo.alpha)
-    return image, alpha, False
-
-
-def _is_cut_out(alpha: np.ndarray, probability: np.ndarray) -> bool:
-    """Whether an alpha (H×W uint8) leaves glasses and little else, by the network's probability (H×W float32)."""
-    ring = np.concatenate([alpha[0], alpha[-1], alpha[1:-1, 0], alpha[1:-1, -1]])
-    kept = float(alpha.sum())
-    glasses = float(np.vdot(alpha.astype(np.float32), probability)) / kept if kept else 0.0
-    return float(np.mean(ring == 0)) >= _CUT_OUT_RING and glasses >= _CUT_OUT_GLASSES
+    cv2.copyTo(photo.image, cv2.compare(photo.alpha, transparency.OPAQUE, cv2.CMP_LT), image)
+    return _Cut(image, cv2.min(alpha, photo.alpha), misfit=hides)
 
 
 def _refuse_strip(photo: Photo, look: Look) -> None:

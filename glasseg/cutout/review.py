@@ -65,24 +65,33 @@ def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
 
 
 def review_code(
-    facts: MaskFacts, ring_share: float, *, framed_cut: bool, review_below: float | None = None, side: int | None = None
+    facts: MaskFacts,
+    ring_share: float,
+    *,
+    framed_cut: bool,
+    review_below: float | None = None,
+    side: int | None = None,
+    misfit: bool = False,
+    sideways: bool = False,
 ) -> ReviewCode | None:
     """Why a person should look at this photo; None when nobody needs to.
 
     `review_below`: the quality from which on a mask is good enough; without a quality its confidence decides.
     `ring_share`: the share of the written picture's outermost pixels that are background. `framed_cut`: whether
     glasses that the photo cuts off were framed, which puts the cut where it can be seen. `side`: the photo's longer
-    side in pixels.
+    side in pixels. `misfit`, `sideways`: as in `picture.Picture`; the first explains all that follows.
     """
-    if facts.no_glasses:
-        return "too_small" if side is not None and side < _LEAST_SIDE else "no_glasses"
-    if facts.coverage > _MOST_COVERAGE:
-        return "fills_frame"
-    if _uncertain(facts, review_below):
-        return "uncertain_mask"
-    if ring_share < _LEAST_RING:
-        return "ring_not_clean"
-    return "cut_off" if framed_cut else None
+    found: dict[ReviewCode, bool] = {
+        "transparency": misfit,
+        "too_small": facts.no_glasses and side is not None and side < _LEAST_SIDE,
+        "no_glasses": facts.no_glasses,
+        "fills_frame": facts.coverage > _MOST_COVERAGE,
+        "sideways": sideways,
+        "uncertain_mask": _uncertain(facts, review_below),
+        "ring_not_clean": ring_share < _LEAST_RING,
+        "cut_off": framed_cut,
+    }
+    return next((code for code, applies in found.items() if applies), None)
 
 
 def _uncertain(facts: MaskFacts, review_below: float | None) -> bool:

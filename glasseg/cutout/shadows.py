@@ -73,7 +73,7 @@ def _depth(around: Surroundings) -> np.ndarray | None:
     if light[fade > 0].mean() < _DIMMEST:
         return None
     dark = np.maximum(1 - cv2.cvtColor(around.seen, cv2.COLOR_RGB2GRAY) / light, 0)
-    dark = _filled(dark * _step(dark, _FAINTEST, 3 * _FAINTEST), around.free)
+    dark = filled(dark * _step(dark, _FAINTEST, 3 * _FAINTEST), around.free)
     dark = _connected(dark, around.distance <= max(1.0, _GAP * longest))
     if _leaves(dark) or _is_thing(dark * (fade > 0), around, w * h):
         return None
@@ -109,7 +109,7 @@ def _to_border(shape: tuple[int, ...]) -> np.ndarray:
     return np.minimum(np.minimum(y, shape[0] - 1 - y), np.minimum(x, shape[1] - 1 - x)).astype(np.float32)
 
 
-def _filled(dark: np.ndarray, free: np.ndarray) -> np.ndarray:
+def filled(dark: np.ndarray, free: np.ndarray) -> np.ndarray:
     """The depth, smoothed a little, and carried on below the glasses, from near cells where there are some."""
     total = np.zeros_like(dark)
     weight = np.full_like(dark, 1e-6)

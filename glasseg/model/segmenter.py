@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
+from glasseg.model import turns
 from glasseg.model.folder import ModelFolder
 from glasseg.model.letterbox import Letterbox, halved, letterbox, unletterbox
 
@@ -35,6 +36,8 @@ class Segmentation:
     """Probability of glasses at photo size: H×W float32 in [0, 1]."""
     agreement: float | None
     """Soft IoU, [0, 1], of the first of two passes with `probability`; None if there was only one."""
+    sideways: bool = False
+    """Whether the photo seems to be stored sideways; `probability` lies as the photo does all the same."""
 
 
 class Segmenter:
@@ -73,11 +76,28 @@ class Segmenter:
         return (self.spec.first_side or side * 3 // 4) if self.spec.passes == 2 else side
 
     def segment(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
-        """The segmentation of each H×W×3 uint8 RGB photo."""
+        """The segmentation of each H×W×3 uint8 RGB photo, which may be stored sideways."""
+        found = self._as_stored(images)
+        return [self._in_best_turn(image, seen) for image, seen in zip(images, found, strict=True)]
+
+    def _as_stored(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
         found: list[Segmentation] = []
         for first in range(0, len(images), BATCH):
             found += self._group(list(images[first : first + BATCH]))
         return found
+
+    def _in_best_turn(self, image: np.ndarray, seen: Segmentation) -> Segmentation:
+        """What is seen in a photo, or in the photo turned by a quarter where the network is surer of that."""
+        first = turns.shape(seen.probability, self.spec.threshold)
+        if not first.doubted:
+            return seen
+        again = self._as_stored([turns.turned(image, quarters) for quarters in turns.QUARTERS])
+        shapes = [turns.shape(one.probability, self.spec.threshold) for one in again]
+        best = max(range(len(again)), key=lambda i: shapes[i].sureness)
+        if not shapes[best].surer_than(first):
+            return replace(seen, sideways=first.tall)
+        probability = turns.turned(again[best].probability, -turns.QUARTERS[best])
+        return Segmentation(probability, again[best].agreement, sideways=True)
 
     def _group(self, images: list[np.ndarray]) -> list[Segmentation]:
         coarse = self._first_pass(images) if self.spec.passes == 2 else [None] * len(images)

@@ -199,8 +199,15 @@ def _review_code(
     ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
     framing, placement = look.framing, made.placement
     framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
-    side = max(photo.image.shape[:2])
-    return review.review_code(made.mask, ring, framed_cut=framed_cut, review_below=review_below, side=side)
+    return review.review_code(
+        made.mask,
+        ring,
+        framed_cut=framed_cut,
+        review_below=review_below,
+        side=max(photo.image.shape[:2]),
+        misfit=made.misfit,
+        sideways=made.sideways,
+    )
 
 
 def _measured(made: Picture, sent: Finished) -> Row:

@@ -177,3 +177,21 @@ def test_a_dirty_ring_and_framed_cut_glasses_are_for_a_person(
     ring_share: float, framed_cut: bool, code: str | None
 ) -> None:
     assert review_code(MaskFacts(0.1, (0, 0, 1, 1), 0.9), ring_share, framed_cut=framed_cut) == code
+
+
+@pytest.mark.parametrize(
+    ("coverage", "quality", "misfit", "sideways", "code"),
+    [
+        (0.0, None, True, False, "transparency"),  # the glasses are there, but hidden
+        (0.2, 0.3, True, True, "transparency"),
+        (0.0, None, False, True, "no_glasses"),
+        (0.2, 0.3, False, True, "sideways"),  # which is why the mask is a bad one
+        (0.2, 0.9, False, True, "sideways"),
+    ],
+)
+def test_the_cause_comes_before_what_follows_from_it(
+    coverage: float, quality: float | None, misfit: bool, sideways: bool, code: str
+) -> None:
+    facts = MaskFacts(coverage, (0, 0, 1, 1), 0.9, quality)
+    found = review_code(facts, 0.9, framed_cut=True, review_below=0.6, misfit=misfit, sideways=sideways)
+    assert found == code and code in REVIEW_CODES

@@ -39,6 +39,26 @@ def test_packaged_model_finds_drawn_glasses(segmenter: Segmenter) -> None:
     assert np.mean(scores) >= 0.9, sorted(zip(np.round(scores, 3), SCENES * 3, strict=False))
 
 
+def test_packaged_model_knows_photos_that_are_stored_sideways(segmenter: Segmenter) -> None:
+    photos = [
+        draw_photo(np.random.default_rng(SEED + number), (450, 600), scene=SCENES[number % len(SCENES)]).image
+        for number in range(8)
+    ]
+    upright, *turned = (
+        segmenter.segment([np.ascontiguousarray(np.rot90(photo, quarters)) for photo in photos])
+        for quarters in (0, 1, 3)
+    )
+    assert not any(seen.sideways for seen in upright)
+    pairs = [(quarters, one, other) for quarters, looks in zip((1, 3), turned, strict=True)
+             for one, other in zip(upright, looks, strict=True)]  # fmt: skip
+    alike = [
+        np.minimum(one.probability, np.rot90(other.probability, -quarters)).sum() / one.probability.sum()
+        for quarters, one, other in pairs
+        if other.sideways
+    ]
+    assert len(alike) >= 12 and np.mean(np.array(alike) > 0.95) >= 0.8, np.round(alike, 2)
+
+
 def test_packaged_model_says_what_it_was_trained_on(segmenter: Segmenter) -> None:
     training = segmenter.spec.training
     assert training["history"]["photos_seen"] > 10_000

@@ -14,9 +14,11 @@ import pyarrow as pa
 import pytest
 from drawnphotos import AWKWARD, SIZE, by_key, drawn, drawn_as, outputs
 from inprocess import watched, whiten
+from PIL import Image
 
 from glasseg.catalog import claims, manifest, runs
 from glasseg.config import WhitenConfig
+from glasseg.drawing.photo import draw_photo
 from glasseg.errors import ERROR_CODES, GlassegError
 from glasseg.images import decoder
 from glasseg.images.encoder import encode
@@ -191,6 +193,42 @@ def calibrated(folder: Path, review_below: float) -> str:
     spec = replace(model_folder.load(str(folder)).spec, quality=calibration.to_dict())
     (folder / "model.json").write_text(spec.to_json())
     return str(folder)
+
+
+def test_wrong_transparency_and_wrong_turns_are_for_a_person_and_a_cut_outs_shadow_is_not(tmp_path: Path) -> None:
+    import cv2
+
+    source, destination = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    photo = draw_photo(np.random.default_rng(90_001), (720, 960), scene="sweep")
+    material = np.rint(255 * photo.coverage).astype(np.uint8)
+    shift = np.array([[1, 0, 12], [0, 1, 24]], np.float32)
+    shadow = 0.5 * cv2.GaussianBlur(cv2.warpAffine(material, shift, material.shape[::-1]), (0, 0), 12) / 255
+    share = material / 255
+    alpha = np.rint(255 * (share + (1 - share) * shadow)).astype(np.uint8)
+    colours = np.where(alpha[..., None] > 0, photo.image * (share / np.maximum(alpha / 255, 1e-3))[..., None], 0)
+    layers = {
+        "shadow.png": np.dstack([np.rint(colours).clip(0, 255).astype(np.uint8), alpha]),
+        "reversed.png": np.dstack([photo.image, 255 - material]),
+        "sideways.png": np.rot90(photo.image),
+        "upright.png": photo.image,
+    }
+    for name, pixels in layers.items():
+        Image.fromarray(np.ascontiguousarray(pixels)).save(source / name)
+    config = WhitenConfig(frame=(1, 1), fill=0.8, size=600, max_upscale=2, check=("google",))
+    whiten(str(source), str(destination), config)
+    rows = by_key(Folder(destination))
+    assert {key: row["error_code"] for key, row in rows.items()} == {
+        "shadow.png": None,
+        "reversed.png": "transparency",
+        "sideways.png": "sideways",
+        "upright.png": None,
+    }
+    assert "hides glasses" in rows["reversed.png"]["error"] and "stored sideways" in rows["sideways.png"]["error"]
+    kept = rows["shadow.png"]
+    assert kept["warnings"] == ["came cut out: its own transparency is the mask, but for the shadow in it"]
+    assert kept["check_google"] == "pass" and kept["fill"] == pytest.approx(0.8, abs=0.01)
+    assert kept["bbox_x1"] - kept["bbox_x0"] == pytest.approx(np.ptp(np.nonzero(material.any(axis=0))), abs=6)
 
 
 def test_little_quality_is_for_a_person_and_another_calibration_makes_nothing_stale(tmp_path: Path) -> None:
