@@ -149,7 +149,10 @@ def _publish(root: Root, run_id: str, row: Row) -> str | None:
     folder, output = manifest.held_folder(run_id), str(row["output_key"])
     try:
         mask = root.read(folder + mask_key(output))[0] if row["mask_uri"] else None
-        pictures.put(root, output, root.read(folder + output)[0], mask)
+        picture = root.read(folder + output)[0]
+        if not picture:
+            return f"{root.uri_of(folder + output)} is empty"
+        pictures.put(root, output, picture, mask)
         return None
     except PhotoError as error:
         return str(error)

@@ -403,13 +403,16 @@ def test_a_claim_ends_with_its_run_also_when_that_did_a_part_only(tmp_path: Path
         whiten(str(source), str(destination))
 
 
-def test_a_held_picture_that_is_lost_does_not_keep_the_others(places: tuple[Root, Root]) -> None:
+@pytest.mark.parametrize("left", [None, b""], ids=["gone", "empty"])
+def test_a_held_picture_that_is_lost_does_not_keep_the_others(left: bytes | None, places: tuple[Root, Root]) -> None:
     source, destination = places
     for n in range(3):
         source.write(f"{n}.jpg", BLANK)
     whiten(source.uri, destination.uri)
     run = rows(destination)[-1]["run_id"]
     destination.delete(f"{manifest.held_folder(run)}1.jpg")
+    if left is not None:
+        destination.write(f"{manifest.held_folder(run)}1.jpg", left)
     old = destination.read("1.jpg")[0]
     with pytest.raises(GlassegError, match="1 pictures can't be released"):
         release(destination.uri, run, [], endpoint_url=None)
