@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import hypothesis
 import pytest
@@ -21,6 +23,13 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
     """Tests that start Ray come first: they take longest, and the others fill what is left of two processes."""
     items.sort(key=lambda item: "ray_session" not in item.fixturenames and not item.get_closest_marker("ray"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unsynced() -> Iterator[None]:
+    """No test waits for its disk: what it writes need not outlast a power cut. Commands that it starts do wait."""
+    with mock.patch.object(os, "fsync", lambda descriptor: None):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,8 @@ from PIL import Image
 
 ADOBE_CMYK = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00"
 
+_ADAM7 = (8, 8, 4, 4, 2, 2, 1), (8, 8, 8, 4, 4, 2, 2)  # the steps across and down
+
 
 def saved(picture: Image.Image | np.ndarray, format: str, **options: Any) -> bytes:
     buffer = io.BytesIO()
@@ -27,6 +29,18 @@ def png(pixels: np.ndarray, colour: int, chunks: dict[bytes, bytes] | None = Non
     raw = np.pad(rows, ((0, 0), (1, 0))).tobytes()
     header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, colour, 0, 0, 0)
     parts = {b"IHDR": header, **(chunks or {}), b"IDAT": zlib.compress(raw), b"IEND": b""}
+    written = (struct.pack(">I", len(v)) + k + v + struct.pack(">I", zlib.crc32(k + v)) for k, v in parts.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+def interlaced_png(pixels: np.ndarray) -> bytes:
+    """A PNG in the seven passes of Adam7: `pixels` H×W×3 of uint8."""
+    raw = b""
+    for left, top, across, down in zip((0, 4, 0, 2, 0, 1, 0), (0, 0, 4, 0, 2, 0, 1), *_ADAM7, strict=True):
+        part = pixels[top::down, left::across]
+        raw += b"".join(b"\0" + row.tobytes() for row in part if row.size)
+    header = struct.pack(">IIBBBBB", pixels.shape[1], pixels.shape[0], 8, 2, 0, 0, 1)
+    parts = {b"IHDR": header, b"IDAT": zlib.compress(raw), b"IEND": b""}
     written = (struct.pack(">I", len(v)) + k + v + struct.pack(">I", zlib.crc32(k + v)) for k, v in parts.items())
     return b"\x89PNG\r\n\x1a\n" + b"".join(written)
 

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from glasseg.catalog import records
+from glasseg.catalog import manifest, records
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage import parquet
 from glasseg.storage.keys import Entry, printable
@@ -51,17 +51,22 @@ def ours(root: Root, outputs: pa.ChunkedArray, known: pa.Table, naming: Naming =
 def touched(root: Root, naming: Naming = EXACT) -> pa.Table:
     """The pictures that were written since an unfinished run claimed their names, as `output` and that run's `run_id`.
 
-    Where several runs did, the last of them. A row older than that run does not describe the picture that stands there.
+    A picture whose mask was written counts as well: a run may have ended between the two. Where several runs did, the
+    last of them. A row older than that run does not describe the picture that stands there.
     """
     claims = [entry for entry in reversed(records.entries(root, CLAIMS, ".parquet")) if len(_claims(root, entry.key))]
     found = [pa.table({"output": pa.array([], pa.string()), "run_id": pa.array([], pa.string())})]
     if not claims:
         return found[0]
     since = min(claim.modified for claim in claims)
-    there = _there(root, [name for chunk in claimed(root) for name in chunk.slice(0, _FEW + 1).to_pylist()], naming)
+    outputs = [name for chunk in claimed(root) for name in chunk.slice(0, _FEW + 1).to_pylist()]
+    there = _there(root, [one for name in outputs for one in (name, manifest.mask_key(name))], naming)
     written = [one for one in there if one.modified >= since]
     for claim in claims:
-        names = pa.array([printable(one.key) for one in written if one.modified >= claim.modified], pa.string())
+        later = dict.fromkeys(
+            manifest.output_of(printable(one.key)) for one in written if one.modified >= claim.modified
+        )
+        names = pa.array(list(later), pa.string())
         names = names.filter(naming.among(names, _claims(root, claim.key)))
         run_id = claim.key.removeprefix(CLAIMS).removesuffix(".parquet")
         found.append(pa.table({"output": names, "run_id": pa.array([run_id] * len(names), pa.string())}))

@@ -24,11 +24,11 @@ LARGE: Final = 24 << 20
 def compact(root: Root, run_id: str) -> int:
     """Merge small parts into files of the run `run_id`, if there are many; how many parts that took away.
 
-    To be called under the lock of the destination. The merged file is written before the old ones are deleted, so a
-    run that is killed here leaves rows twice at most; which ones, it noted before, and the next call deletes them.
-    Where nothing may be deleted, nothing is merged.
+    To be called under the lock of the destination. The merged file is read again before the old ones are deleted, so a
+    run that is killed here leaves rows twice at most; which ones, it noted before, and `finish` deletes them. Where
+    nothing may be deleted, nothing is merged.
     """
-    _finish(root)
+    finish(root)
     small = [one for one in records.entries(root, MANIFEST, ".parquet") if one.size < LARGE]
     if len(small) <= MOST_SMALL or not delete_if_allowed(root, INTENT):
         return 0
@@ -38,17 +38,27 @@ def compact(root: Root, run_id: str) -> int:
     return merged
 
 
-def _finish(root: Root) -> None:
-    """Delete what a merge that was killed had left to delete."""
+def finish(root: Root) -> None:
+    """Undo a merge that was killed before it had deleted a part, else delete what it had left. Under the lock, as well.
+
+    The first part goes when the merged one is known to be whole: before that nobody knows, and it may be empty.
+    """
     if not root.exists(INTENT):
         return
     with records.refused(root, INTENT):
         intent = json.loads(root.read(INTENT)[0])
-        target, keys = intent["merged"], list(intent["parts"])
+        target, parts = intent["merged"], list(intent["parts"])
+    left = [key for key in parts if root.exists(key)]
     if root.exists(target):
-        for key in keys:
-            records.discard(root, key)
+        _discard(root, left if len(left) < len(parts) else [target])
     records.discard(root, INTENT)
+
+
+def _discard(root: Root, keys: list[str]) -> None:
+    """Delete parts, also as far as a power cut could bring them back."""
+    for key in keys:
+        records.discard(root, key)
+    root.sync(keys)
 
 
 def _groups(parts: list[Entry]) -> Iterator[list[Entry]]:
@@ -78,8 +88,11 @@ def _merge(root: Root, keys: list[str], target: str) -> int:
     rows = rows.filter(manifest.first_of(names)).cast(SCHEMA)
     gone = [key for key, _ in known]
     records.store(root, INTENT, json.dumps({"merged": target, "parts": gone}).encode())
-    manifest.write_table(root, target, rows)
-    for key in gone:
-        records.discard(root, key)
+    data = manifest.encoded(rows)
+    records.store(root, target, data)
+    with records.refused(root, target):
+        if root.read(target)[0] != data:
+            raise ValueError("it does not hold what was written to it")
+    _discard(root, gone)
     records.discard(root, INTENT)
     return len(gone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -12,13 +13,15 @@ import pyarrow.compute as pc
 
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import parquet
+from glasseg.storage.keys import ETAG_DRESS
 from glasseg.storage.roots import Bucket, Folder, Root, open_source
 
 SCHEMA: Final = pa.schema([("key", pa.string()), ("size", pa.int64()), ("etag", pa.string())])
-"""The columns that `read` returns: the key relative to the source, its size in bytes, its etag without quotes."""
+"""The columns that `read` returns: the key relative to the source, its size in bytes, its plain etag; see `id_of`."""
 
 _NEEDED: Final = ("bucket", "key", "size", "e_tag")
 _OPTIONAL: Final = ("is_latest", "is_delete_marker")  # only in an inventory of all versions
+_ID: Final = b"inventory"
 _ONE_DAY: Final = "give the manifest.json of one day"
 
 
@@ -52,10 +55,10 @@ def read(root: Root, names: Iterable[str], bucket: str, prefix: str) -> pa.Table
     only. Raises GlassegError when a file can't be read or lacks a column or a value, when nothing of the prefix is
     listed, and when a key is listed twice: the files of several days would bring back what was deleted since.
     """
-    parts, buckets = [], set[str]()
+    parts, buckets, digest = [], set[str](), hashlib.sha256()
     for name in names:
         where = root.uri_of(name)
-        rows = _rows(root, name)
+        rows = _rows(root, name, digest)
         buckets.update(pc.unique(rows["bucket"]).to_pylist())
         parts.append(_below(where, rows, bucket, f"{prefix}/" if prefix else ""))
     table = pa.concat_tables(parts) if parts else SCHEMA.empty_table()
@@ -69,14 +72,21 @@ def read(root: Root, names: Iterable[str], bucket: str, prefix: str) -> pa.Table
         raise GlassegError(
             f"the inventory in {root.uri} lists {twice} of {place} twice, as several days do: {_ONE_DAY}"
         )
-    return table
+    return table.replace_schema_metadata({_ID: digest.hexdigest()[:12]})
 
 
-def _rows(root: Root, name: str) -> pa.Table:
-    """The columns that matter of one file, as the types that they must have."""
+def id_of(table: pa.Table) -> str:
+    """What tells an inventory from those of other days: a hash of its files, as `read` found them."""
+    return str(table.schema.metadata[_ID].decode())
+
+
+def _rows(root: Root, name: str, digest: hashlib._Hash) -> pa.Table:
+    """The columns that matter of one file, as the types that they must have; its bytes are added to `digest`."""
     where = root.uri_of(name)
     try:
-        rows = parquet.read(root.read(name)[0], (*_NEEDED, *_OPTIONAL))
+        data = root.read(name)[0]
+        digest.update(data)
+        rows = parquet.read(data, (*_NEEDED, *_OPTIONAL))
         lacking = [column for column in _NEEDED if column not in rows.column_names]
         if lacking:
             way_out = "add size and ETag to the inventory's fields" if {*lacking} <= {"size", "e_tag"} else "is it one?"
@@ -105,7 +115,7 @@ def _below(where: str, rows: pa.Table, bucket: str, prefix: str) -> pa.Table:
             key = rows["key"][pc.index(pc.is_null(rows[column]), True).as_py()]
             raise GlassegError(f"the inventory {where} has no {column} for {key}: leave out --listing, or repair it")
     keys = pc.utf8_slice_codeunits(rows["key"], len(prefix))
-    return pa.table([keys, rows["size"], pc.utf8_trim(rows["e_tag"], '"')], schema=SCHEMA)
+    return pa.table([keys, rows["size"], pc.replace_substring_regex(rows["e_tag"], ETAG_DRESS, "")], schema=SCHEMA)
 
 
 def _of_manifest(root: Root, name: str, bucket: str) -> tuple[Root, list[str]]:

@@ -164,7 +164,7 @@ def _read(root: Root) -> bytes | None:
 
 
 def _parsed(found: bytes | None, root: Root) -> dict[str, Any]:
-    if found is None:
+    if not found:  # an empty one was left by a power cut, or is just being written: then the first renewal tells whose
         return {}
     try:
         holder: dict[str, Any] = json.loads(found)

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from glasseg.catalog import records
-from glasseg.catalog.schema import SCHEMA, SCHEMA_VERSION, Row
+from glasseg.catalog.schema import SCHEMA, SCHEMA_VERSION, Row, is_held
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import parquet
 from glasseg.storage.keys import printable
@@ -50,9 +50,14 @@ def write_part(root: Root, run_id: str, number: int, rows: Sequence[Row]) -> str
 
 def write_table(root: Root, key: str, rows: pa.Table) -> None:
     """Write a table of `SCHEMA` as the part `key`."""
+    records.store(root, key, encoded(rows))
+
+
+def encoded(rows: pa.Table) -> bytes:
+    """A table of `SCHEMA` as a part holds it."""
     buffer = io.BytesIO()
     pq.write_table(rows, buffer, compression="zstd")
-    records.store(root, key, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def mask_key(output_key: str) -> str:
@@ -60,9 +65,22 @@ def mask_key(output_key: str) -> str:
     return f"{MASKS}{output_key}.png"
 
 
+def output_of(key: str) -> str:
+    """The picture whose mask a key is; a key that is none as it is."""
+    return key.removeprefix(MASKS).removesuffix(".png") if key.startswith(MASKS) else key
+
+
 def held_folder(run_id: str) -> str:
     """Where pictures of a run are kept that were not published; below it things lie as they do in the destination."""
     return f"{HELD}{run_id}/"
+
+
+def files_of(row: Row) -> list[str]:
+    """Where the run of a row put its picture and its mask, as far as it made them."""
+    if not row.get("output_uri") or not row.get("output_key"):
+        return []
+    folder, output = held_folder(row["run_id"]) if is_held(row) else "", str(row["output_key"])
+    return [folder + output, *([folder + mask_key(output)] if row.get("mask_uri") else [])]
 
 
 def report_folder(run_id: str) -> str:

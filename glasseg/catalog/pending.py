@@ -77,6 +77,8 @@ class Wanted:
     max_pixels: int
     redo: str | None = None
     """`all`, or the word in the last row of a photo that has it done again; see `check_redo`."""
+    inventory: str | None = None
+    """The id of the inventory that lists the photos, None when the source itself does."""
 
 
 def check_redo(word: str) -> None:
@@ -88,11 +90,18 @@ def check_redo(word: str) -> None:
         )
 
 
-def with_existing(found: pa.Table, there: pa.ChunkedArray | None, places: pa.Table, naming: Naming = EXACT) -> pa.Table:
-    """`found`, with its clashes, and a column `exists`: whether the output is among the files `there`.
+def with_existing(
+    found: pa.Table,
+    there: pa.ChunkedArray | None,
+    places: pa.Table,
+    naming: Naming = EXACT,
+    empty: pa.ChunkedArray | None = None,
+) -> pa.Table:
+    """`found`, with its clashes, and columns `exists`: whether the output is among the files `there`, and `empty`.
 
-    `there` is None where the destination can't be listed: then every output exists. What is there of photos
-    that clash is the picture of one of them, as `State.places` tells. `naming`: what the destination ignores in names.
+    `there` and `empty` are None where the destination can't be listed: then every output exists. `empty`: those of size
+    0, which are in the way of a picture as others are, but are none. What is there of photos that clash is the picture
+    of one of them, as `State.places` tells. `naming`: what the destination ignores in names.
     """
     exists = pa.chunked_array([pa.repeat(True, len(found))]) if there is None else naming.among(found["output"], there)
     clashing = pc.is_valid(found["clash"])
@@ -102,7 +111,8 @@ def with_existing(found: pa.Table, there: pa.ChunkedArray | None, places: pa.Tab
         owner = standing["key"].take(naming.index(some["output"], standing["output_key"]))
         theirs = pc.and_(exists.filter(clashing), pc.fill_null(pc.equal(owner, some["key"]), False))
         exists = pc.replace_with_mask(exists.combine_chunks(), clashing.combine_chunks(), theirs.combine_chunks())
-    return found.append_column("exists", exists)
+    none = pa.repeat(False, len(found)) if empty is None else naming.among(found["output"], empty)
+    return found.append_column("exists", exists).append_column("empty", none)
 
 
 def standing_at(places: pa.Table, outputs: pa.ChunkedArray, naming: Naming) -> pa.Table:
@@ -121,11 +131,11 @@ def difference(
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, was too large for an earlier `max_pixels` or format, or clashed with a photo that is no longer in its way),
     unfinished (an unfinished run has replaced its picture, and left no row), model, options, missing (its output is
-    gone), unchanged. The first that holds counts.
+    gone, or empty), unchanged. The first that holds counts.
     `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
-    exists = found["exists"].combine_chunks()
+    stands = pc.and_not(found["exists"], found["empty"]).combine_chunks()
 
     def known(name: str) -> pa.Array:
         return state[name].combine_chunks().take(row)
@@ -134,23 +144,43 @@ def difference(
     pixels = pc.multiply(pc.cast(known("width"), "int64"), pc.cast(known("height"), "int64"))
     fits_now = pc.fill_null(pc.less_equal(pixels, wanted.max_pixels), False)
     alone = pc.is_null(found["clash"].combine_chunks())
+    as_then = _listed_as_then(found, known("listed_etag"), wanted.inventory)
     transient = pc.or_(among(code, sorted(RETRIED_CODES)), pc.and_(among(code, ["too_large"]), fits_now))
+    transient = pc.and_not(transient, pc.and_(among(code, ["vanished"]), as_then))
     transient = pc.or_(transient, pc.and_(among(code, ["same_name"]), alone))
     failed = among(status, [Status.FAILED])
     other_options = pc.invert(among(known("options_id"), [wanted.options_id]))
     may_fit = pc.and_(pc.and_(failed, among(code, sorted(_OPTION_CODES))), other_options)
     conditions = {
         Reason.NEW: pc.or_(pc.is_null(row), among(status, [Status.GONE])),
-        Reason.CHANGED: pc.fill_null(pc.not_equal(known("source_etag"), found["etag"].combine_chunks()), True),
+        Reason.CHANGED: pc.and_not(_other(known("source_etag"), found["etag"].combine_chunks()), as_then),
         Reason.REDO: _forced(known, wanted.redo),
         Reason.RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
         Reason.UNFINISHED: _unfinished(found, known, touched, naming),
         UNCHANGED: failed,
         Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
-        Reason.MISSING: pc.invert(exists),
+        Reason.MISSING: pc.invert(stands),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
+
+
+def listed_in(inventory: str, etag: str) -> str:
+    """What `listed_etag` says of a photo that is not any more what this inventory lists; another one may be right."""
+    return f"{etag}@{inventory}"
+
+
+def _other(one: pa.Array, other: pa.Array) -> pa.Array:
+    return pc.fill_null(pc.not_equal(one, other), True)
+
+
+def _listed_as_then(found: pa.Table, then: pa.Array, inventory: str | None) -> pa.Array:
+    """Whether a photo is listed as it was when it was worked on and turned out to be something else; see `Order`."""
+    if then.null_count == len(then):
+        return pa.repeat(False, len(found))
+    etags = found["etag"].combine_chunks()
+    stale = pc.equal(then, pc.binary_join_element_wise(etags, inventory, "@")) if inventory else False
+    return pc.fill_null(pc.or_(pc.equal(then, etags), stale), False)
 
 
 def _unfinished(

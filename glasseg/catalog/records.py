@@ -37,10 +37,15 @@ def refused(root: Root, key: str) -> Iterator[None]:
         raise GlassegError(f"{why}: move it away, or choose another destination") from error
 
 
-def store(root: Root, key: str, data: bytes) -> None:
-    """Write a file of ours; a failure is not the fault of a photo: it ends the run."""
+def store(root: Root, key: str, data: bytes, *, lasting: bool = True) -> None:
+    """Write a file of ours; a failure is not the fault of a photo: it ends the run.
+
+    `lasting`: it is there also after a power cut, as whatever relies on it must be able to expect.
+    """
     try:
         root.write(key, data)
+        if lasting:
+            root.sync([key])
     except PhotoError as error:
         raise GlassegError(f"the run's records can't be written: {error}") from error
 

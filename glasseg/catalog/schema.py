@@ -39,7 +39,7 @@ class Reason(StrEnum):
     RELEASED = "released"
 
 
-SCHEMA_VERSION: Final = 4
+SCHEMA_VERSION: Final = 5
 
 
 def _text(name: str, required: bool = False) -> pa.Field:
@@ -59,6 +59,7 @@ SCHEMA: Final = pa.schema(
         _text("error"),
         pa.field("warnings", pa.list_(pa.string())),
         _text("source_etag"),
+        _text("listed_etag"),
         pa.field("source_bytes", pa.int64()),
         pa.field("width", pa.int32()),
         pa.field("height", pa.int32()),
@@ -106,6 +107,7 @@ class Row(TypedDict, total=False):
     error: str | None
     warnings: list[str] | None
     source_etag: str | None
+    listed_etag: str | None
     source_bytes: int | None
     width: int | None
     height: int | None

@@ -19,7 +19,10 @@ _WORDS: Final = ("status", "error_code", "reason", "model_id", "options_id", "ru
 """Columns of few different values: kept as numbers into a dictionary."""
 
 _BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id", "run_id")
-_READ: Final = (*_BRIEF, "reason", "source_etag", "source_uri", "width", "height", "mask_coverage", "output_key")
+_READ: Final = (
+    *(*_BRIEF, "reason", "source_etag", "listed_etag", "source_uri"),
+    *("width", "height", "mask_coverage", "output_key"),
+)
 _FOLD: Final = 1_500_000
 """Rows that may gather before those that later ones have overtaken are dropped."""
 
@@ -29,10 +32,10 @@ class State:
     """What is known of a destination: of every photo, and of every place where a picture may stand."""
 
     photos: pa.Table
-    """One row per key. `run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, width, height`
-    of its row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture was held back;
-    `of_source`, whether that row's photo is `key` below the source; and of its last published row `standing_run_id,
-    standing_coverage`, null when there is none."""
+    """One row per key. `run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, listed_etag,
+    width, height` of its row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture
+    was held back; `of_source`, whether that row's photo is `key` below the source; and of its last published row
+    `standing_run_id, standing_coverage`, null when there is none."""
     places: pa.Table
     """One row per `output_key`: `key, run_id, status, mask_coverage` of the row that published the picture there last,
     of whatever photo. The last rows of the photos would not do: one that fails, or changes its name or format, leaves

@@ -89,6 +89,8 @@ class Encoding:
 
     def moves_colours(self) -> bool:
         """Whether any colour would move by more than a level, as `profiles` judges too."""
+        if self == Encoding():  # what most files state
+            return False
         levels = np.linspace(0, 255, 17).round().astype(np.uint8)
         grid = np.stack(np.meshgrid(levels, levels, levels, indexing="ij"), axis=-1).reshape(17, -1, 3)
         return bool(np.abs(_convert(grid, self, _table(self, 256))[0].astype(np.int16) - grid).max() > 1)

@@ -33,6 +33,7 @@ from glasseg.images import (
     pixels,
     png,
     profiles,
+    signatures,
     stated,
     tags,
     tiff,
@@ -101,6 +102,7 @@ def _prepare() -> None:
         logging.getLogger(library).setLevel(logging.CRITICAL + 1)
     with contextlib.suppress(AttributeError):  # where Pillow does not share its libtiff, as on Windows
         ctypes.CDLL(Image.core.__file__).TIFFSetErrorHandler(None)  # else it prints each damage to stderr
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it raises what it writes there
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
     PngImagePlugin.MAX_TEXT_CHUNK = png.LONGEST_METADATA
     pi_heif.register_heif_opener(decode_threads=1, thumbnails=False, depth_images=False, aux_images=False)
@@ -121,12 +123,8 @@ def decode(data: bytes, *, max_pixels: int) -> Photo:
     _prepare()
     try:
         return _decode(data, max_pixels)
-    except UnidentifiedImageError:
-        # The first bytes show at a glance that this is a saved HTML page or a renamed video.
-        raise PhotoError("unreadable", f"not a picture that can be decoded; it begins with {data[:16]!r}") from None
     except _BAD_DATA as error:
-        text = " ".join(str(error).split())  # some decoders write several lines
-        raise PhotoError("unreadable", f"damaged or unsupported picture: {type(error).__name__}: {text}") from error
+        raise PhotoError("unreadable", signatures.complaint(data, error)) from error
 
 
 def decode_on_white(data: bytes, *, max_pixels: int) -> np.ndarray:
@@ -258,7 +256,7 @@ def _exif(picture: Image.Image, remarks: list[str]) -> Image.Exif:
         if headers.exif_is_broken(picture.info.get("exif")):
             remarks.append(_BROKEN_EXIF)
             return Image.Exif()
-        exif = picture.getexif() if picture.format == "TIFF" else tags.exif_of(picture)
+        exif = picture.getexif() if picture.format in {"TIFF", tiff.BY_TIFFFILE} else tags.exif_of(picture)
         if ExifTags.Base.Orientation not in exif and re.search(rb"tiff:Orientation\W{1,4}[2-8]", xmp):
             remarks.append("only its XMP asks for a turn, which viewers ignore: left as it is")
     except _BAD_DATA:

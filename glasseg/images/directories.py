@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 _MOST_PAGES: Final = 1000  # a corrupt chain of pages can be as long as the file
-_MOST_ENTRIES: Final = 4096
+_MOST_BELOW: Final = 16  # directories that belong to one page
+_MOST_ENTRIES: Final = 1024
 
 SUBFILE_TYPE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 STRIPS, SAMPLES, STRIP_ROWS, STRIP_BYTES, PLANAR, PREDICTOR = 273, 277, 278, 279, 284, 317
@@ -131,7 +132,7 @@ def _directory(data: bytes, place: int) -> Directory:
 
 def _below(page: Directory) -> Iterator[Directory]:
     """The directories that a page names as its own."""
-    for place in page.numbers(_SUB_DIRECTORIES)[:_MOST_PAGES]:
+    for place in page.numbers(_SUB_DIRECTORIES)[:_MOST_BELOW]:
         try:
             yield _directory(page.data, place)
         except struct.error:

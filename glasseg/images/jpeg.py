@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import struct
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ _SCAN: Final = 0xDA
 _METADATA: Final = {*range(0xE0, 0xF0), 0xFE}  # APP0 to APP15, and a comment
 _KNOWN: Final = {0xC4, 0xCC, *range(0xDA, 0xE0)} | _FRAMES | _METADATA
 
+_MOST_SCANS: Final = 1000  # nobody writes more than a hundred
 _LONGEST_SEGMENT: Final = 2 + 0xFFFF
 
 
@@ -98,18 +100,18 @@ def completed(data: bytes) -> Iterator[bytes]:
 def _lacks_only_its_end(data: bytes) -> bool:
     """Whether the scans are there that bring every coefficient of every component to its full precision (G.1.1)."""
     missing: dict[tuple[int, int], int] = {}  # (component, coefficient): bits to come
-    place, progressive = 2, False
-    while segment := _segment(data, place):
+    place, progressive, scans = 2, False, 0
+    while scans < _MOST_SCANS and (segment := _segment(data, place)):
         body, place = segment.body(data), segment.end
         if segment.marker in _FRAMES:
             progressive = segment.marker in _PROGRESSIVE
-            last = 63 if progressive else 0
-            missing = {(component, k): 99 for component in body[6::3] for k in range(last + 1)}
+            missing = {(component, k): 99 for component in body[6:18:3] for k in range(64 if progressive else 1)}
         elif segment.marker == _SCAN and body:
+            scans += 1
             first, last, precision = body[-3:] if progressive else (0, 0, 0)
-            for component in body[1 : 1 + 2 * body[0] : 2]:
-                missing.update({(component, k): precision & 15 for k in range(first, last + 1)})
-            following = re.compile(rb"\xff+[^\xff\x00\xd0-\xd7]").search(data, place)
+            for component in body[1 : 1 + 2 * min(body[0], 4) : 2]:
+                missing.update({(component, k): precision & 15 for k in range(first, min(last, 63) + 1)})
+            following = re.compile(rb"\xff[^\xff\x00\xd0-\xd7]").search(data, place)
             place = following.start() if following else len(data)
     has_end = data[place : place + 2] == _END
     return bool(missing) and not any(missing.values()) and not has_end
@@ -140,11 +142,14 @@ def _largest_picture(data: bytes, start: int) -> int | None:
     Not the first picture: that would be the thumbnail.
     """
     best, largest = None, 0
+    seen: set[int] = set()  # what begins on the way of an earlier start leads where that one led
     for found in re.finditer(rb"\xff[\xc0-\xcf\xda-\xfe]", data[start : start + _LONGEST_SEGMENT]):
-        chain = list(_chain(data, start + found.start()))
+        first = start + found.start()
+        chain = list(itertools.takewhile(lambda segment: segment.start not in seen, _chain(data, first)))
+        seen.update(segment.start for segment in chain)
         frames = [segment for segment in chain if segment.marker in _FRAMES]
         if frames and chain[-1].marker == _SCAN:
             height, width = struct.unpack(">HH", frames[0].body(data)[1:5].ljust(4, b"\0"))
             if height * width > largest:
-                best, largest = start + found.start(), height * width
+                best, largest = first, height * width
     return best

@@ -18,6 +18,7 @@ import pi_heif
 import simplejpeg
 from PIL import Image, JpegImagePlugin
 
+from glasseg.errors import PhotoError
 from glasseg.images import headers, jpeg, png, tiff
 
 _BAND_PIXELS: Final = 1 << 18  # stays in the processor's cache: a third faster than a megapixel at a time
@@ -45,7 +46,8 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         by it.
 
     Raises:
-        ValueError: for damage, or for pixels whose white is unknown.
+        PhotoError: "unreadable" for a kind of picture that can't be read.
+        ValueError: for damage.
         Others: what Pillow's decoders raise, see `glasseg.images.decoder`.
     """
     if isinstance(picture, JpegImagePlugin.JpegImageFile):
@@ -55,10 +57,18 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
     if picture.format == tiff.BY_TIFFFILE:
         return tiff.read(data)
     picture.load()
+    if picture.format == "PNG" and _ends_in_zeros(picture) and not png.holds_all_rows(data):
+        raise PhotoError("unreadable", "the PNG has fewer rows of pixels than it says")
     pixels, alpha = _loaded(picture)
     if picture.format == "BMP" and alpha is not None and not alpha.any():
         alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
     return pixels, alpha
+
+
+def _ends_in_zeros(picture: Image.Image) -> bool:
+    """Whether a loaded picture has nothing but zeros in its last row."""
+    last = picture.crop((0, picture.height - 1, picture.width, picture.height))
+    return last.getbbox(alpha_only=False) is None
 
 
 def deep(data: bytes, picture: Image.Image, stored: np.ndarray) -> tuple[np.ndarray, int] | None:
@@ -159,9 +169,9 @@ def _webp(data: bytes, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | 
     try:
         pixels = cv2.imdecode(np.frombuffer(still, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise ValueError(f"WebP: {error}") from error
+        raise ValueError(str(error)) from error
     if pixels is None:
-        raise ValueError("the WebP is cut off or corrupt")
+        raise ValueError("cv2 can't decode it")
     if pixels.shape[1::-1] != size:  # the first picture of an animation may be a patch
         canvas = np.zeros((size[1], size[0], 4), np.uint8)
         canvas[top : top + len(pixels), left : left + pixels.shape[1], : pixels.shape[2]] = pixels
@@ -179,7 +189,7 @@ def _loaded(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     if mode.startswith("I;16"):
         return _sixteen_bits(picture)
     if mode in {"I", "F"}:
-        raise ValueError("its pixels are 32-bit numbers, which have no agreed white")
+        raise PhotoError("unreadable", "its pixels are 32-bit numbers, which have no agreed white")
     if picture.has_transparency_data:
         key = picture.info.get("transparency")
         if isinstance(key, tuple) and max(key) > 255:  # the PNG has 16 bits, of which Pillow keeps the upper 8

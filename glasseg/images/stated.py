@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import struct
 from collections.abc import Callable, Iterator
@@ -65,16 +66,17 @@ def colours_of(
     A profile may turn out to be useless, so there may be more than one; what is of ink can have nothing but profiles.
     What can't be understood gets a remark.
     """
-    sources: tuple[Callable[[], list[Encoding | bytes]], ...] = (
-        lambda: _png_code(data, picture),
-        lambda: _profile(picture),
-        lambda: _png_gamma(data, picture),
-        lambda: _heif(data, picture),
-        lambda: _tiff(picture),
-        lambda: _bmp(data, picture),
-        lambda: _exif(exif),
-    )
-    for source in sources[1:2] if ink else sources:
+    profile = functools.partial(_profile, picture)
+    sources: list[Callable[[], list[Encoding | bytes]]] = [
+        functools.partial(_png_code, data, picture),
+        profile,
+        functools.partial(_png_gamma, data, picture),
+        functools.partial(_heif, data, picture),
+        functools.partial(_tiff, picture),
+        functools.partial(_bmp, data, picture),
+        functools.partial(_exif, exif),
+    ]
+    for source in sources if not ink else [profile]:
         try:
             yield from source()
         except ColourError as error:
@@ -130,20 +132,18 @@ def _png_gamma(data: bytes, picture: Image.Image) -> list[Encoding | bytes]:
     chunks = _png_chunks(data, picture)
     if b"sRGB" in chunks:
         return [Encoding()]
-    primaries, curve = SRGB, _curve(1 / 2.2, SRGB)
+    primaries = SRGB
     if b"cHRM" in chunks:
         x = [value / 100_000 for value in struct.unpack(">8I", chunks[b"cHRM"])]
         primaries = colours.checked(((x[2], x[3]), (x[4], x[5]), (x[6], x[7]), (x[0], x[1])))
-    if b"gAMA" in chunks:
-        gamma = int.from_bytes(chunks[b"gAMA"], "big") / 100_000
-        curve = _curve(gamma, primaries)
-    return [Encoding(curve, primaries)] if {b"cHRM", b"gAMA"} & chunks.keys() else []
+    gamma = int.from_bytes(chunks[b"gAMA"], "big") / 100_000 if b"gAMA" in chunks else 1 / 2.2
+    return [Encoding(_curve(gamma, primaries), primaries)] if {b"cHRM", b"gAMA"} & chunks.keys() else []
 
 
 def _curve(gamma: float, primaries: Primaries) -> Curve:
-    """The curve of which a PNG's gAMA is the inverse exponent.
+    """The curve of which this is the inverse exponent, as in a PNG's gAMA.
 
-    0.45455 is what writers of sRGB and P3 put there, for programs that know no other curve; but it is Adobe RGB's own.
+    1/2.2 is what writers of sRGB and P3 put there, for programs that know no other curve; but it is Adobe RGB's own.
     """
     if not 0.1 <= gamma <= 10:
         raise ColourError(f"by a gamma of {gamma:g}, which makes no sense")
@@ -168,10 +168,10 @@ def _heif(data: bytes, picture: Image.Image) -> list[Encoding | bytes]:
 def _tiff(picture: Image.Image) -> list[Encoding | bytes]:
     """TransferFunction, WhitePoint and PrimaryChromaticities (TIFF 6.0, section 20)."""
     tags = getattr(picture, "tag_v2", {})
-    if tags.get(_PHOTOMETRIC) not in {1, 2, 3} or not {_TRANSFER, _COLOURS} & set(tags):
+    if tags.get(_PHOTOMETRIC) not in {1, 2, 3, 6} or not {_TRANSFER, _COLOURS} & set(tags):
         return []
-    curve = _tabulated(tags[_TRANSFER]) if _TRANSFER in tags else colours.srgb
-    return [Encoding(curve, _primaries(tags))]
+    primaries = _primaries(tags)
+    return [Encoding(_tabulated(tags[_TRANSFER]) if _TRANSFER in tags else _curve(1 / 2.2, primaries), primaries)]
 
 
 def _bmp(data: bytes, picture: Image.Image) -> list[Encoding | bytes]:
@@ -192,7 +192,7 @@ def _bmp(data: bytes, picture: Image.Image) -> list[Encoding | bytes]:
         sums = np.vstack([ends, ends.sum(axis=0)])
         red, green, blue, white = (sums[:, :2] / np.maximum(sums.sum(axis=1), 1e-9)[:, None]).tolist()
         primaries = colours.checked((tuple(red), tuple(green), tuple(blue), tuple(white)))
-    return [Encoding(_curve(1 / gamma, primaries) if gamma else colours.srgb, primaries)]
+    return [Encoding(_curve(1 / (gamma or 2.2), primaries), primaries)]
 
 
 def _tabulated(table: Any) -> Curve:
@@ -230,5 +230,5 @@ def _exif(exif: Image.Exif) -> list[Encoding | bytes]:
         return []
     if _COLOURS not in exif:
         raise ColourError('by EXIF as not sRGB ("uncalibrated") and by nothing else')
-    gamma = float(fields.get(_GAMMA) or 2.2)
-    return [Encoding(colours.power(gamma) if 0.1 <= gamma <= 10 else colours.srgb, _primaries(exif))]
+    primaries = _primaries(exif)
+    return [Encoding(_curve(1 / float(fields.get(_GAMMA) or 2.2), primaries), primaries)]

@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 from PIL import Image, TiffImagePlugin, UnidentifiedImageError
 
+from glasseg.errors import PhotoError
 from glasseg.images import directories
 from glasseg.images.directories import Directory
 
@@ -57,22 +58,30 @@ def opened(data: bytes) -> Image.Image:
     """A TIFF of which only the header has been read, with size and tags of its first page.
 
     Raises:
-        ValueError: for a kind that can't be read; its message names the kind.
-        UnidentifiedImageError: for damage.
+        PhotoError: "unreadable" for a kind that can't be read; its message names the kind.
+        ValueError, UnidentifiedImageError: for damage.
     """
     page = directories.first(data)
     if page is None:
-        raise ValueError("damaged TIFF: it has no directory of a picture")
+        raise ValueError("no directory")
     if kind := _unreadable_kind(page):
-        raise ValueError(kind)
+        raise PhotoError("unreadable", kind)
+    picture = _opened(page)
+    if page.number(directories.PHOTOMETRIC, 1) in {_CIELAB, _ICCLAB}:
+        picture.info.pop("icc_profile", None)  # Lab needs none, and becomes sRGB
+    return picture
+
+
+def _opened(page: Directory) -> Image.Image:
+    """The page as `opened` returns it."""
     if page.number(directories.PLANAR, 1) == 1 or page.number(directories.SAMPLES, 1) == 1:
         try:
-            return _with_8_bit_palette(Image.open(io.BytesIO(data), formats=("TIFF",)))
+            return _with_8_bit_palette(Image.open(io.BytesIO(page.data), formats=("TIFF",)))
         except UnidentifiedImageError:
             if page.number(directories.PHOTOMETRIC, 1) not in _CHANNELS:
                 raise
     if page.number(directories.COMPRESSION, 1) not in _BY_BOTH:
-        raise ValueError(f"a TIFF of a rare kind: {_WAY_OUT}")
+        raise PhotoError("unreadable", f"a TIFF of a rare kind: {_WAY_OUT}")
     picture = Image.open(io.BytesIO(_plain_header(page)), formats=("TIFF",))
     picture.format = BY_TIFFFILE
     return picture
@@ -81,14 +90,16 @@ def opened(data: bytes) -> Image.Image:
 def _unreadable_kind(page: Directory) -> str | None:
     """What kind of TIFF this is, if its pixels can't be read."""
     compression, bits = page.number(directories.COMPRESSION, 1), page.number(directories.BITS, 1)
-    if page.number(directories.PHOTOMETRIC, 1) in _RAW:
-        return "a camera's raw photo (DNG, NEF or the like): develop it first"
+    if page.number(directories.PHOTOMETRIC, 1) in _RAW or page.data[8:10] == b"CR":  # which is Canon's CR2
+        return "a camera's raw photo (DNG, NEF, CR2 or the like): develop it first"
     if numbers := _OTHER_NUMBERS.get(page.number(directories.SAMPLE_FORMAT, 1)):
         return f"{numbers} TIFF ({bits} bits): {_WAY_OUT}"
     if compression not in _BY_PILLOW:
         name = _COMPRESSIONS.get(compression, f"compression {compression}")
         return f"{name} in TIFF: {_WAY_OUT}"
-    if bits > 16:
+    if page.number(directories.PHOTOMETRIC, 1) == _CMYK and page.number(_INK_SET, 1) != 1:
+        return "a TIFF in inks other than CMYK: save it as RGB"
+    if 16 < bits <= 64:
         return f"TIFF with {bits} bits a sample, which have no agreed white: {_WAY_OUT}"
     return None
 
@@ -129,18 +140,19 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
     """The pixels of the first page, and its alpha or None, as `pixels.read` returns them; Lab becomes RGB.
 
     Raises:
-        ValueError: for damage, or for a kind that can't be read.
+        PhotoError: "unreadable" for a kind that can't be read.
+        ValueError: for damage.
         Others: what tifffile and imagecodecs raise: RuntimeError, LookupError and the like.
     """
     page = directories.first(data)
     if page is None:
-        raise ValueError("damaged TIFF: it has no directory of a picture")
+        raise ValueError("no directory")
     photometric = page.number(directories.PHOTOMETRIC, 1)
     samples, channels = _samples(page), _CHANNELS.get(photometric, 0)
-    if photometric == _CMYK and page.number(_INK_SET, 1) != 1:
-        raise ValueError("a TIFF in inks other than CMYK: save it as RGB or CMYK")
     if not 0 < channels <= samples.shape[2]:
-        raise ValueError(f"a TIFF of a rare kind (photometric interpretation {photometric}): save it as RGB")
+        raise PhotoError(
+            "unreadable", f"a TIFF of a rare kind (photometric interpretation {photometric}): save it as RGB"
+        )
     colours = samples[..., :channels]
     if photometric in {_CIELAB, _ICCLAB}:
         stored = _lab_to_rgb(colours, photometric)
@@ -160,16 +172,16 @@ def _samples(page: Directory) -> np.ndarray:
     width, height = page.size
     channels = page.number(directories.SAMPLES, 1)
     if channels > _MOST_CHANNELS:
-        raise ValueError(f"a TIFF with {channels} channels")
+        raise PhotoError("unreadable", f"a TIFF with {channels} channels")
     _check_whole(page)
     try:
         with tifffile.TiffFile(io.BytesIO(page.data)) as file:
             stored = file.pages.first.asarray(maxworkers=1)
     except tifffile.TiffFileError as error:
-        raise ValueError(f"damaged TIFF: {error}") from error
+        raise ValueError(str(error)) from error
     stored = stored.view(np.uint8) if stored.dtype.kind == "b" else stored
     if stored.dtype.kind != "u" or stored.itemsize > 2:
-        raise ValueError(f"TIFF of {stored.dtype.name} samples: {_WAY_OUT}")
+        raise PhotoError("unreadable", f"TIFF of {stored.dtype.name} samples: {_WAY_OUT}")
     if page.number(directories.PLANAR, 1) == 1:
         return stored.reshape(height, width, channels)
     return np.moveaxis(stored.reshape(channels, height, width), 0, 2)
@@ -190,7 +202,7 @@ def _check_whole(page: Directory) -> None:
     lengths = page.numbers(directories.TILE_BYTES if tiled else directories.STRIP_BYTES)
     ends = [place + length for place, length in zip(places, lengths, strict=False) if place and length]
     if len(ends) < expected or max(ends) > len(page.data):
-        raise ValueError("the TIFF is cut off or corrupt")
+        raise ValueError("pixels outside of file bounds")
 
 
 def _eight_bits(samples: np.ndarray, page: Directory) -> np.ndarray:

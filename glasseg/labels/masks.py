@@ -60,10 +60,11 @@ def read_label(data: bytes) -> Label:
 
 
 def _decoded(data: bytes, flags: int) -> np.ndarray:
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # else OpenCV prints each damage to stderr
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error as error:  # a header that claims more pixels than OpenCV accepts
-        raise ValueError(f"the mask can't be decoded: {error.err}") from error
+    except cv2.error as error:
+        raise ValueError("the mask claims more pixels than can be decoded") from error
     if picture is None:
         raise ValueError("the mask is not a picture")
     return picture

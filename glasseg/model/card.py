@@ -69,6 +69,7 @@ def renew(
     try:
         root.write(SPEC_NAME, spec.to_json().encode())
         root.write(CARD_NAME, card(spec).encode())
+        root.sync([SPEC_NAME, CARD_NAME])  # and with them whatever else was written into this folder
         tidy(root)
     except PhotoError as error:
         raise GlassegError(f"can't write to {uri}: {error}") from error

@@ -147,12 +147,13 @@ def save(
 def publish(folder: Path, uri: str, *, endpoint_url: str | None = None) -> None:
     """Copy the model of a local folder into another one, local or s3://, in the order of `save`.
 
-    Raises GlassegError when the place can't be written to.
+    Each outlasts a power cut before the next is written. Raises GlassegError when the place can't be written to.
     """
     root = open_root(uri, endpoint_url=endpoint_url)
     try:
         for name in (WEIGHTS_NAME, SPEC_NAME):
             root.write(name, (folder / name).read_bytes())
+            root.sync([name])
     except PhotoError as error:
         raise GlassegError(f"can't write the model to {uri}: {error}") from error
 

@@ -127,7 +127,7 @@ class Thumbnailer:
         return self._store(name, _tinted(mask), mask, transparent=True)
 
     def _store(self, name: str, data: bytes, pixels: np.ndarray, transparent: bool) -> Thumbnail:
-        records.store(self.destination, self.folder + name, data)
+        records.store(self.destination, self.folder + name, data, lasting=False)
         return Thumbnail(name, pixels.shape[1], pixels.shape[0], transparent)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -174,6 +174,9 @@ class Bucket:
         """Deletes `key`; fine when it is not there. Raises as `write` does."""
         with s3_faults(self.uri_of(key), "write_error"):
             self._client().delete_object(Bucket=self.bucket, Key=self._full(key))
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Nothing to do, as a folder has: what a server has confirmed lasts."""
 
     def swap(self, key: str, old: bytes | None, new: bytes) -> bool:
         """Writes `new` as `key` if its bytes are `old` (None: if there is no such object); returns whether it did.

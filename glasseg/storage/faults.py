@@ -20,7 +20,10 @@ ASK_TO_READ: Final = "ask for it, use other credentials, or set AWS_REQUEST_PAYE
 ASK_TO_WRITE: Final = (
     "ask for it, use other credentials, or set AWS_SERVER_SIDE_ENCRYPTION=AES256 (or aws:kms) if it wants that"
 )
-LACKING: Final = f"the server lacks something that S3 has: {NO_CHECKSUMS}, or use a newer version of it"
+LACKING: Final = (
+    f"the server lacks something that S3 has: {NO_CHECKSUMS} and AWS_RESPONSE_CHECKSUM_VALIDATION=when_required, "
+    "or use a newer version of it"
+)
 NO_CONDITIONS: Final = (
     "the server can't write on a condition (If-None-Match), and without that two runs could harm each other: "
     "use a newer version of it, or a folder as the destination"
@@ -81,7 +84,6 @@ def s3_faults(uri: str, code: FailureCode | None = None) -> Iterator[None]:
     `code` is what a fault of one object becomes, read_error or write_error; None: every fault stops the run.
     """
     from botocore import exceptions as boto  # noqa: PLC0415
-    from botocore.parsers import ResponseParserError  # noqa: PLC0415
 
     try:
         yield
@@ -96,9 +98,6 @@ def s3_faults(uri: str, code: FailureCode | None = None) -> Iterator[None]:
         raise GlassegError(f"can't reach the S3 server of {uri}: {_unreached(error)}") from error
     except (boto.HTTPClientError, boto.IncompleteReadError, boto.FlexibleChecksumError) as error:
         message = f"the connection broke off for {uri}: {without_secrets(str(error))}"
-        raise (PhotoError(code, message) if code else GlassegError(message)) from error
-    except ResponseParserError as error:
-        message = f"{uri}: {NO_S3 if '<html' in str(error).lower() else 'what the server answers is not the XML of S3'}"
         raise (PhotoError(code, message) if code else GlassegError(message)) from error
     except boto.BotoCoreError as error:  # the rest are faults of the setup: profile, login, bucket name
         raise GlassegError(f"can't use {uri}: {without_secrets(str(error))}") from error
@@ -165,7 +164,10 @@ def _run_wide(error: Any, name: str) -> str | None:
 
 
 def _is_web_page(error: Any, name: str) -> bool:
-    """Whether a refusal is a page for browsers; a gateway's own troubles are told by their status."""
+    """Whether an answer is a page for browsers, which botocore calls a 500 where the server said 200.
+
+    A gateway's own troubles are told by their status.
+    """
     about = error.response.get("ResponseMetadata", {})
     kind = about.get("HTTPHeaders", {}).get("content-type", "")
-    return name.isdecimal() and about.get("HTTPStatusCode") in {400, 403, 404, 405} and "text/html" in kind
+    return name.isdecimal() and about.get("HTTPStatusCode") in {400, 403, 404, 405, 500} and "text/html" in kind

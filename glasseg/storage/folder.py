@@ -7,13 +7,14 @@ import fcntl
 import os
 import stat
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from glasseg.errors import FailureCode, GlassegError, PhotoError
+from glasseg.formats import OURS
 from glasseg.storage.keys import TMP_PREFIX, TOO_LONG, Entry, check_output_key, unsafe_reason
 
 RUN_WIDE_ERRNOS: Final = {
@@ -30,6 +31,9 @@ NAME_ERRNOS: Final[dict[int, FailureCode]] = {
     errno.EILSEQ: "unsafe_name",
     errno.EINVAL: "unsafe_name",
 }
+
+UNSYNCED_ERRNOS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
+"""What file systems answer that can't sync a file, or a folder, as some network disks."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class Folder:
             if (here.st_dev, here.st_ino) in above:
                 return
             with os.scandir(self.path / folder) as scan:
-                found = [(one.name + "/" * _is_folder(one), one) for one in scan if one.name.startswith(start)]
+                named = (one for one in scan if one.name.startswith(start) and not _is_leftover(folder, one.name))
+                found = [(one.name + "/" * _is_folder(one), one) for one in named]
         except (FileNotFoundError, NotADirectoryError):  # nothing there, or gone since the level above was read
             return
         except OSError as error:
@@ -104,9 +109,10 @@ class Folder:
             raise PhotoError(code, f"{uri}: {error.strerror}") from error
 
     def write(self, key: str, data: bytes) -> None:
-        """Writes `data` as `key`, whole or not at all, and makes the folders above it.
+        """Writes `data` as `key`, whole or not at all, also when the power fails, and makes the folders above it.
 
-        Raises PhotoError write_error, too_long_name or unsafe_name, GlassegError when the disk takes no more writes.
+        Only after `sync` it is sure to be there then. Raises PhotoError write_error, too_long_name or unsafe_name,
+        GlassegError when the disk takes no more writes.
         """
         with self._write_faults(key):
             try:
@@ -116,16 +122,29 @@ class Folder:
 
     def _replace(self, key: str, data: bytes) -> None:
         temporary = self.path / TMP_PREFIX / uuid.uuid4().hex  # below the root: replacing must not cross disks
-        temporary.parent.mkdir(parents=True, exist_ok=True)
+        _make(temporary.parent)
         try:
-            with temporary.open("xb") as file:
-                file.write(data)
+            _write_new(temporary, data)
             target = self.path / key
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make(target.parent)
             temporary.replace(target)
         finally:  # also on an interrupt; after the replacement it is already gone
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+
+    def sync(self, keys: Iterable[str]) -> None:
+        """Returns when what was written and deleted under `keys` outlasts a power cut.
+
+        The bytes of a file are on the disk before it gets its name; what is left are the names, and so the folders.
+        Raises GlassegError when the disk fails.
+        """
+        try:
+            for folder in {above for key in keys for above in Path(key).parents}:
+                with suppress(FileNotFoundError, PermissionError):  # emptied and removed; may be written, but not read
+                    _sync_folder(self.path / folder)
+        except OSError as error:
+            reason = RUN_WIDE_ERRNOS.get(error.errno or 0, error.strerror)
+            raise GlassegError(f"can't write to {self.uri}: {reason}") from error
 
     def exists(self, key: str) -> bool:
         """Whether a file or link of that name is there; a folder of that name does not count, as on S3."""
@@ -153,7 +172,7 @@ class Folder:
         """
         with self._write_faults(key):
             target = self.path / key
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make(target.parent)
             if old is None:
                 return _create(target, new, self.path / TMP_PREFIX / uuid.uuid4().hex)
             with _only_one(target.parent):
@@ -181,22 +200,56 @@ class Folder:
 
 def _create(target: Path, data: bytes, temporary: Path) -> bool:
     """Create a file unless it exists, on disks with links complete from the first moment; returns whether it did."""
-    temporary.parent.mkdir(parents=True, exist_ok=True)
+    _make(temporary.parent)
     try:
-        temporary.write_bytes(data)
+        _write_new(temporary, data)
         try:
             os.link(temporary, target)
         except FileExistsError:
             return False
         except OSError:  # a disk without links
             try:
-                with target.open("xb") as file:
-                    file.write(data)
+                _write_new(target, data)
             except FileExistsError:
                 return False
         return True
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _write_new(path: Path, data: bytes) -> None:
+    """Write a file that is not there yet, and wait until its bytes are on the disk."""
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        _sync(file.fileno())
+
+
+def _make(folder: Path) -> None:
+    """Make a folder and those above it, each of them to outlast a power cut."""
+    if not folder.is_dir():
+        _make(folder.parent)
+        folder.mkdir(exist_ok=True)
+        with suppress(PermissionError):  # a folder that may be written, but not read
+            _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _sync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(descriptor: int) -> None:
+    """Wait until what was written is on the disk, where its file system can do that."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSYNCED_ERRNOS:
+            raise
 
 
 @contextmanager
@@ -217,6 +270,11 @@ def _mode(path: Path) -> int:
         return path.stat().st_mode
     except OSError:
         return 0
+
+
+def _is_leftover(folder: str, name: str) -> bool:
+    """Whether NFS keeps this in one of our folders, until nobody has the deleted file open any more."""
+    return name.startswith(".nfs") and folder.startswith(OURS)
 
 
 def _is_folder(one: os.DirEntry[str]) -> bool:

@@ -31,14 +31,14 @@ class Entry:
     modified: float = 0.0
 
 
-_ETAG_DRESS: Final = r'(?i)^(?:w/)?"*|"*(?:--?(?:gzip|br|deflate|zstd))?"*$'
+ETAG_DRESS: Final = r'(?i)^(?:w/)?"*|"*(?:--?(?:gzip|br|deflate|zstd))?"*$'
 """What is not of an ETag itself: quotes, and the marks of proxies that compress (Apache, Jetty, nginx, CDNs)."""
 
 
 def plain_etag(etag: str) -> str:
     """An ETag without what servers and proxies put around it, to compare one that was listed with one that was read."""
     plain = etag.strip('"')
-    return plain if plain.isalnum() else re.sub(_ETAG_DRESS, "", etag)
+    return plain if plain.isalnum() else re.sub(ETAG_DRESS, "", etag)
 
 
 def version(etag: str | None, size: int, modified: float) -> str:

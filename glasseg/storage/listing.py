@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice, pairwise
 from typing import Final
 
@@ -11,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from glasseg.errors import DeniedError
 from glasseg.storage.bucket import Bucket
 from glasseg.storage.keys import Entry, printable
 from glasseg.storage.roots import Root
@@ -57,6 +60,28 @@ def _ascends(keys: pa.ChunkedArray) -> bool:
 def _first_of(keys: pa.ChunkedArray) -> pa.Array:
     """For each key whether it is the first of its kind."""
     return pc.equal(pc.index_in(keys, value_set=keys), pa.array(np.arange(len(keys), dtype=np.int32)))
+
+
+def says(root: Root, key: str, etag: str) -> bool:
+    """Whether a bucket's listing now gives an object this etag: one that was read with another is seen through a proxy.
+
+    False for a folder, where both have one source, and where that may not be asked.
+    """
+    if not isinstance(root, Bucket):
+        return False
+    with suppress(DeniedError):
+        return any(entry.etag == etag for entry in root.list(key) if entry.key == key)
+    return False
+
+
+def compared_by(root: Root, listing: pa.Table) -> str:
+    """What tells in a listing whether a photo has changed: "ETag", or "size and time", "size", "time", "nothing"."""
+    first = listing["etag"].slice(0, 1000).to_pylist() if isinstance(root, Bucket) else []
+    bare = [found for etag in first if (found := re.fullmatch(r"(-?\d{1,15})-(\d+)", etag))]
+    if not bare:
+        return "ETag"
+    known = {"size": all(one[1] != "-1" for one in bare), "time": all(one[2] != "0" for one in bare)}
+    return " and ".join(name for name, given in known.items() if given) or "nothing"
 
 
 def _bucket(bucket: Bucket, without: str | None) -> Iterator[pa.Table]:

@@ -186,7 +186,7 @@ def sweep(root: Root) -> None:
     """Delete what killed processes left half-written; on S3 nothing is ever half-written."""
     if isinstance(root, Folder):
         for entry in list(root.list(TMP_PREFIX)):
-            with suppress(PhotoError):  # it does no harm
+            with suppress(PhotoError, GlassegError):  # it does no harm
                 root.delete(entry.key)
 
 

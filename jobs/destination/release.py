@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import lock, manifest, runs, state
+from glasseg.catalog import claims, compaction, lock, manifest, pictures, runs, state
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.manifest import mask_key
 from glasseg.catalog.schema import Reason, Row, Status
+from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root, delete_if_allowed, open_root
 from jobs.terminal import say
 
 THREADS = 16
+BATCH = 500
+"""Pictures that are published before their rows are stored: as many as a kill may leave without."""
 
 
 def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_url: str | None) -> None:
@@ -33,24 +37,79 @@ def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_
     root = open_root(destination_uri, endpoint_url=endpoint_url)
     lock.refuse_if_taken(root)
     rows = _held(root, run_id, keys)
-    own_id, started = runs.new_id(), time.monotonic()
+    own_id = runs.new_id()
     with lock.taken(root, own_id) as own_lock:
+        compaction.finish(root)
         known = state.read(root).photos
         run_seq = runs.next_seq(root, known["run_seq"], own_lock.last_run_seq)
         own_lock.note(run_seq)
         standing = _standing(known, rows, run_id)
-        wanted = [row for row in rows if row["key"] in standing]
-        faults = _publish_all(root, run_id, wanted, own_lock)
-        done = [row for row in wanted if row["key"] not in faults]
-        if done:
-            new = [_row(root, row, own_id, run_seq, standing[row["key"]]) for row in done]
-            manifest.write_part(root, own_id, 0, new)
-        record = _record(root, own_id, run_seq, released=run_id, photos=len(done))
-        runs.write(root, own_id, {**record, "seconds": round(time.monotonic() - started, 2)})
+        run = Release(root, run_id, own_id, run_seq, standing)
+        faults = run.work([row for row in rows if row["key"] in standing], own_lock)
         for row in rows:
             if row["key"] not in faults:  # those that were done again are of no use any more
                 _forget(root, run_id, str(row["output_key"]))
     _tell(rows, standing, faults, run_id)
+
+
+@dataclass(frozen=True)
+class Release:
+    """One run of `glasseg release`."""
+
+    root: Root
+    released: str
+    """The run that held the pictures back."""
+    run_id: str
+    run_seq: int
+    standing: Mapping[str, str | None]
+    """By key: the run whose picture stands there."""
+
+    def work(self, held: list[Row], own_lock: Lock) -> dict[str, str]:
+        """Claim the places of held pictures, publish these, and store their rows; by key what kept some from it.
+
+        On any way out there is a record, and a row for each picture that was published.
+        """
+        writer, started, ended = Writer(self.root, self.run_id, seconds=30.0), time.monotonic(), "stopped"
+        faults: dict[str, str] = {}
+        try:
+            claims.claim(self.root, self.run_id, pa.chunked_array([[row["output_key"] for row in held]], pa.string()))
+            for start in range(0, len(held), BATCH):
+                faults |= self._publish(held[start : start + BATCH], writer, own_lock)
+            ended = "done"
+        except KeyboardInterrupt:
+            ended = "interrupted"
+            say(f"Interrupted: released {writer.tally.processed} of {len(held)} pictures; the same command goes on")
+            raise
+        finally:
+            record = _record(self, ended, writer.tally.processed, time.monotonic() - started)
+            with nullcontext() if ended == "done" else suppress(GlassegError):  # else there is an error to report
+                runs.write(self.root, self.run_id, record)
+        claims.drop(self.root, self.run_id)
+        return faults
+
+    def _publish(self, held: list[Row], writer: Writer, own_lock: Lock) -> dict[str, str]:
+        """Publish some pictures at once; those that are in their places get rows also when this is interrupted."""
+        faults: dict[str, str] = {}
+        published: list[Row] = []
+
+        def publish(row: Row) -> None:
+            if fault := _publish(self.root, self.released, row):
+                faults[row["key"]] = fault
+            else:
+                published.append(row)
+
+        pool = ThreadPoolExecutor(THREADS)
+        try:
+            for done in [pool.submit(publish, row) for row in held]:
+                done.result()
+                own_lock.check()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            rows = [_row(self, row) for row in published]
+            self.root.sync(key for row in rows for key in manifest.files_of(row))
+            writer.add(rows)
+            writer.flush()
+        return faults
 
 
 def _tell(rows: list[Row], standing: Collection[str], faults: dict[str, str], run_id: str) -> None:
@@ -84,25 +143,12 @@ def _standing(known: pa.Table, rows: Sequence[Row], run_id: str) -> dict[str, st
     return {one["key"]: one["standing_run_id"] for one in mine.to_pylist() if one["run_id"] == run_id and one["held"]}
 
 
-def _publish_all(root: Root, run_id: str, rows: list[Row], own_lock: Lock) -> dict[str, str]:
-    """Put held pictures where they belong; by key what kept some from it."""
-    faults = {}
-    with ThreadPoolExecutor(THREADS) as pool:
-        for row, fault in zip(rows, pool.map(partial(_publish, root, run_id), rows), strict=True):
-            own_lock.check()
-            if fault:
-                faults[row["key"]] = fault
-    return faults
-
-
 def _publish(root: Root, run_id: str, row: Row) -> str | None:
-    """Copy a held picture, and its mask before it, to where they belong; what kept it from that, in words."""
+    """Copy a held picture and its mask to where they belong; what kept them from that, in words."""
     folder, output = manifest.held_folder(run_id), str(row["output_key"])
     try:
-        picture = root.read(folder + output)[0]
-        if row["mask_uri"]:
-            root.write(mask_key(output), root.read(folder + mask_key(output))[0])
-        root.write(output, picture)
+        mask = root.read(folder + mask_key(output))[0] if row["mask_uri"] else None
+        pictures.put(root, output, root.read(folder + output)[0], mask)
         return None
     except PhotoError as error:
         return str(error)
@@ -117,9 +163,9 @@ def _forget(root: Root, run_id: str, output: str) -> None:
         raise GlassegError(f"a picture that was released can't be deleted: {error}") from error
 
 
-def _row(root: Root, held: Row, run_id: str, run_seq: int, replaced: str | None) -> Row:
+def _row(release: Release, held: Row) -> Row:
     """The row of a released photo: the row of its work, published by this run and reviewed."""
-    output = str(held["output_key"])
+    output, root = str(held["output_key"]), release.root
     return {
         **held,
         "status": Status.OK,
@@ -129,23 +175,24 @@ def _row(root: Root, held: Row, run_id: str, run_seq: int, replaced: str | None)
         "warnings": [*(held["warnings"] or []), f"released from {held['run_id']}: {held['error_code']}"],
         "output_uri": printable(root.uri_of(output)),
         "mask_uri": printable(root.uri_of(mask_key(output))) if held["mask_uri"] else None,
-        "run_id": run_id,
-        "run_seq": run_seq,
+        "run_id": release.run_id,
+        "run_seq": release.run_seq,
         "published": True,
-        "replaced_run_id": replaced,
+        "replaced_run_id": release.standing[held["key"]],
         "finished_at": datetime.now(UTC),
     }
 
 
-def _record(root: Root, run_id: str, run_seq: int, *, released: str, photos: int) -> dict[str, Any]:
+def _record(release: Release, ended: str, photos: int, seconds: float) -> dict[str, Any]:
     """The run's record; the destination's source is still that of its last run, wherever the held photos came from."""
-    last = next(iter(runs.latest(root, 1)), {})
+    last = next(iter(runs.latest(release.root, 1)), {})
     return {
-        "run_id": run_id,
-        "run_seq": run_seq,
-        "ended": "done",
-        "released_run": released,
+        "run_id": release.run_id,
+        "run_seq": release.run_seq,
+        "ended": ended,
+        "released_run": release.released,
         "ok": photos,
+        "seconds": round(seconds, 2),
         "reasons": {"released": photos},
         "finished_at": datetime.now(UTC).isoformat(),
         **({"source": last["source"]} if "source" in last else {}),

@@ -211,6 +211,7 @@ def write(out: Root, judged: Judged, found: dict[str, Any], threshold: float) ->
     try:
         for name, data in files.items():
             out.write(name, data)
+        out.sync(files)
         tidy(out)
     except PhotoError as error:
         raise GlassegError(f"can't write to {out.uri}: {error}") from error

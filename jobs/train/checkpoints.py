@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tempfile
 import time
 from collections.abc import Callable
@@ -73,7 +74,9 @@ def checkpoint(learner: Any, progress: Progress, row: dict[str, Any], course: Co
     def upload(local: Any, name: str) -> Any:
         storage = ray.train.get_context().get_storage()
         try:
-            return _persistently(lambda: storage.persist_current_checkpoint(local, name), course)
+            kept = _persistently(lambda: storage.persist_current_checkpoint(local, name), course)
+            os.sync()  # then Ray deletes the last one, and a power cut must leave one of them
+            return kept
         except OSError as error:  # what pyarrow's filesystems raise
             raise GlassegError(f"can't write a checkpoint to {course.out}: {_line_of(error)}") from error
 

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Collection
 from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any, Final
 
 from glasseg.config import TrainConfig
@@ -99,11 +100,19 @@ def clear(root: Root) -> None:
             for entry in list(root.list(UNFINISHED)):
                 root.delete(entry.key)
         elif (root.path / UNFINISHED).exists():
-            shutil.rmtree(root.path / UNFINISHED)
+            _remove(root.path / UNFINISHED)
     except (OSError, GlassegError, PhotoError) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise GlassegError(f"can't delete {root.uri_of(UNFINISHED)}: {why}") from error
     tidy(root)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder, but for what NFS keeps in it until nobody has the deleted file open any more."""
+    shutil.rmtree(folder, ignore_errors=True)
+    left = [path.name for path in folder.rglob("*") if not path.is_dir()]
+    if folder.exists() and not (left and all(name.startswith(".nfs") for name in left)):
+        shutil.rmtree(folder)  # raises why it can't
 
 
 def clear_finished(root: Root) -> None:
@@ -125,5 +134,6 @@ def write(root: Root, name: str, data: bytes) -> None:
     """Write a file into OUT. Raises GlassegError if it can't."""
     try:
         root.write(name, data)
+        root.sync([name])
     except PhotoError as error:
         raise GlassegError(f"can't write to {root.uri}: {error}") from error

@@ -10,6 +10,7 @@ import click
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.skipped import described
 from glasseg.catalog.tally import Tally
+from glasseg.lists import selection
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan
 
@@ -56,8 +57,13 @@ def say_plan(
         say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:
         say(f"  {order.destination.uri} can't be listed: pictures that were removed from it by hand are not noticed")
+    if plan.compared_by != "ETag":
+        say(
+            f"  {order.source.uri} lists no ETags: photos are compared by {plan.compared_by}; one that is replaced by "
+            "one that is equal in this counts as unchanged, until --redo all"
+        )
     if plan.selection and (n := len(plan.selection.unmatched)):
-        first = "; ".join(f"row {one.row}, {one.name!r}, {one.reason}" for one in plan.selection.unmatched[:3])
+        first = "; ".join(map(selection.described, plan.selection.unmatched[:3]))
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 

@@ -9,9 +9,11 @@ from typing import TypedDict
 import pyarrow as pa
 
 from glasseg.catalog import manifest, schema
+from glasseg.catalog.pending import listed_in
 from glasseg.catalog.schema import Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
+from glasseg.storage import listing
 from glasseg.storage.credentials import without_known
 from glasseg.storage.keys import printable, unsafe_reason
 from glasseg.storage.roots import Root
@@ -74,8 +76,23 @@ class Order:
     gates: bool = True
     review_below: float | None = None
     """The quality below which a person should look; None for a model without a calibration."""
+    inventory: str | None = None
+    """The id of the inventory that lists the photos, None when the source itself does."""
     metered: bool = False
     """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
+
+    def listed_etag(self, pending: Pending, read: str | None) -> str | None:
+        """What the listing said of a photo, where it had another etag than was `read` (None: the photo was gone).
+
+        The same listing, and through a proxy that changes etags any listing, says so again the next night, and the
+        photo is not to be done again for that. A photo that was replaced after the source was listed is none of these.
+        """
+        etag = pending["etag"]
+        if etag is None or etag == read:
+            return None
+        if read and listing.says(self.source, pending["key"], etag):
+            return etag
+        return listed_in(self.inventory, etag) if self.inventory else None
 
     def row(self, pending: Pending, facts: Row) -> Row:
         """A manifest row of this run for one pending photo; `facts` are its other columns."""

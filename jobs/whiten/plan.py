@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import claims, clashes, gates, inventory, lock, pending, runs, skipped, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
-from glasseg.catalog.schema import Reason
+from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import State
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.formats import OURS, Format, is_photo
@@ -59,6 +59,10 @@ class Found:
     """Whether `photos` are all photos of the source, as it is now."""
     selection: Selection | None = None
     """What the list chose, when there was one."""
+    inventory: str | None = None
+    """The id of the inventory that listed them, when there was one."""
+    compared_by: str = "ETag"
+    """What tells whether one of them has changed; see `listing.compared_by`."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,9 @@ class Plan:
     gone: pa.Table
     """Rows of the state whose photos have left the source."""
     gone_pictures: pa.Table
-    """`key` and `output_key` of their pictures, without those that a photo of the source has now."""
+    """`key` and `output_key` of their pictures that are to be deleted."""
+    needed_pictures: pa.Table
+    """The same of those that are not: a photo of the source is to have its picture there."""
     published: pa.ChunkedArray
     """The outputs that unfinished runs claimed and rows name."""
     whole: bool
@@ -98,6 +104,8 @@ class Plan:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few names for each reason."""
     selection: Selection | None = None
+    compared_by: str = "ETag"
+    """As in `Found`."""
     refusal: str = ""
     """Why the run itself would be refused; a dry run shows it."""
 
@@ -177,11 +185,14 @@ def find(
         raise GlassegError(_no_photos(source.uri, kinds))
     folders = isinstance(places.destination, Folder)
     photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
+    inventory_id = inventory.id_of(listed) if inventory_uri else None
+    compared_by = listing.compared_by(source, listed)
     if not photo_list:
-        return Found(photos, kinds, system, whole=places.names is None and not inventory_uri)
+        whole = places.names is None and not inventory_uri
+        return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(_chosen(photos, chosen), kinds, system, whole=False, selection=chosen)
+    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by)
 
 
 def _no_photos(uri: str, kinds: dict[str, int]) -> str:
@@ -234,58 +245,68 @@ def make_plan(
     the source are to be deleted; `delete_many`: even when they are more than `MOST_DELETED` of all. Raises GlassegError
     for files in the way that are not ours.
     """
-    there = _pictures(places.destination)
-    photos = pending.with_existing(found.photos, there, known.places, places.naming)
-    touched = None if there is None else claims.touched(places.destination, places.naming)
+    there, empty = _pictures(places.destination)
+    photos = pending.with_existing(found.photos, there, known.places, places.naming, empty)
+    listed = there is not None
+    touched = claims.touched(places.destination, places.naming) if listed else None
     difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     whole = found.whole and limit is None
     gone = known.photos.slice(0, 0)
     if whole:
         gone = pending.gone(photos, known.photos, delete=delete_gone, skipped=found.system)
+    doomed, needed = _pictures_of(
+        gone.slice(0, len(gone) if delete_gone else 0), known.places, difference["output"], places.naming
+    )
+    told = pc.and_(state.among(gone["status"], [Status.GONE]), pc.is_in(gone["key"], value_set=needed["key"]))
+    gone = gone.filter(pc.invert(told))
     counted = difference["reason"].value_counts().to_pylist()
     chosen = todo.slice(0, limit)
     clashing = chosen.filter(pc.is_valid(chosen["clash"]))
     return Plan(
         order=order,
         model=places.model,
-        work=_work(chosen, known, places, overwrite=overwrite, listed=there is not None),
+        work=_work(chosen, known, places, overwrite=overwrite, listed=listed),
         clashes=dict(zip(clashing["key"].to_pylist(), clashing["clash"].to_pylist(), strict=True)),
         outputs=difference["output"],
         reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
         others=found.others,
         kept=pending.kept(known.photos, found.system),
         gone=gone,
-        gone_pictures=_pictures_of(
-            gone.slice(0, len(gone) if delete_gone else 0), known.places, difference["output"], places.naming
-        ),
+        gone_pictures=doomed,
+        needed_pictures=needed,
         published=_among_claimed(places, known.places["output_key"]),
         whole=whole,
         usual_coverage=_usual_coverage(known.photos),
-        listed=there is not None,
+        listed=listed,
         naming=places.naming,
         unsolved=pending.unsolved(difference, known.photos),
         examples=pending.examples(todo),
         selection=found.selection,
+        compared_by=found.compared_by,
         refusal=_too_many_deleted(gone, known.photos) if delete_gone and not delete_many else "",
     )
 
 
-def _pictures(destination: Root) -> pa.ChunkedArray | None:
-    """What is in a destination besides our records; None where it can't be listed."""
+def _pictures(destination: Root) -> tuple[pa.ChunkedArray | None, pa.ChunkedArray | None]:
+    """What is in a destination besides our records, and what of it is empty; None where it can't be listed."""
     try:
-        return listing.read(destination, OURS)["key"]
+        found = listing.read(destination, OURS)
+        return found["key"], found["key"].filter(pc.equal(found["size"], 0))
     except DeniedError:
-        return None
+        return None, None
 
 
-def _pictures_of(gone: pa.Table, places: pa.Table, needed: pa.ChunkedArray, naming: Naming) -> pa.Table:
-    """`key` and `output_key` of what stands in the destination of photos that are gone, but for the files `needed`."""
+def _pictures_of(
+    gone: pa.Table, places: pa.Table, outputs: pa.ChunkedArray, naming: Naming
+) -> tuple[pa.Table, pa.Table]:
+    """`key` and `output_key` of what stands in the destination of photos that are gone: the rest, and in `outputs`."""
     pairs = places.select(["key", "output_key"])
     if not len(gone):
-        return pairs.slice(0, 0)
-    theirs = pc.is_in(pairs["key"], value_set=gone["key"])
-    return pairs.filter(pc.and_not(theirs, naming.among(pairs["output_key"], needed)))
+        return pairs.slice(0, 0), pairs.slice(0, 0)
+    theirs = pairs.filter(pc.is_in(pairs["key"], value_set=gone["key"]))
+    needed = naming.among(theirs["output_key"], outputs)
+    return theirs.filter(pc.invert(needed)), theirs.filter(needed)
 
 
 def _among_claimed(places: Places, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -306,7 +327,8 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
     elif not overwrite:
         guarded = pc.invert(claims.ours(at.destination, todo["output"], places, at.naming))
     place = at.naming.index(todo["output"], places["output_key"])
-    stands = pc.and_(todo["exists"], pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
+    whole = pc.and_not(todo["exists"], todo["empty"])
+    stands = pc.and_(whole, pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
     place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
         todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(place))

@@ -69,6 +69,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
             level="warning",
         )
     with lock.taken(places.destination, run_id) as own_lock:
+        compaction.finish(places.destination)
         places = plan.probed(places)  # another run could sweep away what is tried
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
@@ -129,6 +130,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         max_pixels=config.max_pixels,
         look=look,
         gates=config.gates,
+        inventory=found.inventory,
         review_below=_review_below(spec, config),
     )
     return plan.make_plan(
@@ -136,7 +138,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         found,
         known,
         order,
-        wanted=Wanted(spec.model_id, config.options_id, config.max_pixels, config.redo),
+        wanted=Wanted(spec.model_id, config.options_id, config.max_pixels, config.redo, found.inventory),
         limit=config.limit,
         overwrite=config.overwrite,
         delete_gone=config.gone == "delete",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import pyarrow as pa
 
 from glasseg import formats
-from glasseg.catalog import gates, manifest
+from glasseg.catalog import gates, manifest, pictures
 from glasseg.catalog.schema import Row, Status
 from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Finished
@@ -79,6 +79,10 @@ class Whitener:
                 rows.append(future.result())
         except GlassegError as error:
             fatal = str(error)  # an exception would lose the rows of the photos that are done
+        try:  # all of a batch at once, before their rows promise that they are there
+            self._order.destination.sync(key for row in rows for key in manifest.files_of(row))
+        except GlassegError as error:
+            rows, fatal = [], str(error)
         if self._meters:
             self._meters.add(rows)
         done = manifest.table(rows).append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
@@ -110,6 +114,7 @@ class Whitener:
         facts: Row = {}
         try:
             data, facts["source_etag"] = order.source.read(pending["key"])
+            facts["listed_etag"] = order.listed_etag(pending, facts["source_etag"])
             facts["source_bytes"] = len(data)
             facts["storage_retries"] = client.repeated() - before
             facts["read_ms"] = (time.perf_counter() - started) * 1000
@@ -119,6 +124,8 @@ class Whitener:
                 raise PhotoError("transparent", why, photo.image.shape[:2])
         except PhotoError as error:
             height, width = error.size or (None, None)
+            if error.code == "vanished":
+                facts["listed_etag"] = order.listed_etag(pending, None)
             return order.failed(pending, error.code, str(error), {**facts, "height": height, "width": width})
         except MemoryError:
             return order.failed(pending, "out_of_memory", "no memory to decode it", facts)
@@ -161,23 +168,13 @@ class Whitener:
         return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
 
     def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
-        """Write the mask, if it was asked for, and then the picture, below `folder`; where they are now.
-
-        A `guarded` picture replaces nothing: PhotoError foreign when its place is taken.
-        """
-        order = self._order
-        uris: Row = {}
-        if order.masks(output):
-            mask = folder + manifest.mask_key(output)
-            order.destination.write(mask, encoder.encode(made.alpha, "png", order.quality))
-            uris["mask_uri"] = printable(order.destination.uri_of(mask))
-        if not guarded:
-            order.destination.write(folder + output, sent.data)
-        elif not order.destination.swap(folder + output, None, sent.data):
-            raise PhotoError(
-                "foreign", f"{order.destination.uri_of(output)} is taken: move it away, or add --overwrite"
-            )
-        uris["output_uri"] = printable(order.destination.uri_of(folder + output))
+        """Write the picture, and its mask if it has one, below `folder`; where they are now."""
+        root = self._order.destination
+        mask = encoder.encode(made.alpha, "png", self._order.quality) if self._order.masks(output) else None
+        pictures.put(root, output, sent.data, mask, folder=folder, guarded=guarded)
+        uris: Row = {"output_uri": printable(root.uri_of(folder + output))}
+        if mask is not None:
+            uris["mask_uri"] = printable(root.uri_of(folder + manifest.mask_key(output)))
         return uris
 
 

@@ -110,3 +110,30 @@ def test_a_note_that_is_none_is_refused_naming_it(root: Root) -> None:
     root.write(INTENT, json.dumps({"merged": 3}).encode())
     with pytest.raises(GlassegError, match=r"_glasseg/compaction\.json"):
         compact(root, "run1")
+
+
+@pytest.mark.parametrize("data", [b"", b"half of a parq"])
+def test_a_merged_part_that_a_power_cut_left_is_made_again_from_its_parts(root: Root, data: bytes) -> None:
+    rows, small = nights(root, 5), parts(root)
+    target = "_glasseg/manifest/run5/part-merged-00000.parquet"
+    root.write(INTENT, json.dumps({"merged": target, "parts": small}).encode())
+    root.write(target, data)
+    compaction.finish(root)
+    assert parts(root) == small and known(root) == sorted(rows) and not root.exists(INTENT)
+    assert compact(root, "run5") == 5 and known(root) == sorted(rows)
+
+
+def test_a_merged_part_that_is_not_what_was_written_takes_no_other_away(
+    root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, small, write = nights(root, 5), parts(root), type(root).write
+
+    def forgetful(self: Root, key: str, data: bytes) -> None:
+        write(self, key, data[:1000] if manifest.MERGED in key else data)
+
+    with monkeypatch.context() as patched, pytest.raises(GlassegError, match=r"part-merged-00000\.parquet.* written"):
+        patched.setattr(type(root), "write", forgetful)
+        compact(root, "run5")
+    assert set(parts(root)) > set(small)
+    compaction.finish(root)
+    assert parts(root) == small and known(root) == sorted(rows)

@@ -234,11 +234,25 @@ def test_a_process_that_can_not_be_seen_is_not_dead(tmp_path: Path, monkeypatch:
 NAIVE = b'{"run_id": "a", "host": "h", "pid": 1, "since": "x", "seen": "2026-01-01T00:00:00"}'
 
 
-@pytest.mark.parametrize("text", [b"", b"{}", b"[1]", b'{"seen": "yesterday"}', NAIVE, b"\xff"])
+@pytest.mark.parametrize("text", [b" ", b"{}", b"[1]", b'{"seen": "yesterday"}', NAIVE, b"\xff"])
 def test_a_file_that_is_no_lock_is_named(tmp_path: Path, text: bytes) -> None:
     Folder(tmp_path).write(LOCK, text)
     with pytest.raises(GlassegError, match=r"_glasseg/lock\.json is not a lock of glasseg: delete it"):
         Lock(Folder(tmp_path), "run1").acquire()
+
+
+def test_a_lock_that_a_power_cut_emptied_keeps_nobody_out_and_has_one_taker(tmp_path: Path) -> None:
+    root = Folder(tmp_path)
+    root.write(LOCK, b"")
+    first, second = Lock(root, "first"), Lock(root, "second")
+    first.acquire()
+    with pytest.raises(GlassegError, match="first works on"):
+        second.acquire()
+    (tmp_path / LOCK).write_bytes(b"")  # as one that is being written looks on a disk without links
+    second.acquire()
+    with pytest.raises(GlassegError, match="lost its lock"):
+        first.note(7)
+    second.note(7)
 
 
 def test_what_a_killed_run_left_half_written_goes(tmp_path: Path) -> None:

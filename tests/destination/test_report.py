@@ -219,7 +219,7 @@ def test_a_card_says_why_its_pictures_can_not_be_shown(tmp_path: Path) -> None:
     Folder(tmp_path / "photos").write("p.jpg", b"no picture")
     Folder(tmp_path / "white").write("q.jpg", b"")
     text = write_one(tmp_path, row("p.jpg"))
-    assert "The photo can't be shown: not a picture that can be decoded" in html.unescape(text)
+    assert "The photo can't be shown: not a picture, but a text that begins with 'no picture'" in html.unescape(text)
     assert "The picture can't be shown: " in html.unescape(text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from typing import Any
 
@@ -11,7 +10,7 @@ import heicfiles
 import iccprofiles as icc
 import numpy as np
 import pytest
-import tifffile
+from tifffiles import paged
 
 from glasseg.errors import PhotoError
 from glasseg.images import decoder, directories
@@ -25,16 +24,6 @@ REDUCED: dict[str, Any] = {"data": SMALL, "subfiletype": 1}
 
 def decode(data: bytes) -> decoder.Photo:
     return decoder.decode(data, max_pixels=10**8)
-
-
-def paged(*pages: Any, order: Any = "<", big: bool = False) -> bytes:
-    """A TIFF of several directories: an array each, or what `tifffile` is to write."""
-    buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=order, bigtiff=big) as writer:
-        for page in pages:
-            given = page if isinstance(page, dict) else {"data": page}
-            writer.write(**{"photometric": "rgb", "metadata": None, **given})
-    return buffer.getvalue()
 
 
 ALONE: dict[str, tuple[Any, ...]] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 import zlib
 from collections.abc import Callable
 
@@ -11,7 +12,7 @@ import heicfiles
 import iccprofiles as icc
 import numpy as np
 import pytest
-from handmade import saved
+from handmade import interlaced_png, saved
 from PIL import Image, TiffImagePlugin
 
 from glasseg.errors import PhotoError
@@ -129,6 +130,7 @@ PNGS = {
     "a text packed in no known way": in_png(chunk(b"zTXt", b"x\0\7" + zlib.compress(b"z" * 300))),
     "nothing in any": in_png(*[chunk(name, b"") for name in (b"iCCP", b"gAMA", b"cHRM", b"sRGB", b"pHYs", b"cICP")]),
     "nothing in texts": in_png(*[chunk(name, b"") for name in (b"tEXt", b"zTXt", b"iTXt", b"eXIf")]),
+    "a transparency of no possible length": in_png(chunk(b"tRNS", b"")),
     "an animation that is none": in_png(chunk(b"acTL", b"\1")),
     "a text cut off": in_png(chunk(b"tEXt", b"a\0" + b"b" * 1000), place=-12)[:-300],
     "no end": PNG[:-12],
@@ -232,6 +234,13 @@ def test_a_profile_under_a_wrong_checksum_still_counts() -> None:
     assert not np.array_equal(expected, IMAGE)
 
 
+def test_a_transparency_under_a_wrong_checksum_still_counts() -> None:
+    key = struct.pack(">3H", *(int(value) for value in IMAGE[0, 0]))
+    whole, damaged = (decode(in_png(chunk(b"tRNS", key, checksum))) for checksum in (None, WRONG))
+    assert whole.alpha is not None and np.array_equal(damaged.alpha, whole.alpha)
+    assert damaged.warnings == ("the PNG's tRNS chunk has a wrong checksum and was used all the same",)
+
+
 def test_a_broken_profile_does_not_cost_the_orientation() -> None:
     exif = b"Exif\0\0" + corpus.exif(6).tobytes().removeprefix(b"Exif\0\0")
     photo = decode(in_jpeg(segment(0xE1, exif), segment(0xE2, b"ICC_PROFILE\0"), place=2))
@@ -260,7 +269,7 @@ def test_a_progressive_jpeg_without_its_last_scans_is_refused() -> None:
     "data",
     [
         in_png(chunk(b"tEXt", b"a\0b", WRONG))[: len(PNG) // 2],
-        in_png(chunk(b"tRNS", bytes(6), WRONG)),  # a part of the picture
+        in_png(chunk(b"PLTE", bytes(6), WRONG)),  # a part of the picture
         PNG[:29] + WRONG + PNG[33:],
         webp(webp_chunk(b"EXIF", b"MM\0*"), flags=8, length=1_000_000)[: len(WEBP) // 2],
         WEBP[:-60],
@@ -270,6 +279,55 @@ def test_a_picture_whose_pixels_are_damaged_is_refused_with_broken_metadata_too(
     with pytest.raises(PhotoError) as caught:
         decode(data)
     assert caught.value.code == "unreadable"
+
+
+def taller(data: bytes, rows: int) -> bytes:
+    """A PNG whose header tells of more rows than there are."""
+    header = data[12:20] + struct.pack(">I", rows) + data[24:29]
+    return data[:12] + header + struct.pack(">I", zlib.crc32(header)) + data[33:]
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [
+        PNG,
+        saved(np.dstack([IMAGE, corpus.alpha_scene()]), "PNG"),
+        saved(Image.fromarray(IMAGE).quantize(64), "PNG"),
+        saved(corpus.grey_scene(), "PNG"),
+        saved(Image.fromarray(corpus.grey_scene() > 128), "PNG"),
+    ],
+    ids=["rgb", "rgba", "palette", "grey", "one bit"],
+)
+def test_a_png_with_fewer_rows_than_it_says_is_refused(whole: bytes) -> None:
+    for rows in (65, 90):
+        with pytest.raises(PhotoError, match="fewer rows"):
+            decode(taller(whole, rows))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "I;16"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (9, 3), (96, 64)])
+def test_a_black_png_has_all_its_rows(mode: str, size: tuple[int, int]) -> None:
+    assert decode(saved(Image.new(mode, size), "PNG")).image.shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (9, 3), (64, 96)])
+def test_an_interlaced_png_is_read_and_must_have_all_its_rows(size: tuple[int, int]) -> None:
+    black = interlaced_png(np.zeros((*size, 3), np.uint8))
+    assert decode(black).image.shape == (*size, 3)
+    with pytest.raises(PhotoError, match=r"fewer rows|cut off"):
+        decode(taller(black, size[0] + 8))
+    image = IMAGE[: size[0], : size[1]]
+    assert np.array_equal(decode(interlaced_png(image)).image, image)
+
+
+def test_a_header_made_to_take_long_does_not() -> None:
+    tiny = segment(0xE1, b"") * 16_000
+    data = in_jpeg(b"\xff\xe1\0\0" + tiny)
+    start = time.process_time()
+    assert np.array_equal(decode(data).image, decode(JPEG).image)
+    with pytest.raises(PhotoError):
+        decode(JPEG[:-400] + b"\xff" * 1_000_000 + JPEG[JPEG.index(b"\xff\xda") :][:300] * 3000)
+    assert time.process_time() - start < 3
 
 
 TURN = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'

@@ -71,6 +71,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "HLG in 10 bits.avif": lambda: made.avif(made.coded(IMAGE, BT2020, made.hlg, 1023), 10, *BT2020_HLG),
     "BT.709, as video tools write.avif": lambda: made.avif(IMAGE, 8, 1, 1),
     "unspecified.avif": lambda: made.avif(IMAGE, 8, 2, 2),
+    "primaries of Adobe RGB.png": lambda: png(AS_ADOBE, 2, made.chrm(ADOBE)),
+    "primaries of Adobe RGB.tif": lambda: made.tiff(AS_ADOBE, ADOBE),
     "P3.tif": lambda: made.tiff(AS_P3, P3),
     "sRGB, as ImageMagick writes.tif": lambda: made.tiff(IMAGE, icc.SRGB),
     "a curve.tif": lambda: made.tiff(made.coded(IMAGE, LINEAR_SRGB, made.power(1.8), 255), None, DARK_CURVE),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import struct
 from collections.abc import Iterator
@@ -12,9 +11,9 @@ import corpus
 import iccprofiles as icc
 import numpy as np
 import pytest
-import tifffile
 from handmade import saved
-from PIL import Image
+from PIL import Image, ImageCms
+from tifffiles import written
 
 from glasseg.errors import PhotoError
 from glasseg.images import decoder, directories
@@ -27,27 +26,6 @@ NATIVE = {"minisblack": 1, "miniswhite": 1, "rgb": 3, "separated": 4, "cielab": 
 
 def decode(data: bytes) -> decoder.Photo:
     return decoder.decode(data, max_pixels=10**8)
-
-
-def written(
-    samples: np.ndarray,
-    colour: str,
-    extra: tuple[int, ...] = (),
-    *,
-    planar: str = "separate",
-    order: Any = "<",
-    big: bool = False,
-    **options: Any,
-) -> bytes:
-    """A TIFF of `samples`, H×W×C."""
-    several = samples.shape[2] > 1
-    stored = samples[..., 0] if not several else np.moveaxis(samples, 2, 0) if planar == "separate" else samples
-    if several:
-        options |= {"planarconfig": planar, "extrasamples": extra or None}
-    buffer = io.BytesIO()
-    with tifffile.TiffWriter(buffer, byteorder=order, bigtiff=big) as writer:
-        writer.write(stored, photometric=colour, metadata=None, **options)
-    return buffer.getvalue()
 
 
 def lab_scene() -> tuple[np.ndarray, np.ndarray]:
@@ -160,6 +138,15 @@ def test_planes_keep_tags_profile_and_orientation(orientation: int, order: str, 
     assert photo.warnings == ()
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_a_profile_of_lab_says_nothing_more(planar: str, bits: int) -> None:
+    samples, shown = pixels("cielab", bits)
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()
+    photo = decode(written(samples, "cielab", planar=planar, iccprofile=profile))
+    assert photo.warnings == () and np.abs(photo.image - shown).mean() < 1
+
+
 def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
     palette = Image.fromarray(corpus.scene()).quantize(64)
     data = saved(palette, "TIFF")
@@ -184,7 +171,6 @@ def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
         ("signed", np.int8, {}),
         ("JPEG 2000 in TIFF", np.uint8, {"compression": "jpeg2000"}),
         ("JPEG XL in TIFF", np.uint8, {"compression": "jpegxl"}),
-        ("WebP in TIFF", np.uint8, {"compression": "webp"}),
         ("LERC in TIFF", np.uint8, {"compression": "lerc"}),
         ("compression 50013 in TIFF", np.uint8, {"compression": "pixtiff"}),
     ],
@@ -194,12 +180,21 @@ def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
 def test_a_kind_that_cannot_be_read_is_named(
     named: str, kind: Any, options: dict[str, Any], planar: str, colour: str
 ) -> None:
-    if named.startswith("WebP") and (planar, colour) != ("contig", "rgb"):
-        pytest.skip("WebP has colours side by side")
     samples = (corpus.scene()[..., : NATIVE[colour]] // 2).astype(kind)
     with pytest.raises(PhotoError, match=f"{named}.*: save it with 8 or 16 bits") as caught:
         decode(written(samples, colour, planar=planar, **options))
     assert caught.value.code == "unreadable"
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_inks_other_than_cmyk_are_not_taken_for_it(planar: str) -> None:
+    with pytest.raises(PhotoError, match="inks other than CMYK"):
+        decode(written(corpus.inks_scene(), "separated", planar=planar, extratags=[(332, "H", 1, 2, True)]))
+
+
+def test_webp_in_tiff_is_named() -> None:
+    with pytest.raises(PhotoError, match="WebP in TIFF: save it with 8 or 16 bits"):
+        decode(written(corpus.scene(), "rgb", planar="contig", compression="webp"))
 
 
 @pytest.mark.parametrize("compression", [RAW, LZW, ZIP, PACKBITS])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from glasseg.errors import PhotoError
-from glasseg.labels import reading
+from glasseg.labels import masks, reading
 
 RED = (200, 30, 40)
 
@@ -114,3 +114,12 @@ def test_what_a_product_mask_does_not_score_is_no_part_of_the_layer() -> None:
 def test_dividers_and_tracking_pixels_are_no_backdrops(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="pixels are too"):
         reading.read_backdrop(png(np.zeros(shape, np.uint8)), 640)
+
+
+def test_nothing_is_printed_about_a_broken_mask(capfd: pytest.CaptureFixture[str]) -> None:
+    mask = np.kron(np.eye(40, dtype=np.uint8) * 255, np.ones((4, 4), np.uint8))
+    for kind in (".png", ".tif", ".jpg", ".bmp"):
+        data = cv2.imencode(kind, mask)[1].tobytes()
+        with pytest.raises(ValueError, match="the mask is not a picture"):
+            masks.read_label(data[: len(data) // 2])
+    assert capfd.readouterr() == ("", "")

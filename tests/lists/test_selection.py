@@ -65,6 +65,141 @@ def test_a_name_finds_its_photo(name: str, key: str) -> None:
     assert chosen(name) == [key]
 
 
+ODD = ["lp/a b.jpg", "lp/a+b.jpg", "lp/ä 1.jpg", "lp/c%20d.jpg", "lp/x.jpg", "lp/12345.jpg", "lp/1.0.jpg", "lp/x#2.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ('"C:\\Users\\Anna\\lp\\a b.jpg"', "lp/a b.jpg"),
+        ("'/home/anna/lp/a b.jpg'", "lp/a b.jpg"),
+        ("“x.jpg”", "lp/x.jpg"),
+        ("<https://cdn.example.com/x.jpg>", "lp/x.jpg"),
+        ('"x.jpg",', "lp/x.jpg"),
+        ("x.jpg;", "lp/x.jpg"),
+        ("„x.jpg“", "lp/x.jpg"),
+        ("lp/a\\ b.jpg", "lp/a b.jpg"),
+        ("file:///C:/Users/Anna/lp/a%20b.jpg", "lp/a b.jpg"),
+        ("file://localhost/Users/anna/a%20b.jpg", "lp/a b.jpg"),
+        ("file:/home/anna/lp/a%2Bb.jpg", "lp/a+b.jpg"),
+        ("file://server/share/a%20b.jpg", "lp/a b.jpg"),
+        ("\\\\server\\share\\lp\\x.jpg", "lp/x.jpg"),
+        ("~/Pictures/x.jpg", "lp/x.jpg"),
+        ("../lp/x.jpg", "lp/x.jpg"),
+        ("%USERPROFILE%\\Pictures\\x.jpg", "lp/x.jpg"),
+        ("a%20b.jpg", "lp/a b.jpg"),
+        ("c%20d.jpg", "lp/c%20d.jpg"),
+        ("s3://other/lp/c%20d.jpg", "lp/c%20d.jpg"),
+        ("https://cdn.example.com/lp/a+b.jpg", "lp/a+b.jpg"),
+        ("https://cdn.example.com/lp/a%20b.jpg#top", "lp/a b.jpg"),
+        ("https://cdn.example.com/lp/x#2.jpg", "lp/x#2.jpg"),
+        ("//cdn.example.com/lp/x.jpg?v=1", "lp/x.jpg"),
+        ("cdn.example.com/lp/x.jpg?v=1", None),  # as good as a folder of that name
+        ("x.jpg?width=800", "lp/x.jpg"),
+        ("https://shop.s3.eu-central-1.amazonaws.com/lp/%C3%A4+1.jpg", "lp/ä 1.jpg"),
+        ("https://shop.s3.amazonaws.com/lp/%C3%A4%201.jpg", "lp/ä 1.jpg"),
+        ("https://s3.eu-central-1.amazonaws.com/shop/lp/x.jpg", "lp/x.jpg"),
+        ("https://shop.s3.dualstack.eu-central-1.amazonaws.com/lp/x.jpg", "lp/x.jpg"),
+        ("https://shop.s3.eu-central-1.amazonaws.com/lp/x.jpg?X-Amz-Signature=ab&X-Amz-Expires=60", "lp/x.jpg"),
+        ("https://s3.console.aws.amazon.com/s3/object/shop?region=eu-central-1&prefix=lp/%C3%A4+1.jpg", "lp/ä 1.jpg"),
+        ("https://eu-central-1.console.aws.amazon.com/s3/object/shop?prefix=lp%2Fa%2Bb.jpg&tab=x", "lp/a+b.jpg"),
+        ("https://s3.console.aws.amazon.com/s3/buckets/shop/lp/x.jpg?region=eu-central-1", "lp/x.jpg"),
+        ("https://shop.s3.eu-central-1.amazonaws.com/lp/a+b.jpg", None),  # S3 means a space, others do not
+        ("https://shop.s3.eu-central-1.amazonaws.com/x.jpg", None),  # another place in the bucket
+        ("x\u200b.jpg", "lp/x.jpg"),
+        ("\u202ax.jpg\u202c", "lp/x.jpg"),
+        ("\ufeffX.JPG", "lp/x.jpg"),
+        ("a\u00a0b.jpg", "lp/a b.jpg"),
+        ("C:\\lp\\\u200ex.jpg", "lp/x.jpg"),
+        ("12345.0", "lp/12345.jpg"),
+        ("12345,00", "lp/12345.jpg"),
+        ("1.0", "lp/1.0.jpg"),
+        ("x.jpg#2", "lp/x.jpg"),
+        ("x.jpg#3.jpg", None),
+        ("x#2", "lp/x#2.jpg"),
+        ("x#3", None),
+    ],
+)
+def test_a_pasted_name_finds_its_photo_or_none(name: str, key: str | None) -> None:
+    keys = [*ODD, "first.jpg"]
+    assert chosen(f"first.jpg\n{name}", keys, "s3://shop") == ["first.jpg", *([key] if key else [])]
+
+
+def test_names_that_look_alike_are_shown_with_what_nobody_sees() -> None:
+    keys = ["a.jpg", "x.jpg", "x\u200b.jpg", "y\u00a0z.jpg"]
+    assert chosen("a.jpg\nx.jpg\nx\u200b.jpg\ny z.jpg", keys) == keys
+    found = selection.select("l.txt", "a.jpg\nx\u200e.jpg".encode(), keys, SOURCE)
+    [alike] = found.unmatched
+    assert alike == Unmatched(2, "x\\u200e.jpg", "names several photos", ("x.jpg", "x\\u200b.jpg"))
+    assert selection.described(alike) == r"row 2, 'x\u200e.jpg', names several photos (x.jpg, x\u200b.jpg)"
+    assert rb"x\u200e.jpg,names several photos,x.jpg; x\u200b.jpg" in selection.unmatched_csv(found)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("4.00638E+12", "names no photo; looks like a number whose digits a spreadsheet left out: make the cells text"),
+        ("4,00638E+12", "names no photo; looks like a number whose digits a spreadsheet left out: make the cells text"),
+        ("02-Jan", "names no photo; looks like a date that a spreadsheet made of a name: make the cells text"),
+        ("Mrz 26", "names no photo; looks like a date that a spreadsheet made of a name: make the cells text"),
+        ("#N/A", "names no photo; looks like an error of a spreadsheet: make the cells text"),
+        ("x.jpg, y.jpg", "names no photo; holds several names: give each of them a row"),
+        ("x.jpg|y.jpg", "names no photo; holds several names: give each of them a row"),
+        ("12-side", "names no photo"),
+        ("00124", "names no photo"),
+    ],
+)
+def test_what_a_spreadsheet_spoils_is_said(name: str, reason: str) -> None:
+    [report] = selection.select("l.txt", f"a.jpg\n{name}".encode(), KEYS, SOURCE).unmatched
+    assert report.reason.startswith(reason) and not report.candidates
+
+
+def test_lost_zeros_are_shown_and_not_guessed() -> None:
+    keys = ["a.jpg", "00123.jpg", "0123.jpg"]
+    assert (
+        left("123", keys).reason
+        == left("123.0", keys).reason
+        == "names no photo; others differ in leading zeros or punctuation"
+    )
+    assert left("123.png", keys).candidates == ("00123.jpg", "0123.jpg")
+
+
+@pytest.mark.parametrize("name", ["AB–1  front", "ＡＢ-1 front.jpg", "ab_1_front", "- AB-1 front.jpg"])
+def test_a_name_that_looks_nearly_like_a_photos_is_shown_with_it(name: str) -> None:
+    report = left(name, ["a.jpg", "x/AB-1 front.jpg"])
+    assert report.reason == "names no photo; others differ in leading zeros or punctuation"
+    assert report.candidates == ("x/AB-1 front.jpg",)
+
+
+def test_a_signature_is_not_shown() -> None:
+    name = "https://shop.s3.amazonaws.com/raw/gone.jpg?X-Amz-Signature=secret"
+    found = selection.select("l.txt", f"a.jpg\n{name}".encode(), KEYS, SOURCE)
+    assert found.unmatched[0].name == "https://shop.s3.amazonaws.com/raw/gone.jpg?…"
+    with pytest.raises(GlassegError) as caught:
+        selection.select("l.txt", name.encode(), KEYS, SOURCE)
+    assert "secret" not in str(caught.value) + selection.unmatched_csv(found).decode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "photo,image\na.jpg,b.png",
+        "Photo 1,Photo 2\na.jpg,b.png",
+        "Photo,Photo 2\na.jpg,b.png\nb.png,a.jpg",
+    ],
+)
+def test_two_columns_that_name_different_photos_are_refused(text: str) -> None:
+    with pytest.raises(GlassegError, match=r"photo.* or .*may be it; choose it with --column"):
+        selection.select("l.csv", text.encode(), KEYS, SOURCE)
+
+
+def test_two_columns_that_name_the_same_photos_are_one() -> None:
+    assert list(selection.select("l.csv", b"photo,file\nc,2024/c.tif\nb,b.png", KEYS, SOURCE).chosen) == [
+        "2024/c.tif",
+        "b.png",
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "key"),
     [
@@ -257,8 +392,21 @@ def test_a_million_photos_take_seconds() -> None:
         ("l.txt", b"a.jpg", "photo", "l.txt has no columns.*leave out --column"),
         ("l.csv", b"a.jpg,12\nb.png,13", None, "has no header, its first row names a.jpg"),
         ("l.csv", b"front,back\na.jpg,b.png", None, "front or back may be it; choose it with --column"),
+        (
+            "l.csv",
+            b"by;PIM\nspring;26\nSKU;Photo\n1;a",
+            None,
+            "row 3 of l.csv looks like its header: delete the rows above",
+        ),
+        ("l.csv", b"by;PIM\nspring;26\nSKU;Bild\n1;a", "bild", "row 3 of l.csv looks like its header: delete the rows"),
         ("l.csv", b"sku,price\n1,2", None, "its columns are sku, price; choose it with --column"),
-        ("l.csv", b'photo\nno.jpg\n"n\no"\n', None, "no row .* the list has no.jpg, n o; the source has a.jpg, b.png"),
+        (
+            "l.csv",
+            b'photo\nno.jpg\n"n\no"\n',
+            None,
+            r"row 2, 'no.jpg', names no photo; row 3, 'n\\no', names no photo;",
+        ),
+        ("l.csv", b"photo\nno.jpg\n", None, "the source has a.jpg, b.png, 2024/a.jpg: is it the list of this source"),
     ],
 )
 def test_a_list_that_cant_be_used_is_refused_in_one_line(

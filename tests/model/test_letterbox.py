@@ -158,7 +158,7 @@ def test_a_renamed_file_is_unreadable(data: bytes) -> None:
 
 
 def test_the_message_shows_what_the_bytes_are_instead_of_a_picture() -> None:
-    assert "<!DOCTYPE html>" in str(refusal(b"<!DOCTYPE html><p>404"))
+    assert "an HTML page" in str(refusal(b"<!DOCTYPE html><p>404"))
 
 
 @pytest.mark.parametrize("progressive", [False, True])

@@ -9,8 +9,9 @@ from oddserver import Answer, Request, odd_server
 from s3server import ADMIN, S3Server
 
 from glasseg.catalog import lock
+from glasseg.storage import listing
 from glasseg.storage.bucket import Bucket
-from glasseg.storage.keys import plain_etag, version
+from glasseg.storage.keys import Entry, plain_etag, version
 
 MD5 = "9e107d9d372bb6826bd81d3542a419d6"
 
@@ -96,3 +97,21 @@ def test_an_object_without_etag_is_read_and_known_again(s3: S3Server) -> None:
         for data in (b"photo", b""):
             root.write("a.jpg", data)
             assert root.read("a.jpg") == root.read("a.jpg") and root.read("a.jpg")[1].startswith(f"{len(data)}-")
+
+
+@pytest.mark.parametrize(
+    ("etag", "size", "modified", "told"),
+    [
+        (MD5, 7, 100.0, "ETag"),
+        (f"{MD5}-3", 7, 100.0, "ETag"),
+        (None, 7, 100.0, "size and time"),
+        (None, 7, 0.0, "size"),
+        (None, -1, 100.0, "time"),
+        (None, -1, 0.0, "nothing"),
+    ],
+)
+def test_what_tells_whether_a_photo_has_changed_is_known(
+    etag: str | None, size: int, modified: float, told: str
+) -> None:
+    found = listing.table([Entry("a.jpg", size, version(etag, size, modified), modified)])
+    assert listing.compared_by(Bucket("b"), found) == told

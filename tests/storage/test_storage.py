@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import socket
@@ -14,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,6 +34,7 @@ from glasseg.storage.roots import (
     open_source,
     refuse_nested,
     sweep,
+    tidy,
     unsafe_reason,
 )
 
@@ -748,3 +751,56 @@ def test_a_photo_that_breaks_off_is_read_again(s3: S3Server) -> None:
         assert error.value.code == "read_error"
         server.shutdown()
     assert len(asked) == 2 + 3
+
+
+def test_what_nfs_keeps_of_deleted_files_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such a file can be neither read nor deleted while somebody has it open; in a source it is a file like others."""
+    root, delete = Folder(tmp_path), os.unlink
+    for key in ("_glasseg/tmp/.nfs0001", "_glasseg/runs/.nfs0002.json", "_glasseg/runs/a.json", ".nfs0003", "a.jpg"):
+        root.write(key, b"-")
+
+    def busy(path: Any, **options: Any) -> None:
+        if ".nfs" in str(path):
+            raise OSError(errno.EPERM, "not allowed")
+        delete(path, **options)
+
+    monkeypatch.setattr(os, "unlink", busy)
+    assert [entry.key for entry in root.list()] == [".nfs0003", "_glasseg/runs/a.json", "a.jpg"]
+    sweep(root)
+    tidy(root)
+    check_writable(root)
+
+
+def test_a_disk_that_fails_while_it_is_synced_stops_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many disks report only then that they are full, or broken."""
+    root, reasons = Folder(tmp_path), {errno.ENOSPC: "the disk is full", errno.EDQUOT: "quota"}
+    for number, reason in reasons.items():
+        with monkeypatch.context() as patched, pytest.raises(GlassegError, match=reason):
+            patched.setattr(os, "fsync", broken(number))
+            root.write("a.jpg", b"-")
+    assert not root.exists("a.jpg"), "whole or not at all"
+    root.write("a.jpg", b"-")
+    monkeypatch.setattr(os, "fsync", broken(errno.EIO))
+    with pytest.raises(PhotoError, match=r"a\.jpg"):
+        root.write("a.jpg", b"new")
+    with pytest.raises(GlassegError, match="can't write to"):
+        root.sync(["a.jpg"])
+    assert root.read("a.jpg")[0] == b"-"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP, errno.ENOSYS])
+def test_a_disk_that_can_not_be_synced_is_written_all_the_same(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "fsync", broken(number))
+    root = Folder(tmp_path / "new/folder")
+    root.write("a/b.jpg", b"-")
+    root.sync(["a/b.jpg", "gone/c.jpg"])
+    assert root.swap("lock.json", None, b"-") and root.read("a/b.jpg")[0] == b"-"
+
+
+def broken(number: int) -> Callable[[int], None]:
+    def fsync(descriptor: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fsync

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,21 @@ def test_a_run_does_not_begin_over_what_it_can_not_delete(tmp_path: Path, monkey
     monkeypatch.setattr(shutil, "rmtree", undeletable)
     with pytest.raises(GlassegError, match=r"can't delete .*_training.*Permission denied"):
         resume.begin_or_resume(Folder(tmp_path), ABOUT, overwrite=True)
+
+
+def test_what_nfs_keeps_of_an_earlier_run_is_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    delete = os.unlink
+    for name in ("_training/ray/.nfs0001", "_training/ray/a", "_training/ray/z"):
+        Folder(tmp_path).write(name, b"-")
+
+    def busy(path: Any, **options: Any) -> None:
+        if ".nfs" in str(path):
+            raise OSError(errno.EBUSY, "Device or resource busy")
+        delete(path, **options)
+
+    monkeypatch.setattr(os, "unlink", busy)
+    resume.begin_or_resume(Folder(tmp_path), ABOUT, overwrite=True)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [".nfs0001", "run.json"]
 
 
 def test_a_model_that_can_not_be_replaced_is_one_line(tmp_path: Path) -> None:

@@ -298,6 +298,47 @@ def test_a_picture_that_another_photo_has_now_is_not_deleted(tmp_path: Path) -> 
     assert {row["key"]: row["status"] for row in rows(Folder(destination))} == {"a.tif": "gone", "a.png": "ok"}
 
 
+@pytest.mark.parametrize("other", [b"broken", BLANK], ids=["failed", "held back"])
+def test_a_picture_in_the_place_of_one_that_could_not_be_made_stays_ours(
+    other: bytes, places: tuple[Root, Root], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The originals are exported anew, and of one of them nothing good can be made yet."""
+    source, destination = places
+    source.delete("1.jpg")
+    source.write("1.JPEG", drawn(1))
+    whiten(source.uri, destination.uri, format="png")
+    source.delete("1.JPEG")
+    source.write("1.tif", other)
+    good = destination.read("1.png")[0]
+    for _ in range(2):
+        whiten(source.uri, destination.uri, format="png", gone="delete", yes=True)
+        assert destination.read("1.png")[0] == good
+    source.write("1.tif", drawn(1))  # for which the picture that stands there was somebody else's, and in the way
+    whiten(source.uri, destination.uri, format="png", gone="delete", yes=True)
+    assert rows(destination, "1.tif")[-1]["status"] == "ok"
+    assert "pictures of photos that are gone stay" in capsys.readouterr().err
+    assert [row["reason"] for row in rows(destination, "1.JPEG")] == ["new", "gone"], "told once"
+    whiten(source.uri, destination.uri, format="png", gone="delete", yes=True)
+    assert rows(destination, "1.JPEG")[-1]["reason"] == "deleted" and destination.exists("1.png")
+
+
+def test_an_empty_picture_is_made_again_and_an_empty_file_of_others_is_in_the_way(
+    any_places: tuple[Root, Root],
+) -> None:
+    source, destination = any_places
+    destination.write("1.jpg", b"")
+    source.write("2.jpg", BLANK)  # changed: what is empty does not hold back what is worse than it was
+    destination.write("2.jpg", b"")
+    whiten(source.uri, destination.uri)
+    made = {row["key"]: (row["reason"], row["published"]) for row in rows(destination) if row["run_seq"] == 2}
+    assert made == {"1.jpg": ("missing", True), "2.jpg": ("changed", True)}
+    assert destination.read("1.jpg")[0].startswith(b"\xff\xd8") and destination.read("2.jpg")[0]
+    source.write("new.jpg", drawn(1))
+    destination.write("new.jpg", b"")
+    with pytest.raises(GlassegError, match=r"did not write \(new\.jpg\)"):
+        whiten(source.uri, destination.uri)
+
+
 def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone(
     places: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch
 ) -> None:

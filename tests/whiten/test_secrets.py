@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -25,6 +26,7 @@ from s3server import S3Server, free_ports
 
 from glasseg.catalog import manifest
 from glasseg.storage.roots import Bucket
+from jobs.whiten import rescue
 
 KEY, SECRET, TOKEN = "AKIAPLANTEDDONOTPRINT", "planted/secret+do/not=print", "planted-token-do-not-print=="
 PLANTED = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_SESSION_TOKEN": TOKEN}
@@ -174,3 +176,48 @@ def test_a_destination_that_fails_is_said_without_secrets(s3: S3Server, tmp_path
             out, err = run.communicate(timeout=60)
             assert run.returncode == 1 and why in err and err.count("\n") == 1, err
             assert not [word for word in WORDS if word in out + err]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ACCESS_KEY_ID", KEY + "\n"),
+        pytest.param("AWS_SESSION_TOKEN", TOKEN[:9] + "\n" + TOKEN[9:], marks=pytest.mark.slow),
+        pytest.param("AWS_DEFAULT_REGION", "us-east-1\n", marks=pytest.mark.slow),
+        pytest.param("AWS_DEFAULT_REGION", SECRET, marks=pytest.mark.slow),
+    ],
+)
+def test_a_variable_that_can_not_be_sent_is_refused_without_telling_it(tmp_path: Path, name: str, value: str) -> None:
+    words = ["--verbose", "--log-json", "--endpoint-url", f"http://127.0.0.1:{free_ports(1)[0]}"]
+    run = glasseg("whiten", "s3://photos/raw", str(tmp_path / "out"), *words, **{name: value})
+    out, err = run.communicate(timeout=60)
+    assert run.returncode == 1 and err.count("\n") == 1 and name in json.loads(err)["message"]
+    assert not [word for word in (*WORDS, TOKEN[:9], TOKEN[9:], "Signature", "us-east-1") if word in out + err]
+
+
+def test_a_traceback_tells_no_secret(tmp_path: Path) -> None:
+    """A bug in the code of others, which quotes what it could not use."""
+    (tmp_path / "buggy.py").write_text(
+        "import os\nfrom jobs import cli\n"
+        "cli.cli.main = lambda **words: int(os.environ['AWS_SESSION_TOKEN'] + os.environ['AWS_ACCESS_KEY_ID'])\n"
+        "cli.main()\n"
+    )
+    environment = {**os.environ, **PLANTED, "PYTHONPATH": str(Path(__file__).parents[2])}
+    ran = subprocess.run(
+        [sys.executable, tmp_path / "buggy.py"],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode == 1 and "Traceback" in ran.stderr and "ValueError: invalid literal for int()" in ran.stderr
+    assert not [word for word in WORDS if word in ran.stdout + ran.stderr]
+
+
+def test_a_row_tells_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in PLANTED.items():
+        monkeypatch.setenv(name, value)
+    code, told = rescue._described(ValueError(f"Invalid header value b'{TOKEN}' for https://user:pass-word@host"))
+    assert code == "internal_error" and told.startswith("ValueError: Invalid header value")
+    assert not [word for word in (*WORDS, "pass-word") if word in told]
