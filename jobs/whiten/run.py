@@ -69,8 +69,8 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
             level="warning",
         )
     with lock.taken(places.destination, run_id) as own_lock:
-        places = plan.probed(places)  # another run could sweep away what is tried
         compaction.finish(places.destination)
+        places = plan.probed(places)  # another run could sweep away what is tried
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
             raise GlassegError(planned.refusal)

@@ -168,10 +168,9 @@ class Whitener:
         return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
 
     def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
-        """Write the picture, and its mask if it was asked for, below `folder`; where they are now."""
+        """Write the picture, and its mask if it has one, below `folder`; where they are now."""
         root = self._order.destination
-        masked = self._order.masks(output)
-        mask = encoder.encode(made.alpha, "png", self._order.quality) if masked else None
+        mask = encoder.encode(made.alpha, "png", self._order.quality) if self._order.masks(output) else None
         pictures.put(root, output, sent.data, mask, folder=folder, guarded=guarded)
         uris: Row = {"output_uri": printable(root.uri_of(folder + output))}
         if mask is not None:
