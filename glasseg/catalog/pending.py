@@ -214,26 +214,6 @@ def _first(conditions: dict[str, pa.Array], otherwise: str) -> pa.Array:
     return pc.case_when(cases, *conditions, otherwise)
 
 
-def gone(found: pa.Table, state: pa.Table, *, delete: bool, skipped: pa.ChunkedArray | None = None) -> pa.Table:
-    """The rows of `state` whose photos were below the source and are not in its complete listing any more.
-
-    `skipped`: keys of the listing that are no photos for this run, but may have been for an earlier one.
-    Those that an earlier run recorded are left out; with `delete` only those whose pictures it deleted.
-    """
-    listed = pc.is_in(state["key"], value_set=found["key"])
-    if skipped is not None:
-        listed = pc.or_(listed, pc.is_in(state["key"], value_set=skipped))
-    left = pc.and_not(state["of_source"], listed)
-    recorded = among(state["reason"], [Reason.DELETED]) if delete else among(state["status"], [Status.GONE])
-    return state.filter(pc.and_not(left, recorded))
-
-
-def kept(state: pa.Table, skipped: pa.ChunkedArray) -> int:
-    """How many rows of `state` are of photos that are `skipped` now, and not gone."""
-    here = pc.and_(state["of_source"], pc.is_in(state["key"], value_set=skipped))
-    return pc.sum(pc.and_not(here, among(state["status"], [Status.GONE]))).as_py() or 0
-
-
 def retries_last(todo: pa.Table) -> pa.Table:
     """Pending photos in the order of the work: what fails every night must not take the place of what is new."""
     again = pc.equal(todo["reason"], Reason.RETRY)

@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import clashes, manifest, pending, schema, state
+from glasseg.catalog import clashes, gone, manifest, pending, schema, state
 from glasseg.catalog.pending import Wanted
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
@@ -81,7 +81,7 @@ def measure(root: Root, photos: int) -> dict[str, Any]:
     with step("the difference"):
         reasons = pending.difference(found, known, _WANTED)["reason"].value_counts().to_pylist()
     with step("what is gone"):
-        gone = len(pending.gone(found, known, delete=False))
+        left = len(gone.photos(found, known, delete=False))
     plan = round(sum(timed.values()), 2)
     peak = _peak()
     del found, known, places
@@ -89,7 +89,7 @@ def measure(root: Root, photos: int) -> dict[str, Any]:
         overview(root)
     return {
         "photos": photos,
-        "reasons": {one["values"]: one["counts"] for one in reasons} | {"gone": gone},
+        "reasons": {one["values"]: one["counts"] for one in reasons} | {"gone": left},
         "seconds": timed,
         "plan_s": plan,
         "plan_peak_bytes": peak,

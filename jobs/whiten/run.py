@@ -23,11 +23,12 @@ from glasseg.model.folder import ModelSpec
 from glasseg.storage import roots
 from jobs import terminal
 from jobs.destination import report
-from jobs.whiten import dry_run, gone, messages, plan, summary
+from jobs.whiten import dry_run, gone, messages, summary
 from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import Order
-from jobs.whiten.plan import Places, Plan
+from jobs.whiten.places import Places, find, open_places, probed, refuse_other_source
+from jobs.whiten.plan import Plan, make_plan
 
 EXIT_FLAGGED = 3
 
@@ -48,7 +49,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
     look = _checked(config)
     if config.summary_json and not config.dry_run:
         summary.check_summary(config.summary_json, config.endpoint_url)
-    places = plan.open_places(
+    places = open_places(
         source_uri,
         destination_uri,
         config.model,
@@ -70,7 +71,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         )
     with lock.taken(places.destination, run_id) as own_lock:
         compaction.finish(places.destination)
-        places = plan.probed(places)  # another run could sweep away what is tried
+        places = probed(places)  # another run could sweep away what is tried
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
             raise GlassegError(planned.refusal)
@@ -106,8 +107,8 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
     source, destination, spec = places.source, places.destination, places.model.spec
     known = state.read(destination, source.uri)
     if not config.new_source:
-        plan.refuse_other_source(places, known.photos)
-    found = plan.find(
+        refuse_other_source(places, known.photos)
+    found = find(
         places,
         format=config.format,
         transparent=look.colour is None,
@@ -133,7 +134,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         inventory=found.inventory,
         review_below=_review_below(spec, config),
     )
-    return plan.make_plan(
+    return make_plan(
         places,
         found,
         known,

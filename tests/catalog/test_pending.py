@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glasseg.catalog import clashes, pending
+from glasseg.catalog import clashes, gone, pending
 from glasseg.catalog import state as states
 from glasseg.catalog.pending import RETRIED_CODES, Wanted, difference, photos
 from glasseg.catalog.schema import SCHEMA
@@ -299,8 +299,8 @@ def test_what_is_skipped_now_is_not_gone_and_is_counted() -> None:
     kept, left = "@eaDir/a.jpg", "@eaDir/b.jpg"
     rows = [row(key=key, source_uri=f"/in/{key}") for key in (kept, left, "c.jpg")]
     found, others = photos(listed(kept, "d.jpg"), "keep")
-    assert pending.gone(found, state(*rows), delete=True, skipped=others)["key"].to_pylist() == [left, "c.jpg"]
-    assert pending.kept(state(*rows), others) == 1
+    assert gone.photos(found, state(*rows), delete=True, skipped=others)["key"].to_pylist() == [left, "c.jpg"]
+    assert gone.kept(state(*rows), others) == 1
 
 
 def test_what_left_the_source_is_gone_once_and_only_if_it_was_there() -> None:
@@ -313,8 +313,8 @@ def test_what_left_the_source_is_gone_once_and_only_if_it_was_there() -> None:
         row(key="e.jpg", source_uri="/in/e.jpg", status="gone", reason="gone"),
         row(key="f.jpg", source_uri="/in/f.jpg", status="gone", reason="deleted"),
     ]
-    assert pending.gone(found, state(*rows), delete=False)["key"].to_pylist() == ["a.jpg"]
-    assert pending.gone(found, state(*rows), delete=True)["key"].to_pylist() == ["a.jpg", "e.jpg"]
+    assert gone.photos(found, state(*rows), delete=False)["key"].to_pylist() == ["a.jpg"]
+    assert gone.photos(found, state(*rows), delete=True)["key"].to_pylist() == ["a.jpg", "e.jpg"]
 
 
 def test_every_retried_code_exists() -> None:

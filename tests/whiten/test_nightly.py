@@ -27,7 +27,7 @@ from glasseg.storage.roots import Folder, Root, open_root
 from jobs.destination.release import release
 from jobs.destination.report import report
 from jobs.destination.status import overview, status
-from jobs.whiten import plan
+from jobs.whiten import places as places_of_a_run
 from jobs.whiten import run as job
 from jobs.whiten.executor import Executor
 
@@ -377,7 +377,7 @@ def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone
     places: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, destination = places
-    peek = plan._entries
+    peek = places_of_a_run._entries
 
     def emptied(*arguments: Any) -> Any:
         found = list(peek(*arguments))
@@ -385,7 +385,7 @@ def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone
             source.delete(entry.key)
         return found
 
-    monkeypatch.setattr(plan, "_entries", emptied)
+    monkeypatch.setattr(places_of_a_run, "_entries", emptied)
     with pytest.raises(GlassegError, match="no photos in"):
         whiten(source.uri, destination.uri, gone="delete", yes=True)
     assert all(destination.exists(f"{n}.jpg") for n in range(3))

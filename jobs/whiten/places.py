@@ -1,0 +1,162 @@
+"""Where a run of `glasseg whiten` reads and writes, and the photos that it finds there. Nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg.catalog import clashes, inventory, lock, pending, runs, skipped
+from glasseg.errors import GlassegError
+from glasseg.formats import Format, is_photo
+from glasseg.lists import selection
+from glasseg.lists.selection import Selection
+from glasseg.model import folder as model_folder
+from glasseg.model.folder import ModelFolder
+from glasseg.storage import listing, naming, roots
+from glasseg.storage.keys import Entry
+from glasseg.storage.naming import EXACT, Naming
+from glasseg.storage.roots import Folder, Root
+from jobs.whiten.order import PENDING
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run reads and writes, and with which model."""
+
+    source: Root
+    names: list[str] | None
+    """The only photos of the source that are meant; None for all."""
+    destination: Root
+    model: ModelFolder
+    naming: Naming = EXACT
+    """What the destination ignores in names."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """The photos that a run has to look after."""
+
+    photos: pa.Table
+    """As `pending.photos` returns them, with their clashes; with a list, also `list_columns`."""
+    others: dict[str, int]
+    """How many other files the source holds, by their kinds."""
+    system: pa.ChunkedArray
+    """Keys of pictures in folders that systems keep for themselves: no photos for this run."""
+    whole: bool
+    """Whether `photos` are all photos of the source, as it is now."""
+    selection: Selection | None = None
+    """What the list chose, when there was one."""
+    inventory: str | None = None
+    """The id of the inventory that listed them, when there was one."""
+    compared_by: str = "ETag"
+    """What tells whether one of them has changed; see `listing.compared_by`."""
+
+
+def open_places(
+    source_uri: str,
+    destination_uri: str,
+    model_uri: str,
+    *,
+    endpoint_url: str | None,
+    needs_quality: bool = False,
+    all_folders: bool = False,
+) -> Places:
+    """Refuse what can be refused without knowing the destination's records: nested places, no photos, no model.
+
+    Reads only. `needs_quality`: whether the model must have a calibration. Raises GlassegError; with exit code 4 when
+    another run works on the destination.
+    """
+    roots.refuse_nested(source_uri, destination_uri)
+    source, names = roots.open_source(source_uri, endpoint_url=endpoint_url)
+    destination = roots.open_root(destination_uri, endpoint_url=endpoint_url)
+    model = model_folder.load(model_uri, endpoint_url=endpoint_url)
+    if needs_quality and not model.spec.calibration:
+        raise GlassegError(
+            f"--review-below needs a quality, and {model_uri} has no calibration: run glasseg calibrate on it, or "
+            "leave the option out",
+            2,
+        )
+    lock.refuse_if_taken(destination)
+    if not any(is_photo(entry.key, all_folders=all_folders) for entry in _entries(source, names)):
+        _, others = pending.photos(listing.table(_entries(source, names)), "keep")
+        raise GlassegError(_no_photos(source_uri, skipped.kinds(others)))
+    return Places(source, names, destination, model, naming.guessed(destination))
+
+
+def probed(places: Places) -> Places:
+    """`places`, once writing is allowed: what the destination ignores in names is then tried."""
+    return replace(places, naming=naming.probed(places.destination))
+
+
+def refuse_other_source(places: Places, known: pa.Table) -> None:
+    """Raise GlassegError when the last run had another source; where it was killed before its record, its rows tell."""
+    last: dict[str, object] = next(iter(runs.latest(places.destination, 1)), {})
+    ours = not len(known) or pc.any(known["of_source"]).as_py()
+    before = last.get("source") or (places.source.uri if ours else "another source")
+    if before != places.source.uri:
+        raise GlassegError(
+            f"the pictures there were made from {before}, not from {places.source.uri}: choose another destination, "
+            "or add --new-source"
+        )
+
+
+def find(
+    places: Places,
+    *,
+    format: Format,
+    transparent: bool,
+    masks: bool,
+    all_folders: bool,
+    inventory_uri: str | None,
+    photo_list: str | None,
+    column: str | None,
+    endpoint_url: str | None,
+) -> Found:
+    """List the source, or read its inventory, and keep what the list of photos names.
+
+    Raises GlassegError when there are no photos, and for a list that can't be read.
+    """
+    source = places.source
+    if inventory_uri:
+        listed = inventory.listing_of(source, inventory_uri, endpoint_url=endpoint_url)
+    elif places.names is None:
+        listed = listing.read(source)
+    else:
+        listed = listing.table(_entries(source, places.names))
+    photos, others = pending.photos(listed, format, transparent, all_folders=all_folders)
+    kinds, system = skipped.kinds(others), others.filter(pending.in_system_folders(others))
+    if not len(photos):  # never to be mistaken for a catalog that is gone as a whole
+        raise GlassegError(_no_photos(source.uri, kinds))
+    folders = isinstance(places.destination, Folder)
+    photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
+    inventory_id = inventory.id_of(listed) if inventory_uri else None
+    compared_by = listing.compared_by(source, listed)
+    if not photo_list:
+        whole = places.names is None and not inventory_uri
+        return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
+    data = selection.fetch(photo_list, endpoint_url=endpoint_url)
+    chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
+    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by)
+
+
+def _no_photos(uri: str, kinds: dict[str, int]) -> str:
+    files = f" (other files: {skipped.described(kinds)})" if kinds else ""
+    way_out = ", or are they missing --all-folders?" if any(kind.startswith("in ") for kind in kinds) else "?"
+    return f"no photos in {uri}{files}: is it the right place{way_out}"
+
+
+def _entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
+    """What a source holds, or only the entries called `names`."""
+    if names is None:
+        return source.list()
+    return (entry for name in names for entry in source.list(name) if entry.key == name)
+
+
+def _chosen(photos: pa.Table, chosen: Selection) -> pa.Table:
+    """The photos that a list chose, with the rest of its columns."""
+    photos = photos.filter(pc.is_in(photos["key"], value_set=pa.array(chosen.chosen, pa.string())))
+    columns = [list(chosen.chosen[key].items()) or None for key in photos["key"].to_pylist()]
+    return photos.append_column("list_columns", pa.array(columns, PENDING.field("list_columns").type))
