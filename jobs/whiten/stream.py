@@ -135,7 +135,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
             num_gpus=order.gpus,
             memory=order.memory or None,
             ray_remote_args_fn=lambda: {
-                "name": f"{order.run_id}-{uuid.uuid4().hex}",  # called for each worker
+                "name": f"{order.run_id}-{uuid.uuid4().hex[:12]}",  # called for each worker
                 "max_restarts": LOST_BATCHES,
                 "max_task_retries": 0,
             },
