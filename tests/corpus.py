@@ -357,6 +357,7 @@ def _others() -> list[Sample]:
             Sample(f"no_alpha_{size}.bmp", bmp(np.dstack([image, alpha * 0]), size), image, *EXACT)
             for size in (56, 108, 124)
         ),
+        Sample("palette.gif", saved(palette, "GIF"), flat, *EXACT),
         Sample("a_gif.jpg", saved(palette, "GIF"), flat, *EXACT),
         Sample("frames_gif.png", _animated("GIF"), image, 9.0, 80.0, warns="animated"),
         Sample("rgb.avif", saved(image, "AVIF", **best), image, *LOSSY),

@@ -21,7 +21,8 @@ def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterat
     """`ROWS` of `photos` (tables of `PENDING` with one row), each tried once in an actor, a new one after a death."""
     import ray
 
-    actor_class = ray.remote(num_cpus=order.cpus, num_gpus=order.gpus, max_restarts=0, max_task_retries=0)(Whitener)
+    needs = {"num_cpus": order.cpus, "num_gpus": order.gpus, "memory": order.memory}
+    actor_class = ray.remote(**needs, max_restarts=0, max_task_retries=0)(Whitener)
     actor = None
     for photo in photos:
         pending: Pending = photo.to_pylist()[0]

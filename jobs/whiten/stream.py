@@ -122,7 +122,9 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context.execution_no_progress_timeout_s = STALLED_SECONDS
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
     with bounded_retries():
-        done = ray.data.from_blocks(tables(work, rows)).map_batches(
+        done = ray.data.from_blocks(
+            tables(work, rows)
+        ).map_batches(
             Whitener,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",

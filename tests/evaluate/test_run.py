@@ -86,7 +86,7 @@ def test_what_can_not_be_judged_is_skipped_and_too_much_of_it_stops(
     found = json.loads(evaluate(untrained_folder, folder, "--json"))
     assert found["photos"] == 2 and found["skipped"] == 3
     reasons = {problem["name"]: problem["reason"] for problem in found["problems"]}
-    assert "decoded" in reasons["a 0.png"] and "9×9" in reasons["a 1.png"] and reasons["a 2.png"] == "has no mask"
+    assert "not a picture" in reasons["a 0.png"] and "9×9" in reasons["a 1.png"] and reasons["a 2.png"] == "has no mask"
     stopped = evaluate(untrained_folder, folder, "--max-bad", 2, code=1)
     assert "3 photos can't be judged, more than --max-bad 2" in stopped
 

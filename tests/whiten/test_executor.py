@@ -48,7 +48,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(executor, "available_cpus", lambda: 4)
     monkeypatch.setattr(executor, "rows_of", rows_of)
     monkeypatch.setattr(executor.preflight, "check", lambda order, key: said.update(preflight=key))
-    monkeypatch.setattr(sizing, "connected", lambda cpus, gpus: sizing.pool(NODES, [], cpus, gpus))
+    monkeypatch.setattr(sizing, "connected", lambda *wanted: sizing.pool(NODES, [], *wanted))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return said
 
@@ -119,7 +119,9 @@ def test_ray_is_asked_for_workers_of_the_orders_size_whose_restarts_end(monkeypa
     assert said["fn_constructor_args"] == (order, "a reference to the model"), "no copy for each worker"
     assert (said["num_cpus"], said["num_gpus"]) == (3, 0.5)
     assert (said["compute"].min_size, said["compute"].max_size) == (2, 5)
-    assert said["ray_remote_args_fn"]() == {"max_restarts": 100, "max_task_retries": 0}
+    each = [said["ray_remote_args_fn"]() for _ in range(2)]
+    assert all(one | {"name": ""} == {"name": "", "max_restarts": 100, "max_task_retries": 0} for one in each)
+    assert each[0]["name"] != each[1]["name"] and all(one["name"].startswith(ORDER.run_id) for one in each)
 
 
 def test_a_run_that_stops_early_ends_its_stream_before_its_ray(asked: dict[str, Any]) -> None:

@@ -165,7 +165,8 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
     assert rows["odd.jpg"]["error"] == "RuntimeError: a bug"
     assert outputs(Folder(destination)) == set(names) - set(codes)
     kinds = {note.name.split()[0]: json.loads(note.read_text()) for note in notes.iterdir()}
-    assert kinds == {"batches": {"CPU": 2.0}, "alone": {"CPU": 2.0}}, "what was asked for, with others and alone"
+    asked = {"CPU": 2.0, "memory": 1.5 * 2**30}
+    assert kinds == {"batches": asked, "alone": asked}, "what was asked for, with others and alone"
 
 
 @pytest.mark.slow
