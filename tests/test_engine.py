@@ -31,6 +31,7 @@ def test_a_cluster_is_reached_past_a_proxy_for_the_web(monkeypatch: pytest.Monke
         server.stop(None)
 
 
+@pytest.mark.slow
 def test_ray_starts_where_temporary_files_have_long_names(tmp_path: Path) -> None:
     """Its sockets lie there, and the system allows their paths 107 bytes."""
     long = tmp_path / ("long" * 20)

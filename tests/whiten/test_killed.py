@@ -70,9 +70,19 @@ def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: i
     return bool(found)
 
 
-def check_killed_run_is_completed_by_the_next(
-    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], destination: Path
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("victim", "seed"),
+    [
+        *(("driver", n) for n in range(8)),
+        *(("actor", n) for n in range(6)),
+        *(("raylet", n) for n in range(6)),
+    ],
+)
+def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
+    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
 ) -> None:
+    destination = tmp_path / "out"
     when = random.Random(f"{victim}{seed}").randrange(LATEST)
     command = [sys.executable, "-m", "jobs.cli", "whiten", str(photos), str(destination), "--keep-seconds=0"]
     command += ["--max-flagged=1", "--no-report", "--workers=2"]
@@ -96,25 +106,3 @@ def check_killed_run_is_completed_by_the_next(
     assert max(Counter(row["key"] for row in rows).values()) == 1, f"a photo with a row was done again: {words}"
     assert len(rows) >= len(first)
     assert not records.keys(root, CLAIMS, "") and not list(root.list(TMP_PREFIX)) and not root.exists(lock.LOCK)
-
-
-@pytest.mark.parametrize(("victim", "seed"), [("driver", 0)])
-def test_after_a_kill_one_more_run_makes_everything_right(
-    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
-    check_killed_run_is_completed_by_the_next(victim, seed, photos, undisturbed, tmp_path / "out")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("victim", "seed"),
-    [
-        *(("driver", n) for n in range(1, 8)),
-        *(("actor", n) for n in range(6)),
-        *(("raylet", n) for n in range(6)),
-    ],
-)
-def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
-    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
-) -> None:
-    check_killed_run_is_completed_by_the_next(victim, seed, photos, undisturbed, tmp_path / "out")

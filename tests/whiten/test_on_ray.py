@@ -69,6 +69,7 @@ def test_s3_to_s3_and_s3_to_folder_give_the_same_pictures_as_in_one_process(
     assert {key: row["source_etag"] for key, row in by_key(on_s3).items()} == etags
 
 
+@pytest.mark.slow
 def test_one_photo_alone_gives_the_same_bytes_as_in_a_batch(whitened: Folder, photos: Path, tmp_path: Path) -> None:
     whiten(str(photos / "two words.jpg"), str(tmp_path), WhitenConfig())
     assert outputs(Folder(tmp_path)) == {"two words.jpg"}
