@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -50,12 +51,15 @@ class S3Server:
 
 
 def free_ports(count: int) -> list[int]:
-    """`count` different TCP ports that nobody listens on now."""
+    """`count` different TCP ports that nobody listens on now, and that no client is given by the system."""
+    ports: list[int] = []
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
+        while len(ports) < count:
+            one = stack.enter_context(socket.socket())
+            with suppress(OSError):
+                one.bind(("127.0.0.1", random.SystemRandom().randrange(20_000, 32_000)))
+                ports.append(one.getsockname()[1])
+    return ports
 
 
 def smallest_policy() -> str:

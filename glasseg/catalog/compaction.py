@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import manifest, records
 from glasseg.catalog.manifest import MANIFEST, MERGED
 from glasseg.catalog.schema import SCHEMA
+from glasseg.storage import listing
 from glasseg.storage.roots import Entry, Root, delete_if_allowed
 
 INTENT: Final = "_glasseg/compaction.json"
@@ -85,7 +86,7 @@ def _merge(root: Root, keys: list[str], target: str) -> int:
     if any(rows[field.name].null_count for field in SCHEMA if not field.nullable):
         return 0  # written before the first release: they can be read, but not stored again as they are
     names = pc.binary_join_element_wise(pc.cast(rows["run_seq"], pa.string()), rows["key"], "/")
-    rows = rows.filter(manifest.first_of(names)).cast(SCHEMA)
+    rows = rows.filter(listing.first_of(names)).cast(SCHEMA)
     gone = [key for key, _ in known]
     records.store(root, INTENT, json.dumps({"merged": target, "parts": gone}).encode())
     data = manifest.encoded(rows)

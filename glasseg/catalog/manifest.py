@@ -6,7 +6,6 @@ import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,7 +13,7 @@ import pyarrow.parquet as pq
 from glasseg.catalog import records
 from glasseg.catalog.schema import SCHEMA, SCHEMA_VERSION, Row, is_held
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.storage import parquet
+from glasseg.storage import listing, parquet
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
@@ -105,7 +104,7 @@ def of_run(root: Root, run_id: str, *, merged: bool = True) -> pa.Table:
 
     found = [part.filter(pc.equal(part["run_id"], run_id)) for part in parts(root, SCHEMA.names, may_hold)]
     rows = pa.concat_tables([wanted(SCHEMA.names).empty_table(), *found])
-    return rows.filter(first_of(rows["key"]))
+    return rows.filter(listing.first_of(rows["key"]))
 
 
 def of_photo(root: Root, key: str) -> list[Row]:
@@ -113,12 +112,6 @@ def of_photo(root: Root, key: str) -> list[Row]:
     key = printable(key)
     found = (part.filter(pc.equal(part["key"], key)).to_pylist() for part in parts(root, SCHEMA.names))
     return [row for _, row in sorted({row["run_seq"]: row for rows in found for row in rows}.items())]
-
-
-def first_of(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """For each value whether it is the first of its kind."""
-    codes = pc.index_in(values, value_set=values)  # the first place of each value
-    return pc.equal(codes, pa.array(np.arange(len(values), dtype=np.int32)))
 
 
 def wanted(columns: Sequence[str]) -> pa.Schema:

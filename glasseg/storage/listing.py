@@ -47,7 +47,7 @@ def table(entries: Iterable[Entry]) -> pa.Table:
         arrays = [pa.array(column, field.type) for column, field in zip(columns, SCHEMA, strict=True)]
         batches.append(pa.record_batch(arrays, schema=SCHEMA))
     made = pa.Table.from_batches(batches, SCHEMA)
-    return made if _ascends(made["key"]) else made.filter(_first_of(made["key"]))
+    return made if _ascends(made["key"]) else made.filter(first_of(made["key"]))
 
 
 def _ascends(keys: pa.ChunkedArray) -> bool:
@@ -57,9 +57,10 @@ def _ascends(keys: pa.ChunkedArray) -> bool:
     return within and all(one[-1].as_py() < other[0].as_py() for one, other in pairwise(chunks))
 
 
-def _first_of(keys: pa.ChunkedArray) -> pa.Array:
-    """For each key whether it is the first of its kind."""
-    return pc.equal(pc.index_in(keys, value_set=keys), pa.array(np.arange(len(keys), dtype=np.int32)))
+def first_of(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """For each value whether it is the first of its kind."""
+    codes = pc.index_in(values, value_set=values)  # the first place of each value
+    return pc.equal(codes, pa.array(np.arange(len(values), dtype=np.int32)))
 
 
 def says(root: Root, key: str, etag: str) -> bool:
