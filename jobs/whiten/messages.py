@@ -35,12 +35,13 @@ def say_plan(
     why = ", ".join(
         f"{count:,} {_REASONS[Reason(reason)]}" for reason, count in plan.reasons.items() if reason in _REASONS
     )
+    skipped = sum(plan.others.values())
     notes = {
         "up to date": plan.unchanged,
         "left for later (--limit)": plan.pending - n,
         "gone from the source": len(plan.gone),
         "skipped now whose pictures stay": plan.kept,
-        f"other files skipped ({described(plan.others)})": sum(plan.others.values()),
+        f"other file{'s' * (skipped != 1)} skipped ({described(plan.others)})": skipped,
     }
     extra = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
     unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())
