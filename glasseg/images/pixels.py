@@ -194,7 +194,7 @@ def _loaded(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         key = picture.info.get("transparency")
         if isinstance(key, tuple) and max(key) > 255:  # the PNG has 16 bits, of which Pillow keeps the upper 8
             picture.info["transparency"] = tuple(value >> 8 for value in key)
-        return _with_alpha(picture, "L" if mode in {"LA", "La"} else "RGB")
+        return _with_alpha(picture, "L" if mode in {"1", "L", "LA", "La"} else "RGB")
     mode = mode if mode in {"L", "RGB", "CMYK"} else "L" if mode == "1" else "RGB"
     channels = {"L": (), "RGB": (3,), "CMYK": (4,)}[mode]
     pixels = np.empty((picture.height, picture.width, *channels), np.uint8)
