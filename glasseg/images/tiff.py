@@ -45,7 +45,7 @@ _BY_PILLOW: Final = _BY_BOTH | {2, 3, 4, 6, 32771}  # also CCITT's, old JPEG and
 
 _OTHER_NUMBERS: Final = {2: "signed", 3: "float", 5: "complex", 6: "complex"}  # sample formats without an agreed white
 _RAW: Final = {32803, 34892}  # photometric interpretations of a sensor's values
-_WHITE_IS_ZERO, _CMYK, _CIELAB, _ICCLAB = 0, 5, 8, 9
+_WHITE_IS_ZERO, _PALETTE, _CMYK, _CIELAB, _ICCLAB = 0, 3, 5, 8, 9
 _CHANNELS: Final = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4, _CIELAB: 3, _ICCLAB: 3}  # without extra samples
 _MOST_CHANNELS: Final = 16
 
@@ -99,6 +99,12 @@ def _unreadable_kind(page: Directory) -> str | None:
         return f"{name} in TIFF: {_WAY_OUT}"
     if page.number(directories.PHOTOMETRIC, 1) == _CMYK and page.number(_INK_SET, 1) != 1:
         return "a TIFF in inks other than CMYK: save it as RGB"
+    return _unreadable_depth(page, bits)
+
+
+def _unreadable_depth(page: Directory, bits: int) -> str | None:
+    if page.number(directories.PHOTOMETRIC, 1) == _PALETTE and bits > 8:
+        return f"a TIFF with a palette of {bits} bits: save it as RGB"
     if 16 < bits <= 64:
         return f"TIFF with {bits} bits a sample, which have no agreed white: {_WAY_OUT}"
     return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import struct
 from collections.abc import Iterator
@@ -157,6 +158,28 @@ def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
     assert narrow != data
     for one in (data, narrow):
         assert np.array_equal(decode(one).image, np.asarray(palette.convert("RGB")))
+
+
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), (">", True)])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize(("colour", "extra"), [("minisblack", ()), ("rgb", ()), ("rgb", (STRAIGHT,))])
+def test_a_tiff_that_says_not_what_its_numbers_mean_is_grey_or_rgb(
+    colour: str, extra: tuple[int, ...], planar: str, order: str, big: bool
+) -> None:
+    samples, shown = pixels(colour, 8)
+    samples = np.dstack([samples, corpus.alpha_scene()]) if extra else samples
+    page = directories.first(written(samples, colour, extra, planar=planar, order=order, big=big))
+    silent = dataclasses.replace(page, entries={tag: e for tag, e in page.entries.items() if tag != 262})
+    photo = decode(directories.written(silent))
+    assert np.array_equal(photo.image, shown) and (photo.alpha is not None) == bool(extra)
+    name = "grey" if colour == "minisblack" else "RGB"
+    assert photo.warnings == (f"the TIFF does not say what its numbers mean: taken for {name}",)
+
+
+def test_a_palette_of_sixteen_bits_is_named() -> None:
+    numbers, levels = corpus.scene()[..., :1].astype(np.uint16), np.zeros((3, 1 << 16), np.uint16)
+    with pytest.raises(PhotoError, match="palette of 16 bits: save it as RGB"):
+        decode(written(numbers, "palette", colormap=levels))
 
 
 @pytest.mark.parametrize(
