@@ -28,7 +28,18 @@ _OLD_REDUCED: Final = 2
 # copyright, XMP, IPTC and the profile.
 _SHARED: Final = (ORIENTATION, 282, 283, 296, 315, 33432, 700, 33723, 34675)
 
-_FORMATS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}  # of whole numbers
+_FORMATS: Final = {
+    1: "B",
+    3: "H",
+    4: "I",
+    6: "b",
+    7: "B",
+    8: "h",
+    9: "i",
+    13: "I",
+    16: "Q",
+    18: "Q",
+}  # of whole numbers, and bytes
 
 _BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # of a value by type
 

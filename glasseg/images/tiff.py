@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
@@ -52,6 +53,8 @@ _MOST_CHANNELS: Final = 16
 _PREMULTIPLIED, _STRAIGHT = 1, 2  # extra samples that are an alpha
 _INK_SET: Final = 332
 _MOST_BYTES: Final = 2**32 - 1
+_JPEG, _JPEG_TABLES = 7, 347
+_END_OF_JPEG: Final = b"\xff\xd9"
 
 
 def opened(data: bytes) -> Image.Image:
@@ -173,6 +176,18 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
     return _straight(stored, alpha) if kinds[place] == _PREMULTIPLIED else stored, alpha
 
 
+def jpegs(data: bytes) -> Iterator[bytes]:
+    """The JPEGs that the first page is made of, each with the tables that they share, and with an end."""
+    page = directories.first(data)
+    if page is None or page.number(directories.COMPRESSION, 1) != _JPEG:
+        return
+    tables = bytes(page.numbers(_JPEG_TABLES)).removesuffix(_END_OF_JPEG)
+    places, lengths = _places(page)
+    for place, length in zip(places, lengths, strict=False):
+        piece = data[place : place + length] + _END_OF_JPEG
+        yield tables + piece[2:] if tables else piece
+
+
 def _samples(page: Directory) -> np.ndarray:
     """All samples of a page as they are stored, H×W×C."""
     width, height = page.size
@@ -204,11 +219,17 @@ def _check_whole(page: Directory) -> None:
         expected = math.ceil(height / max(1, min(height, page.number(directories.STRIP_ROWS, height))))
     if page.number(directories.PLANAR, 1) == 2:
         expected *= page.number(directories.SAMPLES, 1)
-    places = page.numbers(directories.TILES if tiled else directories.STRIPS)
-    lengths = page.numbers(directories.TILE_BYTES if tiled else directories.STRIP_BYTES)
+    places, lengths = _places(page)
     ends = [place + length for place, length in zip(places, lengths, strict=False) if place and length]
     if len(ends) < expected or max(ends) > len(page.data):
         raise ValueError("pixels outside of file bounds")
+
+
+def _places(page: Directory) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the tiles or strips are, and how long."""
+    if page.number(directories.TILE_WIDTH, 0) > 0:
+        return page.numbers(directories.TILES), page.numbers(directories.TILE_BYTES)
+    return page.numbers(directories.STRIPS), page.numbers(directories.STRIP_BYTES)
 
 
 def _eight_bits(samples: np.ndarray, page: Directory) -> np.ndarray:

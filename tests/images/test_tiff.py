@@ -231,6 +231,23 @@ def test_truncated_planes_are_refused_and_not_half_black(compression: str | None
         assert caught.value.code == "unreadable"
 
 
+@pytest.mark.parametrize(
+    "layout",
+    [{"planar": "contig"}, {"planar": "contig", "tile": (32, 32)}, {"planar": "contig", "subsampling": (2, 2)}, {}],
+)
+def test_a_jpeg_with_a_hole_inside_a_tiff_is_refused(layout: dict[str, Any]) -> None:
+    sound = written(corpus.scene(), "rgb", compression="jpeg", **layout)
+    assert decode(sound).warnings == ()
+    page = directories.first(sound)
+    tiled = directories.TILES in page.entries
+    start = page.numbers(directories.TILES if tiled else directories.STRIPS)[0]
+    length = page.numbers(directories.TILE_BYTES if tiled else directories.STRIP_BYTES)[0]
+    hole = start + length - 80
+    with pytest.raises(PhotoError, match="the TIFF is damaged"):
+        decode(sound[:hole] + bytes(60) + sound[hole + 60 :])
+    assert decode(sound[: start + length - 2] + bytes(2) + sound[start + length :]).warnings == ()  # no end marker
+
+
 def test_the_limit_is_judged_before_planes_are_decoded() -> None:
     data = written(corpus.scene(), "rgb", tile=(16, 16))
     with pytest.raises(PhotoError, match=r"96×64 = 6,144 pixels") as caught:
