@@ -80,9 +80,12 @@ def cuts_out(alpha: np.ndarray, probability: np.ndarray) -> bool:
 
 
 def hides(alpha: np.ndarray, probability: np.ndarray) -> bool:
-    """Whether an alpha (H×W uint8) hides much of what the network takes for glasses (probability, H×W float32)."""
+    """Whether an alpha (H×W uint8) hides much of what the network takes for glasses (probability, H×W float32).
+
+    Or a part of all of it: then nothing is opaque.
+    """
     seen = float(probability.sum(dtype=np.float64))
-    return _overlap(alpha, probability) < (1 - _MOST_HIDDEN) * seen
+    return _overlap(alpha, probability) < (1 - _MOST_HIDDEN) * seen or int(alpha.max()) < OPAQUE
 
 
 def strays(image: np.ndarray, alpha: np.ndarray, probability: np.ndarray) -> bool:

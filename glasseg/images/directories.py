@@ -28,9 +28,23 @@ _OLD_REDUCED: Final = 2
 # copyright, XMP, IPTC and the profile.
 _SHARED: Final = (ORIENTATION, 282, 283, 296, 315, 33432, 700, 33723, 34675)
 
-_FORMATS: Final = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 18: "Q"}  # of whole numbers
+_FORMATS: Final = {
+    1: "B",
+    3: "H",
+    4: "I",
+    6: "b",
+    7: "B",
+    8: "h",
+    9: "i",
+    13: "I",
+    16: "Q",
+    18: "Q",
+}  # of whole numbers, and bytes
 
 _BYTES: Final = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}  # of a value by type
+
+_MEANINGS: Final = {1: (1, "grey"), 3: (2, "RGB")}  # what libtiff takes so many channels for, if nothing says it
+_WITHOUT_A_MEANING: Final = {1, 5, 8, 32773, 32946, 34925, 50000}  # compressions that have none: not fax, not JPEG
 
 # A page is taken for an unmarked reduced copy when another has the same shape and at least twice its sides.
 _THUMBNAIL_SIDE: Final = 512
@@ -156,7 +170,21 @@ def full_picture(data: bytes, remarks: list[str]) -> bytes:
     if len(full) > 1 and chosen is full[0]:
         remarks.append(f"{len(full)} pages: the first one is used")
     start = first(data)
-    return data if start is None or chosen.entries == start.entries else _led_by(chosen, start)
+    led = data if start is None or chosen.entries == start.entries else _led_by(chosen, start)
+    return _with_meaning(led, remarks)
+
+
+def _with_meaning(data: bytes, remarks: list[str]) -> bytes:
+    """A TIFF whose first page says what its samples mean; where one doesn't, Pillow takes black for white."""
+    page = first(data)
+    if page is None or PHOTOMETRIC in page.entries or page.number(COMPRESSION, 1) not in _WITHOUT_A_MEANING:
+        return data
+    channels = page.number(SAMPLES, 1) - len(page.numbers(EXTRA_SAMPLES))
+    if channels not in _MEANINGS:
+        return data
+    meaning, name = _MEANINGS[channels]
+    remarks.append(f"the TIFF does not say what its numbers mean: taken for {name}")
+    return written(with_numbers(page, {PHOTOMETRIC: meaning}))
 
 
 def _full_version(page: Directory) -> Directory:
@@ -222,10 +250,10 @@ def classic(directory: Directory) -> Directory:
 
 
 def with_numbers(directory: Directory, values: dict[int, int | None]) -> Directory:
-    """A directory of a classic TIFF in which some tags have other values, or none."""
-    order, word, _ = _layout(directory.data)
+    """A directory in which some tags have other values, or none."""
+    order, word, inline = _layout(directory.data)
     entries = {tag: entry for tag, entry in directory.entries.items() if tag not in values}
     for tag, value in values.items():
         if value is not None:
-            entries[tag] = struct.pack(f"{order}HH{word}{word}", tag, 4, 1, value)
+            entries[tag] = struct.pack(f"{order}HH{word}I", tag, 4, 1, value).ljust(4 + 2 * inline, b"\0")
     return replace(directory, entries=entries)

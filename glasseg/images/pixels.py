@@ -29,6 +29,8 @@ _SPACES: Final = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK"}  # simplejpeg's nam
 _HOLES: Final = ("remature end", "bad Huffman code", "instead of RST", "bad arithmetic code")
 _LEFTOVERS: Final = "extraneous bytes"
 
+_MEGAPIXEL: Final = 1 << 20
+
 _TO_RGB: Final = {3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
 
 _ADOBE_YCCK: Final = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x02"
@@ -54,6 +56,9 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
         return (_cmyk_jpeg if picture.mode == "CMYK" else _jpeg)(data, picture, remarks), None
     if picture.format == "WEBP":
         return _webp(data, picture.size)
+    inside = tiff.jpegs(data) if picture.format in {"TIFF", tiff.BY_TIFFFILE} else ()
+    if any(_has_holes(one, max(_MEGAPIXEL, picture.width * picture.height)) for one in inside):
+        raise ValueError("a JPEG inside has holes, which libtiff fills without a word")
     if picture.format == tiff.BY_TIFFFILE:
         return tiff.read(data)
     picture.load()
@@ -63,6 +68,18 @@ def read(data: bytes, picture: Image.Image, remarks: list[str]) -> tuple[np.ndar
     if picture.format == "BMP" and alpha is not None and not alpha.any():
         alpha = None  # programs that know no transparency leave 0 there, and all viewers show such a BMP
     return pixels, alpha
+
+
+def _has_holes(data: bytes, most: int) -> bool:
+    """Whether a JPEG that another decoder reads lacks some of its pixels; one of more than `most` is left to that."""
+    try:
+        height, width, *_ = simplejpeg.decode_jpeg_header(data)
+        if height * width > most:
+            return False
+        simplejpeg.decode_jpeg(data, "GRAY", min_height=1, min_width=1, min_factor=8)
+    except ValueError as error:
+        return any(hole in str(error) for hole in _HOLES)
+    return False
 
 
 def _ends_in_zeros(picture: Image.Image) -> bool:
@@ -194,7 +211,7 @@ def _loaded(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
         key = picture.info.get("transparency")
         if isinstance(key, tuple) and max(key) > 255:  # the PNG has 16 bits, of which Pillow keeps the upper 8
             picture.info["transparency"] = tuple(value >> 8 for value in key)
-        return _with_alpha(picture, "L" if mode in {"LA", "La"} else "RGB")
+        return _with_alpha(picture, "L" if mode in {"1", "L", "LA", "La"} else "RGB")
     mode = mode if mode in {"L", "RGB", "CMYK"} else "L" if mode == "1" else "RGB"
     channels = {"L": (), "RGB": (3,), "CMYK": (4,)}[mode]
     pixels = np.empty((picture.height, picture.width, *channels), np.uint8)

@@ -99,6 +99,11 @@ _TEXTS: Final = (  # how texts begin, in lower case
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _PNG_AS_TEXT: Final = (b"\x89PNG\n\x1a", b"\x89PNG\r\x1a", b"\x89PNG\r\r\n", b"\x89PNG\r\n\x1a\r\n", b"\tPNG\r\n")
+_AS_UTF_8: Final = (  # how a picture begins whose bytes were taken for Latin-1 or Windows-1252
+    (0, b"\xc3\xbf\xc3\x98\xc3\xbf", "JPEG"),
+    (0, b"\xc2\x89PNG", "PNG"),
+    (0, b"\xe2\x80\xb0PNG", "PNG"),
+)
 _READ: Final = (  # (place, bytes, the name of a format that is read); BMP and TIFF are not as simple
     (0, _JPEG, "JPEG"),
     (0, _PNG, "PNG"),
@@ -179,6 +184,8 @@ def _spoilt(data: bytes) -> str | None:
     """What happened to a file that was a picture once, as far as that shows."""
     if data.startswith(b"\xef\xbf\xbd"):
         return "not a picture any more: it was stored as text in UTF-8, which destroyed it"
+    if name := _name(data, _AS_UTF_8):
+        return f"a {name} that was stored as text in UTF-8: transfer it as it is"
     if data.startswith(_PNG_AS_TEXT):
         return "a PNG whose line ends were changed, as by a transfer in text mode: transfer it as it is"
     for beginning, name in ((_JPEG, "JPEG"), (_PNG, "PNG")):
@@ -198,9 +205,22 @@ def _text(start: bytes) -> str | None:
         return "not a picture, but an HTML page, such as an error page under a picture's name"
     if kind := next((name for beginning, name in _TEXTS if plain.startswith(beginning)), None):
         return f"not a picture, but {kind}"
+    if _is_utf_16(start):
+        return "not a picture, but a text in UTF-16, which PowerShell makes of what a program prints"
     try:
         text = codecs.utf_8_decode(start, "strict", False)[0]  # whose last character may be cut
     except UnicodeDecodeError:
         return None
     words = " ".join(text.split())
     return f"not a picture, but a text that begins with {words[:20]!r}" if words.isprintable() and words else None
+
+
+def _is_utf_16(start: bytes) -> bool:
+    """Whether this is text in UTF-16 of the characters that Western code pages have."""
+    if not start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return False
+    try:
+        text = codecs.utf_16_decode(start, "strict", False)[0]
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and max(text) < "\u2600"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Iterator
 from typing import Final
 
 import cv2
@@ -45,13 +46,15 @@ _BY_PILLOW: Final = _BY_BOTH | {2, 3, 4, 6, 32771}  # also CCITT's, old JPEG and
 
 _OTHER_NUMBERS: Final = {2: "signed", 3: "float", 5: "complex", 6: "complex"}  # sample formats without an agreed white
 _RAW: Final = {32803, 34892}  # photometric interpretations of a sensor's values
-_WHITE_IS_ZERO, _CMYK, _CIELAB, _ICCLAB = 0, 5, 8, 9
+_WHITE_IS_ZERO, _PALETTE, _CMYK, _CIELAB, _ICCLAB = 0, 3, 5, 8, 9
 _CHANNELS: Final = {_WHITE_IS_ZERO: 1, 1: 1, 2: 3, _CMYK: 4, _CIELAB: 3, _ICCLAB: 3}  # without extra samples
 _MOST_CHANNELS: Final = 16
 
 _PREMULTIPLIED, _STRAIGHT = 1, 2  # extra samples that are an alpha
 _INK_SET: Final = 332
 _MOST_BYTES: Final = 2**32 - 1
+_JPEG, _JPEG_TABLES = 7, 347
+_END_OF_JPEG: Final = b"\xff\xd9"
 
 
 def opened(data: bytes) -> Image.Image:
@@ -99,6 +102,12 @@ def _unreadable_kind(page: Directory) -> str | None:
         return f"{name} in TIFF: {_WAY_OUT}"
     if page.number(directories.PHOTOMETRIC, 1) == _CMYK and page.number(_INK_SET, 1) != 1:
         return "a TIFF in inks other than CMYK: save it as RGB"
+    return _unreadable_depth(page, bits)
+
+
+def _unreadable_depth(page: Directory, bits: int) -> str | None:
+    if page.number(directories.PHOTOMETRIC, 1) == _PALETTE and bits > 8:
+        return f"a TIFF with a palette of {bits} bits: save it as RGB"
     if 16 < bits <= 64:
         return f"TIFF with {bits} bits a sample, which have no agreed white: {_WAY_OUT}"
     return None
@@ -167,6 +176,18 @@ def read(data: bytes) -> tuple[np.ndarray, np.ndarray | None]:
     return _straight(stored, alpha) if kinds[place] == _PREMULTIPLIED else stored, alpha
 
 
+def jpegs(data: bytes) -> Iterator[bytes]:
+    """The JPEGs that the first page is made of, each with the tables that they share, and with an end."""
+    page = directories.first(data)
+    if page is None or page.number(directories.COMPRESSION, 1) != _JPEG:
+        return
+    tables = bytes(page.numbers(_JPEG_TABLES)).removesuffix(_END_OF_JPEG)
+    places, lengths = _places(page)
+    for place, length in zip(places, lengths, strict=False):
+        piece = data[place : place + length] + _END_OF_JPEG
+        yield tables + piece[2:] if tables else piece
+
+
 def _samples(page: Directory) -> np.ndarray:
     """All samples of a page as they are stored, H×W×C."""
     width, height = page.size
@@ -198,11 +219,17 @@ def _check_whole(page: Directory) -> None:
         expected = math.ceil(height / max(1, min(height, page.number(directories.STRIP_ROWS, height))))
     if page.number(directories.PLANAR, 1) == 2:
         expected *= page.number(directories.SAMPLES, 1)
-    places = page.numbers(directories.TILES if tiled else directories.STRIPS)
-    lengths = page.numbers(directories.TILE_BYTES if tiled else directories.STRIP_BYTES)
+    places, lengths = _places(page)
     ends = [place + length for place, length in zip(places, lengths, strict=False) if place and length]
     if len(ends) < expected or max(ends) > len(page.data):
         raise ValueError("pixels outside of file bounds")
+
+
+def _places(page: Directory) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Where the tiles or strips are, and how long."""
+    if page.number(directories.TILE_WIDTH, 0) > 0:
+        return page.numbers(directories.TILES), page.numbers(directories.TILE_BYTES)
+    return page.numbers(directories.STRIPS), page.numbers(directories.STRIP_BYTES)
 
 
 def _eight_bits(samples: np.ndarray, page: Directory) -> np.ndarray:

@@ -192,6 +192,7 @@ def scene() -> np.ndarray:
         np.where(cv2.bitwise_not(glasses()) > 127, 255, 0).astype(np.uint8),
         np.where(np.indices(SIZE)[1] < 380, 0, 255).astype(np.uint8),  # the larger part of them
         np.full(SIZE, 90, np.uint8),
+        glasses() // 5 * 4,  # a layer that was exported half transparent
     ],
 )
 def test_transparency_that_hides_the_glasses_is_for_a_person(alpha: np.ndarray) -> None:

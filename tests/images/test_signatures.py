@@ -105,6 +105,13 @@ def test_a_picture_that_was_spoilt_on_its_way_says_how() -> None:
     assert "transfer in text mode" in complaint(PNG.replace(b"\r\n", b"\n"))
     assert "transfer in text mode" in complaint(PNG.replace(b"\n", b"\r\n"))
     assert "stored as text in UTF-8" in complaint(JPEG.decode("utf-8", "replace").encode())
+    for whole, name in ((JPEG, "JPEG"), (PNG, "PNG")):
+        for code in ("latin-1", "cp1252"):  # in which five bytes have no meaning
+            said = complaint(whole.decode(code, "replace").encode())
+            assert said == f"a {name} that was stored as text in UTF-8: transfer it as it is"
+    for code in ("utf-16", "utf-16-be"):
+        said = complaint(("\ufeff" * (code == "utf-16-be") + JPEG.decode("cp437")).encode(code))
+        assert said.startswith("not a picture, but a text in UTF-16, which PowerShell makes of what a program prints")
     assert "nothing but zeros" in complaint(bytes(10_000))
     assert complaint(bytes(range(128, 160))).endswith(
         r"begins with b'\x80\x81\x82\x83\x84\x85\x86\x87\x88\x89\x8a\x8b\x8c\x8d\x8e\x8f'"

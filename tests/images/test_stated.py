@@ -227,6 +227,15 @@ def test_what_cannot_be_converted_is_said(name: str, data: Callable[[], bytes], 
     assert any(said in remark and "sRGB" in remark for remark in photo.warnings)
 
 
+@pytest.mark.parametrize("mode", ["L", "1"])
+def test_a_grey_png_with_a_transparent_shade_keeps_its_profile(mode: str) -> None:
+    grey = Image.fromarray(np.where(GREY < 100, GREY, 255).astype(np.uint8)).convert(mode)
+    photo = decode(saved(grey, "PNG", icc_profile=icc.grey_profile(1.0), transparency=255))
+    shades = np.asarray(grey.convert("L"))
+    assert np.abs(photo.image - icc.grey_to_srgb(shades, 1.0)).max() < 1
+    assert np.array_equal(photo.alpha, np.where(shades == 255, 0, 255)) and photo.warnings == ()
+
+
 def test_inks_without_a_profile_are_not_taken_for_rgb_of_another_space() -> None:
     inks = Image.frombytes("CMYK", (96, 64), corpus.inks_scene().tobytes())
     photo = decode(saved(inks, "JPEG", exif=made.exif(0xFFFF)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import struct
 from collections.abc import Iterator
@@ -159,6 +160,28 @@ def test_a_palette_written_with_0_to_255_gives_its_colours() -> None:
         assert np.array_equal(decode(one).image, np.asarray(palette.convert("RGB")))
 
 
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), (">", True)])
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize(("colour", "extra"), [("minisblack", ()), ("rgb", ()), ("rgb", (STRAIGHT,))])
+def test_a_tiff_that_says_not_what_its_numbers_mean_is_grey_or_rgb(
+    colour: str, extra: tuple[int, ...], planar: str, order: str, big: bool
+) -> None:
+    samples, shown = pixels(colour, 8)
+    samples = np.dstack([samples, corpus.alpha_scene()]) if extra else samples
+    page = directories.first(written(samples, colour, extra, planar=planar, order=order, big=big))
+    silent = dataclasses.replace(page, entries={tag: e for tag, e in page.entries.items() if tag != 262})
+    photo = decode(directories.written(silent))
+    assert np.array_equal(photo.image, shown) and (photo.alpha is not None) == bool(extra)
+    name = "grey" if colour == "minisblack" else "RGB"
+    assert photo.warnings == (f"the TIFF does not say what its numbers mean: taken for {name}",)
+
+
+def test_a_palette_of_sixteen_bits_is_named() -> None:
+    numbers, levels = corpus.scene()[..., :1].astype(np.uint16), np.zeros((3, 1 << 16), np.uint16)
+    with pytest.raises(PhotoError, match="palette of 16 bits: save it as RGB"):
+        decode(written(numbers, "palette", colormap=levels))
+
+
 @pytest.mark.parametrize(
     ("named", "kind", "options"),
     [
@@ -206,6 +229,23 @@ def test_truncated_planes_are_refused_and_not_half_black(compression: str | None
         with pytest.raises(PhotoError) as caught:
             decode(plain[:length])
         assert caught.value.code == "unreadable"
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [{"planar": "contig"}, {"planar": "contig", "tile": (32, 32)}, {"planar": "contig", "subsampling": (2, 2)}, {}],
+)
+def test_a_jpeg_with_a_hole_inside_a_tiff_is_refused(layout: dict[str, Any]) -> None:
+    sound = written(corpus.scene(), "rgb", compression="jpeg", **layout)
+    assert decode(sound).warnings == ()
+    page = directories.first(sound)
+    tiled = directories.TILES in page.entries
+    start = page.numbers(directories.TILES if tiled else directories.STRIPS)[0]
+    length = page.numbers(directories.TILE_BYTES if tiled else directories.STRIP_BYTES)[0]
+    hole = start + length - 80
+    with pytest.raises(PhotoError, match="the TIFF is damaged"):
+        decode(sound[:hole] + bytes(60) + sound[hole + 60 :])
+    assert decode(sound[: start + length - 2] + bytes(2) + sound[start + length :]).warnings == ()  # no end marker
 
 
 def test_the_limit_is_judged_before_planes_are_decoded() -> None:
