@@ -207,7 +207,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     if config.report and (tally.processed or tally.counts["gone"]):
         _write_page(order, made)
     own_lock.check()
-    compaction.compact(order.destination, order.run_id)
+    compaction.compact(order.destination, order.run_id, own_lock.check)
     if tally.all_failed:
         why = f"All {tally.processed} photos that were worked on failed: exit code {EXIT_FLAGGED}"
         terminal.say(why, level="warning")
