@@ -67,6 +67,8 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own handler would end the process without our last rows
     for name in ("ray", "ray.data", "ray.train", "ray.tune"):
         logging.getLogger(name).setLevel(level)
+    # what Ray says of a worker that died it prints to stdout, whatever `log_to_driver` is; there is no public API
+    ray._private.worker._worker_logs_enabled = verbose
     try:
         yield
     finally:

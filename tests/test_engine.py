@@ -48,6 +48,26 @@ def test_ray_starts_where_temporary_files_have_long_names(tmp_path: Path) -> Non
     assert (done.returncode, done.stdout.strip()) == (0, "{}"), done.stderr
 
 
+DEATH = """
+import os, time, ray
+from jobs.engine import engine
+with engine("local", cpus=1, verbose=False):
+    try:
+        ray.get(ray.remote(max_retries=0)(lambda: os._exit(1)).remote())
+    except ray.exceptions.WorkerCrashedError:
+        time.sleep(2)
+        print("done")
+"""
+
+
+def test_what_ray_says_of_a_worker_that_died_stays_out_of_the_output() -> None:
+    """Ray would print it to stdout, where scripts read the summary."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    command = [sys.executable, "-c", DEATH]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=100, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
 def test_another_server_is_not_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:

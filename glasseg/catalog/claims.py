@@ -99,10 +99,26 @@ def _key(run_id: str) -> str:
     return f"{CLAIMS}{run_id}.parquet"
 
 
-def drop(root: Root, run_id: str) -> None:
-    """Drop the claims of a run that came to its end: its pictures have their rows."""
-    for key in records.keys(root, _key(run_id), ".parquet"):
-        _forget(root, key)
+def drop(
+    root: Root,
+    run_id: str,
+    doubtful: pa.ChunkedArray | None = None,
+    *,
+    run_seq: int | None = None,
+    naming: Naming = EXACT,
+) -> None:
+    """Drop the claims of a run that came to its end: its pictures have their rows.
+
+    `doubtful`: outputs of photos that failed, which no row names. The worker may have died, or the answer of a server
+    may have been lost, when the picture was in its place: the claims on those that were written since they were made
+    stay.
+    """
+    for claims in records.entries(root, _key(run_id), ".parquet"):
+        names = set(doubtful.to_pylist()) if doubtful else set()
+        if left := _still_there(root, names, naming, since=claims.modified):
+            claim(root, run_id, pa.chunked_array([left], pa.string()), run_seq)
+        else:
+            _forget(root, claims.key)
 
 
 def _forget(root: Root, key: str) -> None:
@@ -110,7 +126,9 @@ def _forget(root: Root, key: str) -> None:
         claim(root, key.removeprefix(CLAIMS).removesuffix(".parquet"), pa.chunked_array([], pa.string()))
 
 
-def settle(root: Root, run_id: str, published: pa.ChunkedArray, naming: Naming = EXACT) -> None:
+def settle(
+    root: Root, run_id: str, published: pa.ChunkedArray, naming: Naming = EXACT, run_seq: int | None = None
+) -> None:
     """After a run over the whole source: drop all claims except those on files that no row names.
 
     Their photos failed, or were away; when they are back, these files must not look like somebody else's. `published`:
@@ -121,16 +139,18 @@ def settle(root: Root, run_id: str, published: pa.ChunkedArray, naming: Naming =
         return
     unnamed = set(names.filter(pc.invert(naming.among(names, published))).to_pylist())
     if left := _still_there(root, unnamed, naming):
-        claim(root, run_id, pa.chunked_array([left], pa.string()))
+        claim(root, run_id, pa.chunked_array([left], pa.string()), run_seq)
     for key in records.keys(root, CLAIMS, ".parquet"):
         if key != _key(run_id):
             _forget(root, key)
 
 
-def _still_there(root: Root, names: set[str], naming: Naming) -> list[str]:
-    """Those of `names` that are in a destination, all of them where it can't be listed."""
+def _still_there(root: Root, names: set[str], naming: Naming, since: float = 0.0) -> list[str]:
+    """Those of `names` that are in a destination, written `since` then; all of them where it can't be listed."""
+    if not names:
+        return []
     try:
-        there = [printable(one.key) for one in _there(root, sorted(names), naming)]
+        there = [printable(one.key) for one in _there(root, sorted(names), naming) if one.modified >= since]
     except DeniedError:
         return sorted(names)
     wanted = pa.array(sorted(names), pa.string())

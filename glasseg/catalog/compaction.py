@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import pyarrow as pa
@@ -22,12 +22,13 @@ LARGE: Final = 24 << 20
 """Bytes of a part that is not merged any more: about a quarter of a million rows."""
 
 
-def compact(root: Root, run_id: str) -> int:
+def compact(root: Root, run_id: str, check: Callable[[], None] = lambda: None) -> int:
     """Merge small parts into files of the run `run_id`, if there are many; how many parts that took away.
 
-    To be called under the lock of the destination. The merged file is read again before the old ones are deleted, so a
-    run that is killed here leaves rows twice at most; which ones, it noted before, and `finish` deletes them. Where
-    nothing may be deleted, nothing is merged.
+    To be called under the lock of the destination; `check` raises when that was lost, since whoever has it then undoes
+    the merge, and the parts must stay. The merged file is read again before the old ones are deleted, so a run that is
+    killed here leaves rows twice at most; which ones, it noted before, and `finish` deletes them. Where nothing may be
+    deleted, nothing is merged.
     """
     finish(root)
     small = [one for one in records.entries(root, MANIFEST, ".parquet") if one.size < LARGE]
@@ -35,7 +36,7 @@ def compact(root: Root, run_id: str) -> int:
         return 0
     merged = 0
     for number, group in enumerate(_groups(small)):
-        merged += _merge(root, [one.key for one in group], f"{MANIFEST}{run_id}{MERGED}{number:05d}.parquet")
+        merged += _merge(root, [one.key for one in group], f"{MANIFEST}{run_id}{MERGED}{number:05d}.parquet", check)
     return merged
 
 
@@ -76,7 +77,7 @@ def _groups(parts: list[Entry]) -> Iterator[list[Entry]]:
         yield group
 
 
-def _merge(root: Root, keys: list[str], target: str) -> int:
+def _merge(root: Root, keys: list[str], target: str, check: Callable[[], None]) -> int:
     """Write the rows of the parts `keys`, each once, as `target`, and delete them; how many parts went."""
     tables = [(key, manifest.part(root, key)) for key in keys]
     known = [(key, table) for key, table in tables if table is not None]
@@ -88,12 +89,14 @@ def _merge(root: Root, keys: list[str], target: str) -> int:
     names = pc.binary_join_element_wise(pc.cast(rows["run_seq"], pa.string()), rows["key"], "/")
     rows = rows.filter(listing.first_of(names)).cast(SCHEMA)
     gone = [key for key, _ in known]
+    check()
     records.store(root, INTENT, json.dumps({"merged": target, "parts": gone}).encode())
     data = manifest.encoded(rows)
     records.store(root, target, data)
     with records.refused(root, target):
         if root.read(target)[0] != data:
             raise ValueError("it does not hold what was written to it")
+    check()
     _discard(root, gone)
     records.discard(root, INTENT)
     return len(gone)

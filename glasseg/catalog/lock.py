@@ -231,10 +231,14 @@ def _age(holder: dict[str, Any]) -> float:
 
 
 def _taken_by(holder: dict[str, Any], root: Root) -> str:
-    return (
-        f"run {holder['run_id']} works on {root.uri}: process {holder['pid']} on {holder['host']}, since "
-        f"{holder['since']}, last seen {max(0, _age(holder)):.0f} s ago; wait until it ends, or end it"
-    )
+    who = f"run {holder['run_id']} works on {root.uri}: process {holder['pid']} on {holder['host']}"
+    age = _age(holder)
+    if age < -EXPIRY:  # also of a run that died: its lock would count until then
+        return (
+            f"{who}, last seen {holder['seen']}, which is still to come: set the clock of that machine or of this one "
+            f"right; if nothing is running there, delete {root.uri_of(LOCK)}"
+        )
+    return f"{who}, since {holder['since']}, last seen {max(0, age):.0f} s ago; wait until it ends, or end it"
 
 
 def _now() -> str:

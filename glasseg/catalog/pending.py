@@ -120,7 +120,7 @@ def standing_at(places: pa.Table, outputs: pa.ChunkedArray, naming: Naming) -> p
     standing = places.filter(naming.among(places["output_key"], outputs))
     if naming == EXACT:
         return standing
-    return standing.take(pc.sort_indices(pc.cast(standing["run_id"], pa.string()), sort_keys=[("", "descending")]))
+    return standing.take(pc.sort_indices(standing["run_seq"], sort_keys=[("", "descending")]))
 
 
 def difference(

@@ -24,7 +24,7 @@ def put(
     root.write(key, mask)
     try:
         _put(root, folder + output, picture, guarded=guarded)
-    except PhotoError:
+    except (PhotoError, MemoryError):  # both are the fault of one photo, and its run goes on
         _put_back(root, key, before)
         raise
 

@@ -37,9 +37,9 @@ class State:
     was held back; `of_source`, whether that row's photo is `key` below the source; and of its last published row
     `standing_run_id, standing_coverage`, null when there is none."""
     places: pa.Table
-    """One row per `output_key`: `key, run_id, status, mask_coverage` of the row that published the picture there last,
-    of whatever photo. The last rows of the photos would not do: one that fails, or changes its name or format, leaves
-    an earlier picture behind. Pictures that were deleted with their photo are left out."""
+    """One row per `output_key`: `key, run_seq, run_id, status, mask_coverage` of the row that published the picture
+    there last, of whatever photo. The last rows of the photos would not do: one that fails, or changes its name or
+    format, leaves an earlier picture behind. Pictures that were deleted with their photo are left out."""
 
 
 def read(root: Root, source_uri: str | None = None) -> State:
@@ -121,7 +121,7 @@ def _places(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
     stands = pc.and_(pc.is_valid(last), pc.invert(_deleted(rows, codes, order, last)))
     if not pc.all(stands, min_count=0).as_py():
         outputs, last = outputs.filter(stands), last.filter(stands)
-    columns = {name: rows[name].take(last) for name in ("run_id", "status", "mask_coverage")}
+    columns = {name: rows[name].take(last) for name in ("run_seq", "run_id", "status", "mask_coverage")}
     whose = outputs if outputs is keys else keys.take(pa.array(codes).take(last))
     return pa.table({"output_key": outputs, "key": whose, **columns})
 

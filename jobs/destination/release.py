@@ -13,13 +13,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, compaction, lock, manifest, pictures, runs, state
+from glasseg.catalog import claims, compaction, lock, manifest, pending, pictures, runs, state
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.manifest import mask_key
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.storage import naming
 from glasseg.storage.keys import printable
+from glasseg.storage.naming import Naming
 from glasseg.storage.roots import Root, delete_if_allowed, open_root
 from jobs.terminal import say
 
@@ -40,12 +42,14 @@ def release(destination_uri: str, run_id: str, keys: Sequence[str], *, endpoint_
     own_id = runs.new_id()
     with lock.taken(root, own_id) as own_lock:
         compaction.finish(root)
-        known = state.read(root).photos
-        run_seq = runs.next_seq(root, known["run_seq"], own_lock.last_run_seq)
+        known = state.read(root)
+        run_seq = runs.next_seq(root, known.photos["run_seq"], own_lock.last_run_seq)
         own_lock.note(run_seq)
-        standing = _standing(known, rows, run_id)
+        standing = _standing(known.photos, rows, run_id)
         run = Release(root, run_id, own_id, run_seq, standing)
-        faults = run.work([row for row in rows if row["key"] in standing], own_lock)
+        left = [row for row in rows if row["key"] in standing]
+        faults = _overtaken(known.places, left, naming.guessed(root))
+        faults |= run.work([row for row in left if row["key"] not in faults], own_lock)
         for row in rows:
             if row["key"] not in faults:  # those that were done again are of no use any more
                 _forget(root, row)
@@ -142,6 +146,18 @@ def _standing(known: pa.Table, rows: Sequence[Row], run_id: str) -> dict[str, st
     """By key, of the photos that no later run did again: the run whose picture stands there."""
     mine = known.filter(pc.is_in(known["key"], value_set=pa.array([row["key"] for row in rows], pa.string())))
     return {one["key"]: one["standing_run_id"] for one in mine.to_pylist() if one["run_id"] == run_id and one["held"]}
+
+
+def _overtaken(places: pa.Table, rows: Sequence[Row], ignored: Naming) -> dict[str, str]:
+    """By key, the photos in whose places pictures of others were put since: of one with another suffix, say."""
+    outputs = pa.chunked_array([[row["output_key"] for row in rows]], pa.string())
+    there = pending.standing_at(places, outputs, ignored)
+    last = there.take(ignored.index(outputs, there["output_key"])).select(["key", "run_seq"]).to_pylist()
+    return {
+        row["key"]: f"the picture of {now['key']} has its place now"
+        for row, now in zip(rows, last, strict=True)
+        if now["key"] not in {None, row["key"]} and now["run_seq"] > row["run_seq"]
+    }
 
 
 def _publish(root: Root, run_id: str, row: Row) -> str | None:

@@ -52,7 +52,17 @@ def work(
     finally:
         writer.flush()
     own_lock.check()
-    claims.drop(order.destination, order.run_id)
+    claims.drop(
+        order.destination, order.run_id, _doubtful(plan, free, writer), run_seq=order.run_seq, naming=plan.naming
+    )
+
+
+def _doubtful(plan: Plan, claimed: pa.Table, writer: Writer) -> pa.ChunkedArray | None:
+    """The outputs of photos that have failed and had no picture before; None where what is there can't be listed."""
+    if not plan.listed:
+        return None
+    new = claimed["output"].filter(pc.is_null(claimed["standing_run_id"]))
+    return new.filter(pc.invert(pc.is_in(new, value_set=pa.array(writer.published, pa.string()))))
 
 
 def _refuse_names(plan: Plan, writer: Writer) -> pa.Table:

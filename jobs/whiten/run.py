@@ -182,7 +182,8 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     try:
         work(planned, writer, breaker=breaker, own_lock=own_lock, executor=executor, workforce=workforce)
         if planned.whole:  # otherwise pictures of killed runs may still have no row
-            claims.settle(order.destination, order.run_id, summary.published(planned, writer), planned.naming)
+            named = summary.published(planned, writer)
+            claims.settle(order.destination, order.run_id, named, planned.naming, order.run_seq)
         gone.record(planned, writer, own_lock, delete=config.gone == "delete")
         ended = "done"
     except KeyboardInterrupt:
@@ -206,7 +207,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
     if config.report and (tally.processed or tally.counts["gone"]):
         _write_page(order, made)
     own_lock.check()
-    compaction.compact(order.destination, order.run_id)
+    compaction.compact(order.destination, order.run_id, own_lock.check)
     if tally.all_failed:
         why = f"All {tally.processed} photos that were worked on failed: exit code {EXIT_FLAGGED}"
         terminal.say(why, level="warning")

@@ -79,9 +79,9 @@ def _end_workers(order: Order) -> None:
 def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
     """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
 
-    `workers`: the fewest and the most of them. Ends early when rows were lost with their node, or
-    when nothing moves any more. Raises GlassegError when
-    a worker reports that the run has to stop, or when workers keep dying. Ray must be connected.
+    `workers`: the fewest and the most of them. Ends early when rows were lost with their node, or when nothing moves
+    any more. Raises GlassegError when a worker reports that the run has to stop, or when workers keep dying. Ray must
+    be connected.
     """
     import ray
     import ray.data.exceptions
@@ -122,9 +122,8 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context.execution_no_progress_timeout_s = STALLED_SECONDS
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
     with bounded_retries():
-        done = ray.data.from_blocks(
-            tables(work, rows)
-        ).map_batches(
+        photos = ray.data.from_blocks(tables(work, rows))
+        done = photos.map_batches(
             Whitener,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",

@@ -56,10 +56,14 @@ def test_case_and_format_clash_together() -> None:
 
 
 def test_what_stands_there_is_the_picture_of_the_last_photo_that_was_written_there() -> None:
-    """As versions left it that knew no clashes: both rows were ok, and one of the pictures was lost."""
+    """As versions left it that knew no clashes: both rows were ok, and one of the pictures was lost.
+
+    The clock of the run that wrote before the last one was ahead.
+    """
     found, _ = pending.photos(listing.table(Entry(key, 1, "1-1") for key in ("A.jpg", "a.jpg", "b.jpg")), "keep")
     found = clashes.with_clashes(found, ANY_CASE, folders=True)
-    names, run_ids = ["b.jpg", "a.jpg", "A.jpg"], ["run1", "run1", "run2"]
-    places = pa.table({"output_key": names, "key": names, "run_id": pa.array(run_ids).dictionary_encode()})
+    names, run_ids = ["b.jpg", "a.jpg", "A.jpg"], ["run9", "run9", "run2"]
+    columns = {"output_key": names, "key": names, "run_seq": [1, 1, 2]}
+    places = pa.table({**columns, "run_id": pa.array(run_ids).dictionary_encode()})
     there = pa.chunked_array([["a.jpg", "B.jpg"]])
     assert pending.with_existing(found, there, places, ANY_CASE)["exists"].to_pylist() == [True, False, True]

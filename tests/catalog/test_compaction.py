@@ -66,6 +66,20 @@ def test_parts_are_merged_until_they_are_large(root: Root, monkeypatch: pytest.M
     assert len(parts(root)) == 3 and known(root) == sorted(rows)
 
 
+def test_a_run_that_loses_its_lock_meanwhile_deletes_no_part(root: Root) -> None:
+    """Its machine slept; who took the lock over has undone the merge."""
+    rows = nights(root, 5)
+
+    def check() -> None:
+        if root.exists(INTENT):
+            compaction.finish(root)
+            raise GlassegError("lost its lock")
+
+    with pytest.raises(GlassegError, match="lost its lock"):
+        compact(root, "run5", check)
+    assert known(root) == sorted(rows) and len(parts(root)) == 5
+
+
 class Killed(Exception):
     """Stands for the end of the process at this very call."""
 

@@ -85,6 +85,16 @@ def test_a_holder_on_another_machine_is_waited_for_until_it_expires(root: Root) 
     assert mine.last_run_seq == 7, "its rows may still come, with the number that it had"
 
 
+def test_a_lock_from_the_future_says_that_a_clock_is_wrong_and_what_to_do(root: Root) -> None:
+    leave(root, seen=ago(-86400), machine="before the power cut that set its clock right")
+    with pytest.raises(GlassegError, match=r"still to come: set the clock .*delete .*_glasseg/lock\.json") as caught:
+        Lock(root, "run8").acquire()
+    assert caught.value.exit_code == 4
+    leave(root, seen=ago(-60))
+    with pytest.raises(GlassegError, match="last seen 0 s ago; wait"):
+        Lock(root, "run8").acquire()
+
+
 @pytest.fixture
 def ended() -> Iterator[int]:
     """The id of a process that has ended."""

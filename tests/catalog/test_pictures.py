@@ -43,12 +43,13 @@ def test_a_picture_and_its_mask_are_put_in_their_places(root: Root) -> None:
     assert not root.exists(manifest.mask_key("b.jpg"))
 
 
+@pytest.mark.parametrize("error", [PhotoError("write_error", "no"), MemoryError("no")])
 def test_a_picture_that_can_not_be_written_leaves_the_old_one_its_mask(
-    root: Root, monkeypatch: pytest.MonkeyPatch
+    root: Root, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pictures.put(root, "a.jpg", b"old picture", b"old mask")
-    failing(monkeypatch, root, "a.jpg", PhotoError("write_error", "no"))
-    with pytest.raises(PhotoError, match="no"):
+    failing(monkeypatch, root, "a.jpg", error)
+    with pytest.raises(type(error), match="no"):
         pictures.put(root, "a.jpg", b"new picture", b"new mask")
     assert (root.read("a.jpg")[0], root.read(MASK)[0]) == (b"old picture", b"old mask")
 

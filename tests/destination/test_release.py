@@ -15,6 +15,7 @@ from powercut import Disk, started_again
 
 from glasseg.catalog import claims, lock, manifest, runs, state
 from glasseg.catalog.schema import Status
+from glasseg.errors import GlassegError
 from glasseg.storage.roots import Folder, Root
 from jobs.destination.release import release
 
@@ -86,3 +87,17 @@ def test_a_power_cut_during_a_release_leaves_no_picture_without_a_row_or_a_claim
         check_rows_tell(Folder(left))
         check_one_more_makes_everything_right(Folder(left))
         shutil.rmtree(left)
+
+
+def test_a_picture_that_another_photo_has_in_its_place_by_now_is_not_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The photo was exported anew with another suffix, and one night worked on that one only."""
+    root = held(Folder(tmp_path / "out"))
+    root.write("a.jpg", b"picture of a.tif")
+    manifest.write_part(root, "run3", 0, [row("a.tif", 3, output_key="a.jpg", output_uri=root.uri_of("a.jpg"))])
+    with pytest.raises(GlassegError, match="1 pictures can't be released"):
+        release(root.uri, HELD, [], endpoint_url=None)
+    assert "a.jpg: the picture of a.tif has its place now" in capsys.readouterr().err
+    assert root.read("a.jpg")[0] == b"picture of a.tif"
+    assert [words(root, key) for key in KEYS[1:]] == [("new", "new")] * 3

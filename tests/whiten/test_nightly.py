@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 from drawnphotos import BLANK, drawn, rows
 
-from glasseg.catalog import claims, lock, manifest, runs
+from glasseg.catalog import claims, lock, manifest, pictures, runs
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError, PhotoError
@@ -160,6 +160,28 @@ def test_a_picture_that_a_stopped_run_left_without_a_row_is_made_again(places: t
     source.write("away.jpg", drawn(9))
     assert whiten(source.uri, destination.uri) == 0, "what is in its place is not somebody else's"
     assert [row["status"] for row in rows(destination, "away.jpg")] == ["ok"]
+    assert not list(destination.list(claims.CLAIMS))
+
+
+@pytest.mark.parametrize("limit", [None, 1])
+def test_a_picture_whose_write_was_never_confirmed_is_not_somebody_elses(
+    limit: int | None, any_places: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer of the server was lost, or the worker died after it; that photo was new, and its row says failed."""
+    source, destination = any_places
+    source.write("new.jpg", drawn(5))
+    put = pictures.put
+
+    def unconfirmed(*given: Any, **options: Any) -> None:
+        put(*given, **options)
+        raise PhotoError("write_error", "the connection broke off")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pictures, "put", unconfirmed)
+        whiten(source.uri, destination.uri, limit=limit)
+    assert destination.exists("new.jpg") and rows(destination, "new.jpg")[-1]["status"] == "failed"
+    whiten(source.uri, destination.uri)
+    assert [row["status"] for row in rows(destination, "new.jpg")] == ["failed", "ok"]
     assert not list(destination.list(claims.CLAIMS))
 
 
