@@ -213,7 +213,7 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         return EXIT_FLAGGED
     if tally.too_many_flagged(config.max_flagged):
         terminal.say(
-            f"More than {config.max_flagged:.0%} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}",
+            f"More than {100 * config.max_flagged:.6g}% (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}",
             level="warning",
         )
         return EXIT_FLAGGED

@@ -345,3 +345,13 @@ def test_a_run_in_which_all_photos_failed_ends_with_code_3(
     assert whiten(source, destination) == code
     assert ("All 3 photos" in capsys.readouterr().err) is (code == 3)
     assert whiten(source, destination) == 0, "nothing is left to do"
+
+
+def test_the_share_that_is_flagged_is_said_as_it_was_given(
+    source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write("a.jpg", drawn(0))
+    for number in range(5):
+        source.write(f"b{number}.jpg", b"no picture")
+    assert whiten(source, destination, max_flagged=0.005) == 3
+    assert "More than 0.5% (--max-flagged) failed or need review" in capsys.readouterr().err
