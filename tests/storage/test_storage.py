@@ -299,12 +299,13 @@ def test_write_leaves_nothing_behind_on_failure(tmp_path: Path) -> None:
     root = Folder(tmp_path)
     root.write("file.jpg", b"-")
     root.write("folder/x.jpg", b"-")
-    for key, code in [
-        ("file.jpg/below.jpg", "write_error"),
-        ("folder", "write_error"),
-        ("/".join(["k" * 200] * 30), "too_long_name"),
+    for key, code, words in [
+        ("file.jpg/below.jpg", "write_error", "a file is where a folder must be"),
+        ("file.jpg/deep/below.jpg", "write_error", "a file is where a folder must be"),
+        ("folder", "write_error", "a folder has this name"),
+        ("/".join(["k" * 200] * 30), "too_long_name", "too long"),
     ]:
-        with pytest.raises(PhotoError) as error:
+        with pytest.raises(PhotoError, match=words) as error:
             root.write(key, b"data")
         assert error.value.code == code
     assert leftovers(root) == []
