@@ -285,9 +285,12 @@ def test_what_systems_keep_for_themselves_is_no_photo_unless_asked_for(key: str)
 
 
 @pytest.mark.parametrize(
-    "key", ["trash/a.jpg", "recycle/a.jpg", "x@eaDir/a.jpg", "git/a.jpg", ".hidden/a.jpg", "@eaDir.jpg", "a~$b.jpg"]
-    + ["recycled/a.jpg", "thumbs/a.jpg", "cache/a.jpg", "sync/a.jpg", ".sync.jpg", "a.in.b.jpg", ".inside.jpg"],
-)
+    "key",
+    [
+        "trash/a.jpg", "recycle/a.jpg", "x@eaDir/a.jpg", "git/a.jpg", ".hidden/a.jpg", "@eaDir.jpg", "a~$b.jpg",
+        "recycled/a.jpg", "thumbs/a.jpg", "cache/a.jpg", "sync/a.jpg", ".sync.jpg", "a.in.b.jpg", ".inside.jpg",
+    ],
+)  # fmt: skip
 def test_folders_with_names_like_these_are_a_catalog(key: str) -> None:
     assert is_photo(key) and len(photos(listed(key), "keep")[0]) == 1
 
