@@ -42,8 +42,11 @@ def record(plan: Plan, writer: Writer, own_lock: Lock, *, delete: bool) -> None:
             for row in photos.to_pylist():
                 writer.add([_row(plan, row, Reason.DELETED if delete and row["key"] not in kept else Reason.GONE)])
     writer.flush()
-    if kept:
-        say(f"  {len(kept)} pictures of photos that are gone stay until others can take their places")
+    if n := len(kept):
+        what = "picture of a photo that is gone stays" if n == 1 else "pictures of photos that are gone stay"
+        say(
+            f"  {n:,} {what} until {'another' if n == 1 else 'others'} can take {'its place' if n == 1 else 'their places'}"
+        )
 
 
 def _kept(plan: Plan, writer: Writer) -> set[str]:

@@ -355,3 +355,18 @@ def test_the_share_that_is_flagged_is_said_as_it_was_given(
         source.write(f"b{number}.jpg", b"no picture")
     assert whiten(source, destination, max_flagged=0.005) == 3
     assert "More than 0.5% (--max-flagged) failed or need review" in capsys.readouterr().err
+
+
+def test_a_folder_renamed_in_case_only_is_told_once(
+    source: Folder, folding: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write("Front/a.jpg", drawn(0))
+    whiten(source, folding)
+    (source.path / "Front").rename(source.path / "FRONT")
+    whiten(source, folding)
+    for told in (True, False):
+        capsys.readouterr()
+        assert whiten(source, folding, gone="delete", yes=True) == 0
+        said = capsys.readouterr().err
+        assert ("1 gone from the source" in said) is told and "can take" not in said
+    assert folding.read("Front/a.jpg")[0]
