@@ -43,10 +43,9 @@ def record(plan: Plan, writer: Writer, own_lock: Lock, *, delete: bool) -> None:
                 writer.add([_row(plan, row, Reason.DELETED if delete and row["key"] not in kept else Reason.GONE)])
     writer.flush()
     if n := len(kept):
-        what = "picture of a photo that is gone stays" if n == 1 else "pictures of photos that are gone stay"
-        say(
-            f"  {n:,} {what} until {'another' if n == 1 else 'others'} can take {'its place' if n == 1 else 'their places'}"
-        )
+        one, more = "another can take its place", "others can take their places"
+        who = "1 picture of a photo that is gone stays" if n == 1 else f"{n:,} pictures of photos that are gone stay"
+        say(f"  {who} until {one if n == 1 else more}")
 
 
 def _kept(plan: Plan, writer: Writer) -> set[str]:
