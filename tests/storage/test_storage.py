@@ -312,6 +312,19 @@ def test_write_leaves_nothing_behind_on_failure(tmp_path: Path) -> None:
     assert root.read("file.jpg")[0] == b"-"
 
 
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EILSEQ])
+def test_a_name_that_a_disk_refuses_is_said_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PhotoError, match=r"a\?.jpg: its disk takes no such name: rename the photo") as error:
+        Folder(tmp_path).write("a?.jpg", b"-")
+    assert error.value.code == "unsafe_name"
+
+
 def test_an_interrupted_write_leaves_the_old_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Folder(tmp_path)
     root.write("x.jpg", b"old")
