@@ -31,7 +31,7 @@ def say_plan(
     plan: Plan, *, address: str | None, delete_gone: bool, photo_list: str | None, doing: str = "Whitening"
 ) -> None:
     """Print what will be done: how many photos and why, which model, where."""
-    order, n = plan.order, len(plan.work)
+    order, n, others = plan.order, len(plan.work), sum(plan.others.values())
     why = ", ".join(
         f"{count:,} {_REASONS[Reason(reason)]}" for reason, count in plan.reasons.items() if reason in _REASONS
     )
@@ -40,7 +40,7 @@ def say_plan(
         "left for later (--limit)": plan.pending - n,
         "gone from the source": len(plan.gone),
         "skipped now whose pictures stay": plan.kept,
-        f"other files skipped ({described(plan.others)})": sum(plan.others.values()),
+        f"other file{'s' * (others != 1)} skipped ({described(plan.others)})": others,
     }
     extra = "".join(f", {count:,} {what}" for what, count in notes.items() if count)
     unsolved = ", ".join(f"{count:,} {status}" for status, count in plan.unsolved.items())

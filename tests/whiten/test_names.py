@@ -370,3 +370,12 @@ def test_a_folder_renamed_in_case_only_is_told_once(
         said = capsys.readouterr().err
         assert ("1 gone from the source" in said) is told and "can take" not in said
     assert folding.read("Front/a.jpg")[0]
+
+
+def test_one_is_said_of_one(source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    source.write("a.jpg", drawn(0))
+    source.write("a.psd", b"layers")
+    assert whiten(source, destination, dry_run=True) == 0
+    said, told = capsys.readouterr()
+    assert "\n1 photo; how long it takes is not known" in said
+    assert "(1 new), 1 other file skipped (1 .psd)" in told
