@@ -22,19 +22,24 @@ Format = Literal["keep", FileFormat]
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 
 SYSTEM_FOLDER: Final = (
-    r"@eadir|@tmp|@sharebin|#recycle|#snapshot"  # Synology
-    r"|@recycle|@recently-snapshot|\.@__thumb|\.wdmc"  # QNAP, Western Digital
+    r"@eadir|@tmp|@sharebin|@synoresource|\.synologyworkingdirectory|#recycle|#snapshot"  # Synology
+    r"|@recycle|@recently-snapshot|\.@__thumb|\.wdmc|\.wdcache|trashbox"  # QNAP, Western Digital, Buffalo
     r"|\.snapshots?|~snapshot|\.zfs|\.recycle|lost\+found"  # file servers
     r"|__macosx|\.apple(?:double|db|desktop)|\.trash(?:es|-[0-9]+)?|network trash folder|\.?temporary ?items"
     r"|\.spotlight-v100|\.fseventsd|\.documentrevisions-v100"  # macOS; the first line's .Trash-1000 also Linux
     r"|\$recycle\.bin|\.recycle\.bin|recycler|system volume information|_vti_cnf"  # Windows
-    r"|\.thumbnails|\.xvpics|\.picasaoriginals|\.dtrash"  # programs for pictures
+    r"|\.thumbnails|\.sh_thumbnails|\.thumbs|\.tmb|\.cache"  # desktops, and file managers of shops
+    r"|\.xvpics|\.picasaoriginals|\.dtrash"  # programs for pictures
+    r"|\.rsync-partial|\.~tmp~|\.sync|files_trashbin|files_versions"  # rsync, Resilio, Nextcloud
     r"|\.stversions|\.dropbox\.cache|\.tmp\.drive(?:down|up)load|\.git|\.svn|\.hg|\.ipynb_checkpoints"
 )
 """Folders that systems and programs keep for themselves, as a pattern of their names in lower case."""
 
-SYSTEM_FILE: Final = r"~\$|\.trashed-|\.pending-"
-"""How names of files that are no photos begin, in lower case: Office's locks, what Android deletes or receives."""
+SYSTEM_FILE: Final = r"~\$|\.trashed-|\.pending-|\.in\."
+"""How names of files that are no photos begin, in lower case.
+
+Office's locks, what Android deletes or receives, what ProFTPD and lftp have not received whole.
+"""
 
 SYSTEM: Final = rf"(^|/)(({SYSTEM_FOLDER})/|({SYSTEM_FILE})[^/]*$)"
 """The pattern that finds these in a key in lower case."""

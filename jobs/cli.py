@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import traceback
+from io import TextIOWrapper
 from types import TracebackType
 from typing import Any
 
@@ -67,6 +68,8 @@ def main() -> None:
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
         signal.signal(signal.SIGHUP, _terminate)
     sys.excepthook = _say_bug
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as stderr: a terminal may lack letters of a name
     try:
         code = cli.main(prog_name="glasseg", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -50,6 +51,16 @@ def test_a_mistake_is_one_line_and_exit_code_1(arguments: list[str], words: str,
     assert words in line
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_a_terminal_that_lacks_letters_of_a_name_gets_them_escaped(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/眼鏡.jpg").write_bytes(b"no picture")
+    command = [sys.executable, "-m", "jobs.cli", "whiten", f"{tmp_path}/in", f"{tmp_path}/out", "--dry-run"]
+    latin = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120, env=latin)
+    assert result.returncode == 0, result.stderr
+    assert r"\u773c\u93e1.jpg" in result.stdout
 
 
 @pytest.mark.parametrize("ignored", [False, True])

@@ -36,13 +36,18 @@ def kept(state: pa.Table, skipped: pa.ChunkedArray) -> int:
 
 
 def pictures(gone: pa.Table, places: pa.Table, outputs: pa.ChunkedArray, naming: Naming) -> tuple[pa.Table, pa.Table]:
-    """`key` and `output_key` of what stands in the destination of photos that are gone: the rest, and in `outputs`."""
+    """`key` and `output_key` of what stands in the destination of photos that are gone: the rest, and in `outputs`.
+
+    What a photo that is still there has replaced, under another name for the same file, stands no more.
+    """
     pairs = places.select(["key", "output_key"])
     if not len(gone):
         return pairs.slice(0, 0), pairs.slice(0, 0)
-    theirs = pairs.filter(pc.is_in(pairs["key"], value_set=gone["key"]))
+    left = pc.is_in(pairs["key"], value_set=gone["key"])
+    theirs = pairs.filter(left)
     needed = naming.among(theirs["output_key"], outputs)
-    return theirs.filter(pc.invert(needed)), theirs.filter(needed)
+    taken = naming.among(theirs["output_key"], pairs.filter(pc.invert(left))["output_key"])
+    return theirs.filter(pc.invert(needed)), theirs.filter(pc.and_not(needed, taken))
 
 
 def refusal(gone: pa.Table, known: pa.Table) -> str:

@@ -33,7 +33,8 @@ def sheet(name: str, data: bytes) -> Sheet:
             if any(row.cells):
                 rows.append(row)
     except csv.Error as error:
-        raise GlassegError(f"{name} can't be read as csv: row {number + 1}: {error}") from error
+        way_out = "see to its quotes, or save the list as xlsx"
+        raise GlassegError(f"{name} can't be read as csv: row {number + 1}: {error}: {way_out}") from error
     return Sheet(rows)
 
 

@@ -10,7 +10,7 @@ from typing import Final
 import pyarrow as pa
 
 from glasseg.formats import PHOTO_EXTENSIONS
-from glasseg.lists.spelling import is_elsewhere, readings, without_marks
+from glasseg.lists.spelling import holds_several, is_elsewhere, readings, without_marks
 from glasseg.storage.roots import ACCESS_POINT
 
 SHOWN: Final = 3
@@ -100,8 +100,9 @@ class Photos:
         """The photos that `name` means by the most literal reading that finds any; at least four if there are more."""
         if name in self._keys:
             return [name]
+        here = holds_several(name)  # of several paths elsewhere, the end would be the last one's
         for several in readings(name):
-            if found := list(dict.fromkeys(key for one in several for key in self._meant(one))):
+            if found := list(dict.fromkeys(key for one in several for key in self._meant(one, here=here))):
                 return found
         return []
 
@@ -114,10 +115,12 @@ class Photos:
         loose = next((stem for stem in map(_loose, stems) if stem in self._alike), "")
         return self._alike.get(loose, []), "leading zeros or punctuation"
 
-    def _meant(self, reading: str) -> list[str]:
-        """The photos that a reading means by the first way to compare that finds any."""
+    def _meant(self, reading: str, *, here: bool) -> list[str]:
+        """The photos that a reading means by the first way to compare that finds any; `here`: no path elsewhere."""
         if (local := self._local(reading)) in self._keys:
             return [local]
+        if here and is_elsewhere(reading.replace("\\", "/")):
+            return []
         for path in self._paths(reading):
             for way in _WAYS:
                 if found := self._tables[way].get(way[0](path)):

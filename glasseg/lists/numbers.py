@@ -20,19 +20,11 @@ def shown(number: float, code: str, epoch: datetime) -> tuple[str, str]:
     What is in doubt is given as a sheet holds it, and dates as in ISO 8601. A long number counts with all its digits,
     of which Excel shows a few (4.00638E+12). `epoch`: the day from which the workbook counts dates.
     """
-    from openpyxl.styles.numbers import is_date_format, is_timedelta_format  # noqa: PLC0415
-    from openpyxl.utils.datetime import from_excel  # noqa: PLC0415
-
-    if is_date_format(code):
-        try:
-            date = from_excel(number, epoch, timedelta=is_timedelta_format(code))
-        except (OverflowError, ValueError):
-            return held(number), "is no date, and has the format of one"
-        return str(date), "is a date to Excel, which makes one of names such as 1-2: make the cells text, type it again"
+    if _is_date(code):
+        return _date(number, code, epoch)
     if abs(number) >= 10**_MOST_DIGITS:
-        return held(
-            number
-        ), f"is a number of which Excel keeps {_MOST_DIGITS} digits: make the cells text, type it again"
+        doubt = f"is a number of which Excel keeps {_MOST_DIGITS} digits: make the cells text, type it again"
+        return held(number), doubt
     if code.lower() in {"general", "@", ""}:
         return held(number), ""
     text = _whole(number, code)

@@ -21,6 +21,8 @@ _CONSOLE_HOST: Final = re.compile(r"(?:[a-z0-9.-]+\.)?console\.(?:aws\.amazon|am
 _CONSOLE_PATH: Final = re.compile(r"/s3/(?:object|buckets)/([^/?]+)/?(.*)")
 _EXTENSION: Final = rf"\.(?:{'|'.join(sorted(PHOTO_EXTENSIONS))})"
 _QUERY: Final = re.compile(rf"(.*{_EXTENSION})[?#](?!.*{_EXTENSION}$).*", re.IGNORECASE | re.DOTALL)
+_BETWEEN: Final = re.compile(r"""[\n,;|]|\s+(?=["'/])""")
+_AGAIN: Final = re.compile(rf"{_EXTENSION}\b.*(?:\b[a-z]:\\|[a-z]\w+://).*{_EXTENSION}", re.IGNORECASE | re.DOTALL)
 _WHOLE_FLOAT: Final = re.compile(r"(\d+)[.,]0+")
 _MONTH: Final = r"(?:jan|feb|m[aä]r|mrz|apr|ma[iy]|jun|jul|aug|sept?|o[ck]t|nov|de[cz])"
 # What spreadsheets make of names that look like something else to them; in the languages we can read.
@@ -61,11 +63,16 @@ def is_elsewhere(path: str) -> bool:
 
 def spoiled(name: str) -> str:
     """What was done to `name`, or is wrong with it, as the end of a sentence about its row, or ""."""
-    parts = [part for part in re.split(r"[\n,;|]", name) if part.strip()]
-    if len(parts) > 1 and all(map(_has_suffix, map(str.strip, parts))):
+    if holds_several(name):
         return "holds several names: give each of them a row"
     found = next((what for pattern, what in _LOST.items() if re.fullmatch(pattern, name, re.IGNORECASE)), "")
     return found and f"{found}: make the cells text, type it again"
+
+
+def holds_several(name: str) -> bool:
+    """Whether `name` looks like several, as shops export all photos of a product in one cell."""
+    parts = [part.strip() for part in _BETWEEN.split(name) if part.strip()]
+    return (len(parts) > 1 and all(map(is_photo_name, parts))) or bool(_AGAIN.search(name))
 
 
 def without_marks(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
+import zlib
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -37,9 +38,11 @@ _SIGNATURES: Final = {
 }
 _OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ZIP: Final = b"PK\x03\x04"
+_WORKBOOK: Final = "xl/workbook.xml"
+_STRICT: Final = b"http://purl.oclc.org/ooxml/spreadsheetml/main"  # Excel can save so; openpyxl finds nothing in it
 # What tells the kinds of zip files apart, by a part that each has.
 _PACKED: Final = {
-    "xl/workbook.xml": ("a workbook (xlsx)", "rename it so that it ends in .xlsx"),
+    _WORKBOOK: ("a workbook (xlsx)", "rename it so that it ends in .xlsx"),
     "xl/workbook.bin": ("a binary workbook (xlsb)", _SAVE_AS),
     "content.xml": ("an OpenDocument file (ods)", _SAVE_AS),
     "Index/Document.iwa": ("an Apple Numbers file", _SAVE_AS),
@@ -107,7 +110,9 @@ def _packed(data: bytes) -> tuple[str, str]:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             parts = set(archive.namelist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):  # who reads the workbook says so
+            if _WORKBOOK in parts and _STRICT in archive.read(_WORKBOOK):
+                return "a workbook in strict Open XML", "save it in Excel as an ordinary workbook (xlsx), or as csv"
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError):  # its reader says so
         return "", ""
     return next((what for part, what in _PACKED.items() if part in parts), ("", ""))
 

@@ -32,6 +32,15 @@ NAME_ERRNOS: Final[dict[int, FailureCode]] = {
     errno.EINVAL: "unsafe_name",
 }
 
+HINDRANCES: Final = {
+    errno.EINVAL: "its disk takes no such name: rename the photo",
+    errno.EILSEQ: "its disk takes no such name: rename the photo",
+    errno.EISDIR: "a folder has this name: move it away",
+    errno.EEXIST: "a file is where a folder must be: move it away",
+    errno.ENOTDIR: "a file is where a folder must be: move it away",
+}
+"""What hinders the write of one file until a person helps, by the error numbers that it leads to."""
+
 UNSYNCED_ERRNOS: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.ENOSYS})
 """What file systems answer that can't sync a file, or a folder, as some network disks."""
 
@@ -195,7 +204,7 @@ class Folder:
             if error.errno in RUN_WIDE_ERRNOS and not stat.S_ISDIR(_mode(self.path / key)):
                 raise GlassegError(f"can't write to {uri}: {RUN_WIDE_ERRNOS[error.errno]}") from error
             code = NAME_ERRNOS.get(error.errno or 0, "write_error")
-            raise PhotoError(code, f"{uri}: {error.strerror}") from error
+            raise PhotoError(code, f"{uri}: {HINDRANCES.get(error.errno or 0, error.strerror)}") from error
 
 
 def _create(target: Path, data: bytes, temporary: Path) -> bool:

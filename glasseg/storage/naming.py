@@ -23,7 +23,8 @@ _PAIRS: Final = {
     "ends": ("name", "name. "),
 }
 """For each field of `Naming` two names that are one where it holds."""
-
+_SEVERAL: Final = {"ß": "ss", "ﬀ": "ff", "ﬁ": "fi", "ﬂ": "fl", "ﬃ": "ffi", "ﬄ": "ffl", "ﬅ": "st", "ﬆ": "st"}
+"""Letters that are several where case is ignored in full: those that are met in file names, also of texts in PDF."""
 
 Names = TypeVar("Names", pa.Array, pa.ChunkedArray)
 
@@ -35,7 +36,7 @@ class Naming:
     case: bool = False
     """exFAT, NTFS, macOS, most SMB shares."""
     sharp_s: bool = False
-    """Whether ß is also ss, where case is ignored in full: of the letters that become two, the one in file names."""
+    """Whether ß is also ss, where case is ignored in full, as on disks of macOS; and so the other `_SEVERAL`."""
     form: bool = False
     """macOS takes a composed é and an e with an accent for the same."""
     ends: bool = False
@@ -48,7 +49,8 @@ class Naming:
         if self.case:
             names = pc.utf8_lower(pc.utf8_upper(names))  # there and back, as ς and σ have one capital
         if self.sharp_s:
-            names = pc.replace_substring(names, "ß", "ss")
+            for one, letters in _SEVERAL.items():
+                names = pc.replace_substring(names, one, letters)
         return pc.replace_substring_regex(names, r"[. ]+(/|$)", r"\1") if self.ends else names
 
     def among(self, names: Names, others: pa.Array | pa.ChunkedArray) -> Names:

@@ -41,7 +41,8 @@ def _estimate(plan: Plan, price_per_hour: float | None) -> str:
         return "No photo to work on."
     rate, counted = rate_of(plan.order.destination)
     if not rate:
-        return f"{photos:,} photos; how long they take is not known before a run of at least {LEAST} photos."
+        what = "1 photo; how long it takes" if photos == 1 else f"{photos:,} photos; how long they take"
+        return f"{what} is not known before a run of at least {LEAST} photos."
     minutes = photos / rate / 60
     money = "" if price_per_hour is None else f", {minutes / 60 * price_per_hour:,.2f} at {price_per_hour:g} an hour"
     taken = f"the rate of the last {counted} runs" if counted > 1 else "the rate of the last run"

@@ -42,8 +42,10 @@ def record(plan: Plan, writer: Writer, own_lock: Lock, *, delete: bool) -> None:
             for row in photos.to_pylist():
                 writer.add([_row(plan, row, Reason.DELETED if delete and row["key"] not in kept else Reason.GONE)])
     writer.flush()
-    if kept:
-        say(f"  {len(kept)} pictures of photos that are gone stay until others can take their places")
+    if n := len(kept):
+        one, more = "another can take its place", "others can take their places"
+        who = "1 picture of a photo that is gone stays" if n == 1 else f"{n:,} pictures of photos that are gone stay"
+        say(f"  {who} until {one if n == 1 else more}")
 
 
 def _kept(plan: Plan, writer: Writer) -> set[str]:

@@ -213,9 +213,9 @@ def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor
         terminal.say(why, level="warning")
         return EXIT_FLAGGED
     if tally.too_many_flagged(config.max_flagged):
+        share = f"{100 * config.max_flagged:.6g}%"
         terminal.say(
-            f"More than {config.max_flagged:.0%} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}",
-            level="warning",
+            f"More than {share} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}", level="warning"
         )
         return EXIT_FLAGGED
     return EXIT_FLAGGED if ended == "stopped" else 0

@@ -272,6 +272,9 @@ def test_a_redo_that_means_nothing_is_wrong_usage() -> None:
         "a/.snapshot/hourly.0/a.jpg", ".snapshots/1/a.jpg", "~snapshot/a.jpg", ".zfs/snapshot/x/a.jpg", ".git/a.png",
         "x/.@__thumb/a.jpg", ".recycle/user/a.jpg", "Network Trash Folder/a.jpg", ".TemporaryItems/a.jpg",
         ".picasaoriginals/a.jpg", "_vti_cnf/a.jpg", ".stversions/a~20260101.jpg", "a/~$a.jpg", ".trashed-1700-a.jpg",
+        "@SynoResource/a.jpg", ".SynologyWorkingDirectory/a.jpg", ".wdcache/a.jpg", "trashbox/a.jpg", ".in.a.jpg",
+        ".sh_thumbnails/normal/a.png", "wysiwyg/.thumbs/a.jpg", ".tmb/a.png", ".cache/thumbnails/a.png",
+        "a/.rsync-partial/a.jpg", "a/.~tmp~/a.jpg", ".sync/Archive/a.jpg", "files_trashbin/files/x.d17/a.jpg",
     ],
 )  # fmt: skip
 def test_what_systems_keep_for_themselves_is_no_photo_unless_asked_for(key: str) -> None:
@@ -282,8 +285,12 @@ def test_what_systems_keep_for_themselves_is_no_photo_unless_asked_for(key: str)
 
 
 @pytest.mark.parametrize(
-    "key", ["trash/a.jpg", "recycle/a.jpg", "x@eaDir/a.jpg", "git/a.jpg", ".hidden/a.jpg", "@eaDir.jpg", "a~$b.jpg"]
-)
+    "key",
+    [
+        "trash/a.jpg", "recycle/a.jpg", "x@eaDir/a.jpg", "git/a.jpg", ".hidden/a.jpg", "@eaDir.jpg", "a~$b.jpg",
+        "recycled/a.jpg", "thumbs/a.jpg", "cache/a.jpg", "sync/a.jpg", ".sync.jpg", "a.in.b.jpg", ".inside.jpg",
+    ],
+)  # fmt: skip
 def test_folders_with_names_like_these_are_a_catalog(key: str) -> None:
     assert is_photo(key) and len(photos(listed(key), "keep")[0]) == 1
 

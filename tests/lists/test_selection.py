@@ -145,6 +145,12 @@ def test_names_that_look_alike_are_shown_with_what_nobody_sees() -> None:
         ("#N/A", "names no photo; looks like an error of a spreadsheet: make the cells text"),
         ("x.jpg, y.jpg", "names no photo; holds several names: give each of them a row"),
         ("x.jpg|y.jpg", "names no photo; holds several names: give each of them a row"),
+        ("https://s.eu/b.png, https://s.eu/Front.JPG", "names no photo; holds several names: give each of them a row"),
+        ("https://s.eu/b.png?v=1,https://s.eu/Front.JPG?v=2", "names no photo; holds several names"),
+        ("https://s.eu/b.png<br>https://s.eu/Front.JPG", "names no photo; holds several names"),
+        ("C:\\new\\b.png and C:\\new\\Front.JPG", "names no photo; holds several names"),
+        ("/f/r/Front.JPG https://s.eu/b.png", "names no photo; holds several names"),
+        ('"C:\\new\\b.png" "C:\\new\\Front.JPG"', "names no photo; holds several names"),
         ("12-side", "names no photo"),
         ("00124", "names no photo"),
     ],
@@ -152,6 +158,18 @@ def test_names_that_look_alike_are_shown_with_what_nobody_sees() -> None:
 def test_what_a_spreadsheet_spoils_is_said(name: str, reason: str) -> None:
     [report] = selection.select("l.txt", f"a.jpg\n{name}".encode(), KEYS, SOURCE).unmatched
     assert report.reason.startswith(reason) and not report.candidates
+
+
+@pytest.mark.parametrize(
+    "name", ["https://s.eu/fetch/w_9,h_9/https://t.eu/a.jpg", "https://s.eu/m.jpg/v1/fill/a.jpg?v=2,3"]
+)
+def test_one_address_that_looks_like_several_is_found(name: str) -> None:
+    assert chosen(name, ["lp/a.jpg", "b.jpg"]) == ["lp/a.jpg"]
+
+
+@pytest.mark.parametrize("name", ["c.jpg, d.jpg", f"{FOLDER}/lp/c.jpg, d.jpg", "lp\\c.jpg, d"])
+def test_one_name_that_looks_like_several_is_found(name: str) -> None:
+    assert chosen(name, ["lp/c.jpg, d.jpg", "lp/d.jpg"], FOLDER) == ["lp/c.jpg, d.jpg"]
 
 
 def test_lost_zeros_are_shown_and_not_guessed() -> None:

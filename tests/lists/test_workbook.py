@@ -257,3 +257,14 @@ def test_another_program_may_name_the_elements_of_a_sheet_otherwise() -> None:
     xml = sheet_of(data)
     prefixed = re.sub(rb"<(/?)(\w)", rb"<\1x:\2", xml).replace(b"xmlns=", b"xmlns:x=")
     assert select(with_sheet(data, xml, prefixed)).chosen == {"x.jpg": {"n": "1"}, "y.jpg": {"n": "2"}}
+
+
+def test_strict_open_xml_is_named_with_the_way_out() -> None:
+    ours = b"http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+    strict = b"http://purl.oclc.org/ooxml/spreadsheetml/main"
+    sink = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(xlsx(("Photo",), ("x.jpg",)))) as before, zipfile.ZipFile(sink, "w") as after:
+        for name in before.namelist():
+            after.writestr(name, before.read(name).replace(ours, strict))
+    with pytest.raises(GlassegError, match=r"l.xlsx is a workbook in strict Open XML: save it in Excel as an ordinary"):
+        select(sink.getvalue())

@@ -39,6 +39,7 @@ def test_this_disk_and_a_bucket_ignore_nothing(tmp_path: Path) -> None:
         ("case", "ÉTÉ/Ж.jpg", "été/ж.jpg"),
         ("case", "ΟΔΟΣ.jpg", "οδος.jpg"),
         ("sharp_s", "straße.jpg", "strasse.jpg"),
+        ("sharp_s", "proﬁl.jpg", "profil.jpg"),
         ("form", "\u00e9.jpg", "e\u0301.jpg"),
         ("form", "\ud55c.jpg", "\u1112\u1161\u11ab.jpg"),
         ("ends", "a. /b.jpg", "a/b.jpg"),

@@ -299,16 +299,30 @@ def test_write_leaves_nothing_behind_on_failure(tmp_path: Path) -> None:
     root = Folder(tmp_path)
     root.write("file.jpg", b"-")
     root.write("folder/x.jpg", b"-")
-    for key, code in [
-        ("file.jpg/below.jpg", "write_error"),
-        ("folder", "write_error"),
-        ("/".join(["k" * 200] * 30), "too_long_name"),
+    for key, code, words in [
+        ("file.jpg/below.jpg", "write_error", "a file is where a folder must be"),
+        ("file.jpg/deep/below.jpg", "write_error", "a file is where a folder must be"),
+        ("folder", "write_error", "a folder has this name"),
+        ("/".join(["k" * 200] * 30), "too_long_name", "too long"),
     ]:
-        with pytest.raises(PhotoError) as error:
+        with pytest.raises(PhotoError, match=words) as error:
             root.write(key, b"data")
         assert error.value.code == code
     assert leftovers(root) == []
     assert root.read("file.jpg")[0] == b"-"
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EILSEQ])
+def test_a_name_that_a_disk_refuses_is_said_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(PhotoError, match=r"a\?.jpg: its disk takes no such name: rename the photo") as error:
+        Folder(tmp_path).write("a?.jpg", b"-")
+    assert error.value.code == "unsafe_name"
 
 
 def test_an_interrupted_write_leaves_the_old_photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -345,3 +345,37 @@ def test_a_run_in_which_all_photos_failed_ends_with_code_3(
     assert whiten(source, destination) == code
     assert ("All 3 photos" in capsys.readouterr().err) is (code == 3)
     assert whiten(source, destination) == 0, "nothing is left to do"
+
+
+def test_the_share_that_is_flagged_is_said_as_it_was_given(
+    source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write("a.jpg", drawn(0))
+    for number in range(5):
+        source.write(f"b{number}.jpg", b"no picture")
+    assert whiten(source, destination, max_flagged=0.005) == 3
+    assert "More than 0.5% (--max-flagged) failed or need review" in capsys.readouterr().err
+
+
+def test_a_folder_renamed_in_case_only_is_told_once(
+    source: Folder, folding: Folder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source.write("Front/a.jpg", drawn(0))
+    whiten(source, folding)
+    (source.path / "Front").rename(source.path / "FRONT")
+    whiten(source, folding)
+    for told in (True, False):
+        capsys.readouterr()
+        assert whiten(source, folding, gone="delete", yes=True) == 0
+        said = capsys.readouterr().err
+        assert ("1 gone from the source" in said) is told and "can take" not in said
+    assert folding.read("Front/a.jpg")[0]
+
+
+def test_one_is_said_of_one(source: Folder, destination: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    source.write("a.jpg", drawn(0))
+    source.write("a.psd", b"layers")
+    assert whiten(source, destination, dry_run=True) == 0
+    said, told = capsys.readouterr()
+    assert "\n1 photo; how long it takes is not known" in said
+    assert "(1 new), 1 other file skipped (1 .psd)" in told
