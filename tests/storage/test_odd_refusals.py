@@ -177,6 +177,30 @@ def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int) -> No
             assert "a web page answers there" in line(lambda: root.read("a.jpg"), PhotoError)
 
 
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("https://u:pw@s3.example.com/photos?x=1", "give that as the endpoint: https://s3.example.com"),
+        ("/login", "a web page answers there, not S3"),
+    ],
+)
+def test_a_server_that_sends_us_elsewhere_is_not_followed_in_circles(
+    s3: S3Server, prefix: str, status: int, to: str, said: str
+) -> None:
+    elsewhere = Answer(status, {"content-type": "text/html", "location": to}, b"<html><hr>moved</html>")
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: elsewhere) as server:
+        root = Bucket(s3.bucket, prefix, server.url)
+        for use in (
+            lambda: open_source(root.uri, endpoint_url=server.url),
+            lambda: root.exists("a.jpg"),
+            lambda: root.read("a.jpg"),
+            lambda: root.write("a.jpg", b"-"),
+        ):
+            assert line(use).startswith(f"the server at {server.url} sends us elsewhere (HTTP {status}): {said}")
+        assert len(server.requests) < 10
+
+
 def packed(data: bytes, how: str) -> bytes:
     return gzip.compress(data, mtime=0) if how == "gzip" else data
 
