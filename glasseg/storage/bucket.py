@@ -146,14 +146,20 @@ class Bucket:
             except ClientError as error:
                 name = error.response["Error"]["Code"]
                 if name in LACKING_S3_CODES:
-                    raise GlassegError(f"{self.uri_of(key)}: {NO_CONDITIONS} ({name})") from error
+                    header = "If-Match" if "IfMatch" in condition else "If-None-Match"
+                    raise GlassegError(f"{self.uri_of(key)}: {NO_CONDITIONS.format(header)} ({name})") from error
                 if name not in (*OVERTAKEN_S3_CODES, *MISSING_S3_CODES):
                     raise
         return False
 
     def heeds_conditions(self, key: str) -> bool:
-        """Whether the server keeps a put back that is not to replace `key`, which is there. Raises as `write` does."""
-        return not all(self._put_if(key, b"-", IfNoneMatch="*") for _ in range(2))  # somebody may have deleted it once
+        """Whether the server keeps a put back that is not to replace `key`, which is there, or only another content.
+
+        Raises as `write` does.
+        """
+        another = f'"{_md5(b"another")}"'
+        replaced = all(self._put_if(key, b"-", IfNoneMatch="*") for _ in range(2))  # may have been deleted once
+        return not (replaced or self._put_if(key, b"-", IfMatch=another))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that name. Raises GlassegError when that can't be found out."""

@@ -98,9 +98,22 @@ def test_a_server_without_conditions_is_said_by_name(s3: S3Server, prefix: str, 
             assert "can't write on a condition (If-None-Match)" in line(use)
 
 
-def test_a_server_that_ignores_conditions_is_found(s3: S3Server, prefix: str) -> None:
+def test_a_server_that_knows_only_one_of_the_conditions_is_found_before_the_lock_needs_the_other(
+    s3: S3Server, prefix: str
+) -> None:
+    def ask(request: Request) -> Answer | None:
+        return refusal(501, "NotImplemented") if "if-match" in request.headers else None
+
+    with odd_server(s3.endpoint_url, s3.admin, ask=ask) as server:
+        assert "can't write on a condition (If-Match)" in line(
+            lambda: heeds_conditions(Bucket(s3.bucket, prefix, server.url))
+        )
+
+
+@pytest.mark.parametrize("names", [("if-match", "if-none-match"), ("if-match",)])
+def test_a_server_that_ignores_conditions_is_found(s3: S3Server, prefix: str, names: tuple[str, ...]) -> None:
     def ask(request: Request) -> None:
-        for name in ("if-match", "if-none-match"):
+        for name in names:
             request.headers.pop(name, None)
 
     with odd_server(s3.endpoint_url, s3.admin, ask=ask) as server:
@@ -259,6 +272,23 @@ def test_a_refusal_to_read_is_said_with_the_way_out(
 ) -> None:
     with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: refusal(status, code, "kms:Decrypt")) as server:
         assert words in line(lambda: Bucket(s3.bucket, "", server.url).read("a.jpg"), kind)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Download cap exceeded. See Caps &amp; Alerts", "; the server says: Download cap exceeded. See Caps & Alerts"),
+        ("Access Denied.", ""),
+    ],
+)
+def test_a_refusal_is_told_in_the_words_of_the_server_where_they_say_why(
+    s3: S3Server, prefix: str, words: str, told: str
+) -> None:
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: refusal(403, "AccessDenied", words)) as server:
+        root = Bucket(s3.bucket, prefix, server.url)
+        assert line(lambda: root.read("a.jpg"), PhotoError).endswith(f"/a.jpg{told}")
+        assert line(lambda: root.write("a.jpg", b"-"), DeniedError).endswith(f"{told} (AccessDenied)")
+        assert line(lambda: list(root.list()), DeniedError).endswith(f"{told} (AccessDenied)")
 
 
 @pytest.mark.parametrize(
