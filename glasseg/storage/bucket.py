@@ -15,7 +15,14 @@ from glasseg.errors import DeniedError, GlassegError, PhotoError
 from glasseg.storage import pages
 from glasseg.storage.client import IMPATIENT, PATIENT, count_repeated, headers_asked_for, make_client
 from glasseg.storage.encodings import decoded
-from glasseg.storage.faults import LACKING_S3_CODES, MISSING_S3_CODES, NO_CONDITIONS, OVERTAKEN_S3_CODES, s3_faults
+from glasseg.storage.faults import (
+    LACKING_S3_CODES,
+    MISSING_S3_CODES,
+    NO_CONDITIONS,
+    NO_S3,
+    OVERTAKEN_S3_CODES,
+    s3_faults,
+)
 from glasseg.storage.keys import Entry, check_output_key, version
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
@@ -110,6 +117,7 @@ class Bucket:
         try:
             with closing(answer["Body"]) as body:
                 stored = body.read()
+            _refuse_web_page(answer, stored, f"s3://{self.bucket}/{full_key}")
             modified = answer["LastModified"].timestamp() if "LastModified" in answer else 0.0
             etag = version(answer.get("ETag"), len(stored), modified)
             return decoded(stored, answer.get("ContentEncoding", ""), f"s3://{self.bucket}/{full_key}"), etag
@@ -248,6 +256,12 @@ class Bucket:
                     self.endpoint_url, connect_seconds=10, retries=PATIENT, headers=self.headers
                 )
             return self._clients[process]
+
+
+def _refuse_web_page(answer: dict[str, Any], stored: bytes, uri: str) -> None:
+    """Raises PhotoError read_error for a page that a gateway gives instead of an object, as if it were one."""
+    if answer.get("ContentType", "").startswith("text/html") and "ETag" not in answer and stored.lstrip()[:1] == b"<":
+        raise PhotoError("read_error", f"{uri}: {NO_S3}")
 
 
 def _md5(data: bytes) -> str:

@@ -150,7 +150,8 @@ def _unreached(error: Any) -> str:
 
 def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegError | PhotoError:
     """The error for a refusal by the server, botocore's ClientError; `uri` and `code` as in `s3_faults`."""
-    name = error.response.get("Error", {}).get("Code", "Unknown")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    name = error.response.get("Error", {}).get("Code") or str(status)
     if why := _run_wide(error, name):
         return GlassegError(f"{uri}: {why} ({name})")
     if _is_web_page(error, name):
@@ -164,7 +165,8 @@ def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegErro
         return DeniedError(f"{uri}: no permission for {error.operation_name}: {way_out}{_reason(error)} ({name})")
     else:
         words = OBJECT_S3_CODES.get(name)
-        message = f"{uri}: {words} ({name})" if words else f"{uri}: {without_secrets(str(error))}"
+        told = without_secrets(str(error)).replace("occurred ()", f"occurred (HTTP {status})")
+        message = f"{uri}: {words} ({name})" if words else f"{uri}: {told}"
     if code is None:
         return GlassegError(message)
     return PhotoError("too_long_name" if name == "KeyTooLongError" else code, message)
@@ -182,6 +184,8 @@ def _run_wide(error: Any, name: str) -> str | None:
     """Why the run has to stop, in words, for a refusal with the code `name`; None when it concerns one object."""
     if error.operation_name not in WAYS_IN:  # a request for credentials, for those of a role perhaps
         return f"no AWS credentials: {without_secrets(str(error))}"
+    if name == "NoSuchKey" and error.operation_name.startswith("ListObjects"):
+        return "the endpoint has a bucket or path in it: give that of the server, https://host:port"
     return RUN_WIDE_S3_CODES.get(name)
 
 
@@ -192,4 +196,8 @@ def _is_web_page(error: Any, name: str) -> bool:
     """
     about = error.response.get("ResponseMetadata", {})
     kind = about.get("HTTPHeaders", {}).get("content-type", "")
-    return name.isdecimal() and about.get("HTTPStatusCode") in {400, 403, 404, 405, 500} and "text/html" in kind
+    return (
+        name.isdecimal()
+        and about.get("HTTPStatusCode") in {400, 401, 403, 404, 405, 407, 410, 451, 500}
+        and "text/html" in kind
+    )

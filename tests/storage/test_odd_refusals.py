@@ -18,6 +18,8 @@ from glasseg.storage.roots import Bucket, check_writable, heeds_conditions, open
 
 PAGE = b'<!doctype html><html lang="en"><head><title>Console</title></head><body><div id="root"></div></body></html>'
 
+STRICT = b"<html><body>no</body></html>"  # which is XML, too
+
 
 @pytest.fixture
 def prefix() -> str:
@@ -175,10 +177,10 @@ def test_a_word_that_s3_does_not_know_is_wrong_usage(monkeypatch: pytest.MonkeyP
     assert name in line(lambda: Bucket("photos"))
 
 
-@pytest.mark.parametrize("status", [200, 403, 404])
-def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int) -> None:
-    page = Answer(status, {"content-type": "text/html; charset=utf-8"}, PAGE)
-    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: page) as server:
+@pytest.mark.parametrize(("status", "page"), [*((status, PAGE) for status in (200, 401, 403, 404)), (401, STRICT)])
+def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int, page: bytes) -> None:
+    answer = Answer(status, {"content-type": "text/html; charset=utf-8"}, page)
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: answer) as server:
         root = Bucket(s3.bucket, prefix, server.url)
         for use in (
             lambda: open_source(root.uri, endpoint_url=server.url),
@@ -186,8 +188,21 @@ def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int) -> No
         ):
             said = line(use)
             assert "a web page answers there, not S3" in said and "<" not in said
-        if status != 200:  # one object's trouble is a row, so that a filter between here and there stops nothing
-            assert "a web page answers there" in line(lambda: root.read("a.jpg"), PhotoError)
+        # one object's trouble is a row, so that a filter between here and there stops nothing
+        with pytest.raises(PhotoError, match="a web page answers there") as caught:
+            root.read("a.jpg")
+        assert caught.value.code == "read_error", "so it is tried again"
+
+
+def test_an_answer_without_a_code_is_told_by_its_status(s3: S3Server, prefix: str) -> None:
+    page = Answer(409, {"content-type": "text/html"}, STRICT)
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: page) as server:
+        assert "(HTTP 409)" in line(lambda: list(Bucket(s3.bucket, prefix, server.url).list()))
+
+
+def test_an_endpoint_with_a_bucket_in_it_is_said(s3: S3Server, prefix: str) -> None:
+    said = line(lambda: list(Bucket(s3.bucket, prefix, f"{s3.endpoint_url}/{s3.bucket}").list()))
+    assert "the endpoint has a bucket or path in it" in said
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
