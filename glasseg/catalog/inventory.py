@@ -111,8 +111,9 @@ def _below(where: str, rows: pa.Table, bucket: str, prefix: str) -> pa.Table:
         wanted = pc.and_not(wanted, pc.fill_null(rows["is_delete_marker"], False))
     rows = rows.filter(wanted)
     for column in ("size", "e_tag"):
-        if rows[column].null_count:
-            key = rows["key"][pc.index(pc.is_null(rows[column]), True).as_py()]
+        lacking = pc.equal(pc.fill_null(rows[column].cast(pa.string()), ""), "")
+        if pc.any(lacking).as_py():
+            key = rows["key"][pc.index(lacking, True).as_py()]
             raise GlassegError(f"the inventory {where} has no {column} for {key}: leave out --listing, or repair it")
     keys = pc.utf8_slice_codeunits(rows["key"], len(prefix))
     return pa.table([keys, rows["size"], pc.replace_substring_regex(rows["e_tag"], ETAG_DRESS, "")], schema=SCHEMA)

@@ -100,7 +100,9 @@ class Bucket:
             if not one["Key"].endswith("/"):
                 modified = one["LastModified"].timestamp() if "LastModified" in one else 0.0
                 size = one.get("Size", -1)
-                yield Entry(one["Key"][above:], size, version(one.get("ETag"), size, modified), modified)
+                etag = one.get("ETag", "")
+                etag = etag if etag.strip('"0-') else ""  # the same zeros for every object tell nothing
+                yield Entry(one["Key"][above:], size, version(etag, size, modified), modified)
 
     def read(self, key: str) -> tuple[bytes, str]:
         """The bytes of `key` and the etag of exactly these bytes.

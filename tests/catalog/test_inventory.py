@@ -137,6 +137,7 @@ def test_every_key_comes_back_as_it_is(names: list[str]) -> None:
         (file_of({}, without=("size", "e_tag")), "lacks the column size and e_tag"),
         (file_of({}, without=("bucket",)), "lacks the column bucket: is it one"),
         (file_of({}, {"key": "raw/b.jpg", "e_tag": None}), "has no e_tag for raw/b.jpg"),
+        (file_of({}, {"key": "raw/b.jpg", "e_tag": ""}), "has no e_tag for raw/b.jpg"),
         (file_of({"size": None}), "has no size for raw/a.jpg"),
         (file_of({}, {"size": 8}), "lists a.jpg of s3://shop/raw twice.*manifest.json"),
         (file_of({"bucket": "other"}), "lists nothing of s3://shop/raw, it is of other"),
