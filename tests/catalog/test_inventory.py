@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s3server import S3Server
 
 from glasseg.catalog import inventory
 from glasseg.errors import GlassegError
@@ -95,6 +96,12 @@ def test_files_beside_a_copied_manifest_are_found(tmp_path: Any) -> None:
     (tmp_path / "manifest.json").write_bytes(manifest_of("reports/shop/all/data/2.parquet"))
     (tmp_path / "2.parquet").write_bytes(keys("raw/a.jpg"))
     assert inventory.listing_of(SOURCE, str(tmp_path / "manifest.json")).num_rows == 1
+
+
+def test_an_inventory_that_was_copied_to_another_place_of_a_bucket_is_found(s3: S3Server) -> None:
+    uri = f"s3://{s3.bucket}/copied-inventory"
+    stored(uri, **{"data/2.parquet": keys("raw/a.jpg"), "day/manifest.json": manifest_of("reports/all/data/2.parquet")})
+    assert inventory.listing_of(SOURCE, f"{uri}/day/manifest.json").num_rows == 1
 
 
 class InMemory:
