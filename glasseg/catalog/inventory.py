@@ -29,7 +29,7 @@ def listing_of(source: Root, uri: str, *, endpoint_url: str | None = None) -> pa
     """The listing of `source` in the inventory at `uri`, with `SCHEMA`; see `read`.
 
     `uri`: one .parquet file, a folder or prefix with such files below it, or the manifest.json that AWS writes for each
-    day: on S3 where AWS left it, in a folder with its files next to it or in ../data, as AWS has them.
+    day: where AWS left it or copied, with its files in ../data, as AWS has them, or in a folder next to it.
     Raises GlassegError when the source is a folder, and when the inventory isn't there, can't be read or is another's.
     """
     if not isinstance(source, Bucket):
@@ -111,8 +111,9 @@ def _below(where: str, rows: pa.Table, bucket: str, prefix: str) -> pa.Table:
         wanted = pc.and_not(wanted, pc.fill_null(rows["is_delete_marker"], False))
     rows = rows.filter(wanted)
     for column in ("size", "e_tag"):
-        if rows[column].null_count:
-            key = rows["key"][pc.index(pc.is_null(rows[column]), True).as_py()]
+        lacking = pc.equal(pc.fill_null(rows[column].cast(pa.string()), ""), "")
+        if pc.any(lacking).as_py():
+            key = rows["key"][pc.index(lacking, True).as_py()]
             raise GlassegError(f"the inventory {where} has no {column} for {key}: leave out --listing, or repair it")
     keys = pc.utf8_slice_codeunits(rows["key"], len(prefix))
     return pa.table([keys, rows["size"], pc.replace_substring_regex(rows["e_tag"], ETAG_DRESS, "")], schema=SCHEMA)
@@ -134,10 +135,13 @@ def _of_manifest(root: Root, name: str, bucket: str) -> tuple[Root, list[str]]:
         raise GlassegError(f"the inventory {where} is {written_as}: set its output format to Apache Parquet")
     if of.rpartition(":")[2] != bucket:
         raise GlassegError(f"the inventory {where} is of the bucket {of}, not of {bucket}: is it the right one?")
-    if isinstance(root, Bucket):  # keys there count from the top of the bucket
-        return Bucket(root.bucket, "", root.endpoint_url), files
-    above, day = Folder(root.path.parent), root.path.name
     copied = [PurePosixPath(file).name for file in files]
+    if isinstance(root, Bucket):  # keys there count from the top of the bucket, unless the files were copied to it
+        top = Bucket(root.bucket, "", root.endpoint_url)
+        data = PurePosixPath(root.prefix).parent / "data"
+        moved = files and not top.exists(files[0]) and top.exists(str(data / copied[0]))
+        return top, [str(data / file) for file in copied] if moved else files
+    above, day = Folder(root.path.parent), root.path.name
     return above, [f"{day}/{file}" if above.exists(f"{day}/{file}") else f"data/{file}" for file in copied]
 
 

@@ -15,7 +15,14 @@ from glasseg.errors import DeniedError, GlassegError, PhotoError
 from glasseg.storage import pages
 from glasseg.storage.client import IMPATIENT, PATIENT, count_repeated, headers_asked_for, make_client
 from glasseg.storage.encodings import decoded
-from glasseg.storage.faults import LACKING_S3_CODES, MISSING_S3_CODES, NO_CONDITIONS, OVERTAKEN_S3_CODES, s3_faults
+from glasseg.storage.faults import (
+    LACKING_S3_CODES,
+    MISSING_S3_CODES,
+    NO_CONDITIONS,
+    NO_S3,
+    OVERTAKEN_S3_CODES,
+    s3_faults,
+)
 from glasseg.storage.keys import Entry, check_output_key, version
 
 BODY_ATTEMPTS: Final = 3  # botocore retries a request, but not a body that breaks off halfway
@@ -93,7 +100,9 @@ class Bucket:
             if not one["Key"].endswith("/"):
                 modified = one["LastModified"].timestamp() if "LastModified" in one else 0.0
                 size = one.get("Size", -1)
-                yield Entry(one["Key"][above:], size, version(one.get("ETag"), size, modified), modified)
+                etag = one.get("ETag", "")
+                etag = etag if etag.strip('"0-') else ""  # the same zeros for every object tell nothing
+                yield Entry(one["Key"][above:], size, version(etag, size, modified), modified)
 
     def read(self, key: str) -> tuple[bytes, str]:
         """The bytes of `key` and the etag of exactly these bytes.
@@ -110,6 +119,7 @@ class Bucket:
         try:
             with closing(answer["Body"]) as body:
                 stored = body.read()
+            _refuse_web_page(answer, stored, f"s3://{self.bucket}/{full_key}")
             modified = answer["LastModified"].timestamp() if "LastModified" in answer else 0.0
             etag = version(answer.get("ETag"), len(stored), modified)
             return decoded(stored, answer.get("ContentEncoding", ""), f"s3://{self.bucket}/{full_key}"), etag
@@ -146,14 +156,20 @@ class Bucket:
             except ClientError as error:
                 name = error.response["Error"]["Code"]
                 if name in LACKING_S3_CODES:
-                    raise GlassegError(f"{self.uri_of(key)}: {NO_CONDITIONS} ({name})") from error
+                    header = "If-Match" if "IfMatch" in condition else "If-None-Match"
+                    raise GlassegError(f"{self.uri_of(key)}: {NO_CONDITIONS.format(header)} ({name})") from error
                 if name not in (*OVERTAKEN_S3_CODES, *MISSING_S3_CODES):
                     raise
         return False
 
     def heeds_conditions(self, key: str) -> bool:
-        """Whether the server keeps a put back that is not to replace `key`, which is there. Raises as `write` does."""
-        return not all(self._put_if(key, b"-", IfNoneMatch="*") for _ in range(2))  # somebody may have deleted it once
+        """Whether the server keeps a put back that is not to replace `key`, which is there, or only another content.
+
+        Raises as `write` does.
+        """
+        another = f'"{_md5(b"another")}"'
+        replaced = all(self._put_if(key, b"-", IfNoneMatch="*") for _ in range(2))  # may have been deleted once
+        return not (replaced or self._put_if(key, b"-", IfMatch=another))
 
     def exists(self, key: str) -> bool:
         """Whether there is an object of that name. Raises GlassegError when that can't be found out."""
@@ -242,6 +258,12 @@ class Bucket:
                     self.endpoint_url, connect_seconds=10, retries=PATIENT, headers=self.headers
                 )
             return self._clients[process]
+
+
+def _refuse_web_page(answer: dict[str, Any], stored: bytes, uri: str) -> None:
+    """Raises PhotoError read_error for a page that a gateway gives instead of an object, as if it were one."""
+    if answer.get("ContentType", "").startswith("text/html") and "ETag" not in answer and stored.lstrip()[:1] == b"<":
+        raise PhotoError("read_error", f"{uri}: {NO_S3}")
 
 
 def _md5(data: bytes) -> str:

@@ -16,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 from glasseg.errors import GlassegError
 from glasseg.storage import credentials
 from glasseg.storage.credentials import KEYS_FROM, without_secrets
+from glasseg.storage.faults import NO_S3
 
 IMPATIENT: Final = {"mode": "standard", "max_attempts": 3}
 PATIENT: Final = {"mode": "legacy", "max_attempts": 6}
@@ -32,6 +33,8 @@ SOURCES: Final = (
 
 PAYER: Final = "x-amz-request-payer"
 ENCRYPTION: Final = "x-amz-server-side-encryption"
+
+REDIRECTS: Final = (301, 302, 307, 308)
 
 _counted = threading.local()
 
@@ -81,6 +84,7 @@ def make_client(
     if (shown := without_secrets(address)) != address:  # it would appear in error messages, and has no use there
         raise GlassegError(f"the endpoint {shown} has a user or query in it: leave it out; {KEYS_FROM}", 2)
     _refuse_way(settings, address)
+    client.meta.events.register_first("needs-retry.s3", _refuse_redirect)
     client.meta.events.register("needs-retry.s3", count_repeated)
     client.meta.events.register("before-call.s3", partial(_add_headers, headers))
     return client
@@ -90,6 +94,25 @@ def _add_headers(headers: Mapping[str, str], model: Any, params: dict[str, Any],
     """Called by botocore before it signs a request; how to encrypt is asked for where something is stored."""
     writes = model.name == "PutObject"
     params["headers"].update({name: value for name, value in headers.items() if writes or name == PAYER})
+
+
+def _refuse_redirect(response: Any, operation: Any, request_dict: dict[str, Any], **_: Any) -> None:
+    """Called by botocore after each attempt; raises GlassegError for a redirect that does not lead to another region.
+
+    botocore follows none but that, and asks for the region by HeadBucket: endlessly where that is redirected, too.
+    """
+    if response is None or response[0].status_code not in REDIRECTS or "x-amz-bucket-region" in response[0].headers:
+        return
+    if operation.name == "HeadBucket" or response[0].status_code == 308:
+        here, there = (_origin(url) for url in (request_dict["url"], response[0].headers.get("location", "")))
+        way_out = f"give that as the endpoint: {there}" if there not in {"", here} else NO_S3
+        raise GlassegError(f"the server at {here} sends us elsewhere (HTTP {response[0].status_code}): {way_out}")
+
+
+def _origin(url: str) -> str:
+    """SCHEME://HOST:PORT of an absolute url, "" for another."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.scheme and parts.netloc else ""
 
 
 @contextmanager

@@ -36,6 +36,8 @@ def refuse_environment() -> None:
         trouble = _trouble(os.environ.get(name, ""), spaced=name in SPACED)
         if trouble:
             raise GlassegError(f"{name} has {trouble} in it: set it again without")
+    if os.environ.get("AWS_PROFILE") == "":  # boto3 looks for a profile without a name
+        raise GlassegError("AWS_PROFILE is set, but empty: unset it, or name a profile")
 
 
 def refuse_unusable(found: Any, profile: str) -> None:

@@ -26,7 +26,7 @@ LACKING: Final = (
     "or use a newer version of it"
 )
 NO_CONDITIONS: Final = (
-    "the server can't write on a condition (If-None-Match), and without that two runs could harm each other: "
+    "the server can't write on a condition ({}), and without that two runs could harm each other: "
     "use a newer version of it, or a folder as the destination"
 )
 RUN_WIDE_S3_CODES: Final = {
@@ -37,8 +37,10 @@ RUN_WIDE_S3_CODES: Final = {
     "ExpiredTokenException": NEW_CREDENTIALS,
     "RequestExpired": NEW_CREDENTIALS,
     "TokenRefreshRequired": NEW_CREDENTIALS,
-    "InvalidToken": "the session token is not valid: set a new AWS_SESSION_TOKEN, or unset it",
-    "InvalidAccessKeyId": f"the access key is not known there: {KEY_PAIR}",
+    **dict.fromkeys(
+        ("InvalidToken", "InvalidTokenId"), "the session token is not valid: set a new AWS_SESSION_TOKEN, or unset it"
+    ),
+    "InvalidAccessKeyId": f"the access key is not known there: {KEY_PAIR}, and that the endpoint is the right one",
     "SignatureDoesNotMatch": (
         f"the secret key does not belong to the access key: {KEY_PAIR}; if only writing fails, {NO_CHECKSUMS}"
     ),
@@ -81,6 +83,9 @@ OVERTAKEN_S3_CODES: Final = ("PreconditionFailed", "412", "ConditionalRequestCon
 LACKING_S3_CODES: Final = ("NotImplemented", "501")
 MISSING_S3_CODES: Final = ("NoSuchKey", "404", "NotFound")
 DENIED_S3_CODES: Final = ("AccessDenied", "403", "Forbidden")
+SAYS_NOTHING: Final = {"", "access denied", "forbidden"}
+MOST_SAID: Final = 300
+"""Characters of a server's own words that are told."""
 
 
 @contextmanager
@@ -145,7 +150,8 @@ def _unreached(error: Any) -> str:
 
 def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegError | PhotoError:
     """The error for a refusal by the server, botocore's ClientError; `uri` and `code` as in `s3_faults`."""
-    name = error.response.get("Error", {}).get("Code", "Unknown")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    name = error.response.get("Error", {}).get("Code") or str(status)
     if why := _run_wide(error, name):
         return GlassegError(f"{uri}: {why} ({name})")
     if _is_web_page(error, name):
@@ -153,30 +159,33 @@ def _client_fault(uri: str, code: FailureCode | None, error: Any) -> GlassegErro
     elif code == "read_error" and name in MISSING_S3_CODES:
         return PhotoError("vanished", f"{uri} is gone")
     elif code == "read_error" and name in DENIED_S3_CODES:
-        return PhotoError("denied", f"no permission to read {uri}{_key(error)}")
+        return PhotoError("denied", f"no permission to read {uri}{_reason(error)}")
     elif name in DENIED_S3_CODES:
         way_out = WAYS_IN[error.operation_name]
-        return DeniedError(f"{uri}: no permission for {error.operation_name}: {way_out}{_key(error)} ({name})")
+        return DeniedError(f"{uri}: no permission for {error.operation_name}: {way_out}{_reason(error)} ({name})")
     else:
         words = OBJECT_S3_CODES.get(name)
-        message = f"{uri}: {words} ({name})" if words else f"{uri}: {without_secrets(str(error))}"
+        told = without_secrets(str(error)).replace("occurred ()", f"occurred (HTTP {status})")
+        message = f"{uri}: {words} ({name})" if words else f"{uri}: {told}"
     if code is None:
         return GlassegError(message)
     return PhotoError("too_long_name" if name == "KeyTooLongError" else code, message)
 
 
-def _key(error: Any) -> str:
-    """What a refusal says of the key that an object is encrypted with."""
-    refused = "kms:" in error.response.get("Error", {}).get("Message", "").lower()
-    return (
-        "; it is the key that it is encrypted with which may not be used (kms:Decrypt, kms:GenerateDataKey)" * refused
-    )
+def _reason(error: Any) -> str:
+    """What a refusal says of its reason: the key that an object is encrypted with, a bill, a policy."""
+    said = without_secrets(error.response.get("Error", {}).get("Message") or "").rstrip(".")
+    if "kms:" in said.lower():
+        return "; it is the key that it is encrypted with which may not be used (kms:Decrypt, kms:GenerateDataKey)"
+    return f"; the server says: {said[:MOST_SAID]}" if said.lower() not in SAYS_NOTHING else ""
 
 
 def _run_wide(error: Any, name: str) -> str | None:
     """Why the run has to stop, in words, for a refusal with the code `name`; None when it concerns one object."""
     if error.operation_name not in WAYS_IN:  # a request for credentials, for those of a role perhaps
         return f"no AWS credentials: {without_secrets(str(error))}"
+    if name == "NoSuchKey" and error.operation_name.startswith("ListObjects"):
+        return "the endpoint has a bucket or path in it: give that of the server, https://host:port"
     return RUN_WIDE_S3_CODES.get(name)
 
 
@@ -187,4 +196,8 @@ def _is_web_page(error: Any, name: str) -> bool:
     """
     about = error.response.get("ResponseMetadata", {})
     kind = about.get("HTTPHeaders", {}).get("content-type", "")
-    return name.isdecimal() and about.get("HTTPStatusCode") in {400, 403, 404, 405, 500} and "text/html" in kind
+    return (
+        name.isdecimal()
+        and about.get("HTTPStatusCode") in {400, 401, 403, 404, 405, 407, 410, 451, 500}
+        and "text/html" in kind
+    )

@@ -65,8 +65,8 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
     roots.check_writable(places.destination)
     if not roots.heeds_conditions(places.destination):
         terminal.say(
-            f"  warning: the server of {places.destination.uri} ignores conditions of writes (If-None-Match): two runs "
-            "at once would not notice each other, so see to it that there is only one",
+            f"  warning: the server of {places.destination.uri} ignores conditions of writes (If-None-Match, "
+            "If-Match): two runs at once would not notice each other, so see to it that there is only one",
             level="warning",
         )
     with lock.taken(places.destination, run_id) as own_lock:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from s3server import S3Server
 
 from glasseg.catalog import inventory
 from glasseg.errors import GlassegError
@@ -97,6 +98,12 @@ def test_files_beside_a_copied_manifest_are_found(tmp_path: Any) -> None:
     assert inventory.listing_of(SOURCE, str(tmp_path / "manifest.json")).num_rows == 1
 
 
+def test_an_inventory_that_was_copied_to_another_place_of_a_bucket_is_found(s3: S3Server) -> None:
+    uri = f"s3://{s3.bucket}/copied-inventory"
+    stored(uri, **{"data/2.parquet": keys("raw/a.jpg"), "day/manifest.json": manifest_of("reports/all/data/2.parquet")})
+    assert inventory.listing_of(SOURCE, f"{uri}/day/manifest.json").num_rows == 1
+
+
 class InMemory:
     """A root whose every file has the same bytes."""
 
@@ -137,6 +144,7 @@ def test_every_key_comes_back_as_it_is(names: list[str]) -> None:
         (file_of({}, without=("size", "e_tag")), "lacks the column size and e_tag"),
         (file_of({}, without=("bucket",)), "lacks the column bucket: is it one"),
         (file_of({}, {"key": "raw/b.jpg", "e_tag": None}), "has no e_tag for raw/b.jpg"),
+        (file_of({}, {"key": "raw/b.jpg", "e_tag": ""}), "has no e_tag for raw/b.jpg"),
         (file_of({"size": None}), "has no size for raw/a.jpg"),
         (file_of({}, {"size": 8}), "lists a.jpg of s3://shop/raw twice.*manifest.json"),
         (file_of({"bucket": "other"}), "lists nothing of s3://shop/raw, it is of other"),

@@ -72,6 +72,11 @@ def test_a_variable_that_can_not_be_sent_is_named_without_its_value(
     assert said() == f"{name} has {trouble} in it: set it again without"
 
 
+def test_an_empty_profile_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_PROFILE", "")
+    assert said() == "AWS_PROFILE is set, but empty: unset it, or name a profile"
+
+
 @pytest.mark.parametrize("region", ["us_east_1", SECRET, "-", "eu-central-1,eu-west-1"])
 def test_what_is_no_region_is_named_without_its_value(monkeypatch: pytest.MonkeyPatch, region: str) -> None:
     monkeypatch.setenv("AWS_DEFAULT_REGION", region)

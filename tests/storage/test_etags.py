@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -97,6 +98,23 @@ def test_an_object_without_etag_is_read_and_known_again(s3: S3Server) -> None:
         for data in (b"photo", b""):
             root.write("a.jpg", data)
             assert root.read("a.jpg") == root.read("a.jpg") and root.read("a.jpg")[1].startswith(f"{len(data)}-")
+
+
+@pytest.mark.parametrize("zeros", ["0", "0" * 32, "0" * 32 + "-0"])
+def test_zeros_that_a_server_lists_as_the_etag_of_all_objects_hide_no_change(s3: S3Server, zeros: str) -> None:
+    def change(request: Request, answer: Answer) -> Answer:
+        if request.is_listing:
+            answer.data = re.sub(rb"<ETag>.*?</ETag>", f"<ETag>{zeros}</ETag>".encode(), answer.data)
+        return answer
+
+    with odd_server(s3.endpoint_url, ADMIN, change=change) as server:
+        root = Bucket(s3.bucket, "zeros", server.url)
+        root.write("a.jpg", b"photo")
+        [before] = root.list()
+        root.write("a.jpg", b"another")
+        [after] = root.list()
+        assert before.etag != after.etag
+        assert listing.compared_by(root, listing.table([after])) == "size and time"
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,8 @@ from glasseg.storage.roots import Bucket, check_writable, heeds_conditions, open
 
 PAGE = b'<!doctype html><html lang="en"><head><title>Console</title></head><body><div id="root"></div></body></html>'
 
+STRICT = b"<html><body>no</body></html>"  # which is XML, too
+
 
 @pytest.fixture
 def prefix() -> str:
@@ -98,9 +100,22 @@ def test_a_server_without_conditions_is_said_by_name(s3: S3Server, prefix: str, 
             assert "can't write on a condition (If-None-Match)" in line(use)
 
 
-def test_a_server_that_ignores_conditions_is_found(s3: S3Server, prefix: str) -> None:
+def test_a_server_that_knows_only_one_of_the_conditions_is_found_before_the_lock_needs_the_other(
+    s3: S3Server, prefix: str
+) -> None:
+    def ask(request: Request) -> Answer | None:
+        return refusal(501, "NotImplemented") if "if-match" in request.headers else None
+
+    with odd_server(s3.endpoint_url, s3.admin, ask=ask) as server:
+        assert "can't write on a condition (If-Match)" in line(
+            lambda: heeds_conditions(Bucket(s3.bucket, prefix, server.url))
+        )
+
+
+@pytest.mark.parametrize("names", [("if-match", "if-none-match"), ("if-match",)])
+def test_a_server_that_ignores_conditions_is_found(s3: S3Server, prefix: str, names: tuple[str, ...]) -> None:
     def ask(request: Request) -> None:
-        for name in ("if-match", "if-none-match"):
+        for name in names:
             request.headers.pop(name, None)
 
     with odd_server(s3.endpoint_url, s3.admin, ask=ask) as server:
@@ -162,10 +177,10 @@ def test_a_word_that_s3_does_not_know_is_wrong_usage(monkeypatch: pytest.MonkeyP
     assert name in line(lambda: Bucket("photos"))
 
 
-@pytest.mark.parametrize("status", [200, 403, 404])
-def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int) -> None:
-    page = Answer(status, {"content-type": "text/html; charset=utf-8"}, PAGE)
-    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: page) as server:
+@pytest.mark.parametrize(("status", "page"), [*((status, PAGE) for status in (200, 401, 403, 404)), (401, STRICT)])
+def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int, page: bytes) -> None:
+    answer = Answer(status, {"content-type": "text/html; charset=utf-8"}, page)
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: answer) as server:
         root = Bucket(s3.bucket, prefix, server.url)
         for use in (
             lambda: open_source(root.uri, endpoint_url=server.url),
@@ -173,8 +188,45 @@ def test_a_console_is_no_s3_server(s3: S3Server, prefix: str, status: int) -> No
         ):
             said = line(use)
             assert "a web page answers there, not S3" in said and "<" not in said
-        if status != 200:  # one object's trouble is a row, so that a filter between here and there stops nothing
-            assert "a web page answers there" in line(lambda: root.read("a.jpg"), PhotoError)
+        # one object's trouble is a row, so that a filter between here and there stops nothing
+        with pytest.raises(PhotoError, match="a web page answers there") as caught:
+            root.read("a.jpg")
+        assert caught.value.code == "read_error", "so it is tried again"
+
+
+def test_an_answer_without_a_code_is_told_by_its_status(s3: S3Server, prefix: str) -> None:
+    page = Answer(409, {"content-type": "text/html"}, STRICT)
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: page) as server:
+        assert "(HTTP 409)" in line(lambda: list(Bucket(s3.bucket, prefix, server.url).list()))
+
+
+def test_an_endpoint_with_a_bucket_in_it_is_said(s3: S3Server, prefix: str) -> None:
+    said = line(lambda: list(Bucket(s3.bucket, prefix, f"{s3.endpoint_url}/{s3.bucket}").list()))
+    assert "the endpoint has a bucket or path in it" in said
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize(
+    ("to", "said"),
+    [
+        ("https://u:pw@s3.example.com/photos?x=1", "give that as the endpoint: https://s3.example.com"),
+        ("/login", "a web page answers there, not S3"),
+    ],
+)
+def test_a_server_that_sends_us_elsewhere_is_not_followed_in_circles(
+    s3: S3Server, prefix: str, status: int, to: str, said: str
+) -> None:
+    elsewhere = Answer(status, {"content-type": "text/html", "location": to}, b"<html><hr>moved</html>")
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: elsewhere) as server:
+        root = Bucket(s3.bucket, prefix, server.url)
+        for use in (
+            lambda: open_source(root.uri, endpoint_url=server.url),
+            lambda: root.exists("a.jpg"),
+            lambda: root.read("a.jpg"),
+            lambda: root.write("a.jpg", b"-"),
+        ):
+            assert line(use).startswith(f"the server at {server.url} sends us elsewhere (HTTP {status}): {said}")
+        assert len(server.requests) < 10
 
 
 def packed(data: bytes, how: str) -> bytes:
@@ -235,6 +287,23 @@ def test_a_refusal_to_read_is_said_with_the_way_out(
 ) -> None:
     with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: refusal(status, code, "kms:Decrypt")) as server:
         assert words in line(lambda: Bucket(s3.bucket, "", server.url).read("a.jpg"), kind)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("Download cap exceeded. See Caps &amp; Alerts", "; the server says: Download cap exceeded. See Caps & Alerts"),
+        ("Access Denied.", ""),
+    ],
+)
+def test_a_refusal_is_told_in_the_words_of_the_server_where_they_say_why(
+    s3: S3Server, prefix: str, words: str, told: str
+) -> None:
+    with odd_server(s3.endpoint_url, s3.admin, ask=lambda request: refusal(403, "AccessDenied", words)) as server:
+        root = Bucket(s3.bucket, prefix, server.url)
+        assert line(lambda: root.read("a.jpg"), PhotoError).endswith(f"/a.jpg{told}")
+        assert line(lambda: root.write("a.jpg", b"-"), DeniedError).endswith(f"{told} (AccessDenied)")
+        assert line(lambda: list(root.list()), DeniedError).endswith(f"{told} (AccessDenied)")
 
 
 @pytest.mark.parametrize(

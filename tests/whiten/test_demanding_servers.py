@@ -77,7 +77,7 @@ def test_a_server_that_ignores_conditions_is_warned_of(
 
     with odd_server(s3.endpoint_url, s3.admin, ask=ask) as server:
         assert run(place, server.url) == 0
-    assert "ignores conditions of writes (If-None-Match)" in capsys.readouterr().err
+    assert "ignores conditions of writes (If-None-Match, If-Match)" in capsys.readouterr().err
     assert run(place, s3.endpoint_url) == 0
     assert "If-None-Match" not in capsys.readouterr().err
 
