@@ -97,11 +97,12 @@ def with_existing(
     naming: Naming = EXACT,
     empty: pa.ChunkedArray | None = None,
 ) -> pa.Table:
-    """`found`, with its clashes, and columns `exists`: whether the output is among the files `there`, and `empty`.
+    """`found`, with its clashes, and columns `exists`: whether the output is among the files `there`; `empty`; `taken`.
 
     `there` and `empty` are None where the destination can't be listed: then every output exists. `empty`: those of size
-    0, which are in the way of a picture as others are, but are none. What is there of photos that clash is the picture
-    of one of them, as `State.places` tells. `naming`: what the destination ignores in names.
+    0, which are in the way of a picture as others are, but are none. `taken`: what is there is the picture of another
+    photo. What is there of photos that clash is the picture of one of them, as `State.places` tells. `naming`: what the
+    destination ignores in names.
     """
     exists = pa.chunked_array([pa.repeat(True, len(found))]) if there is None else naming.among(found["output"], there)
     clashing = pc.is_valid(found["clash"])
@@ -112,7 +113,24 @@ def with_existing(
         theirs = pc.and_(exists.filter(clashing), pc.fill_null(pc.equal(owner, some["key"]), False))
         exists = pc.replace_with_mask(exists.combine_chunks(), clashing.combine_chunks(), theirs.combine_chunks())
     none = pa.repeat(False, len(found)) if empty is None else naming.among(found["output"], empty)
-    return found.append_column("exists", exists).append_column("empty", none)
+    taken = _taken(found, exists, places, naming)
+    return found.append_column("exists", exists).append_column("empty", none).append_column("taken", taken)
+
+
+def _taken(found: pa.Table, exists: pa.ChunkedArray, places: pa.Table, naming: Naming) -> pa.Array:
+    """Whether the picture that exists is another photo's; such a one has another name than its photo."""
+    nowhere = pa.repeat(False, len(found))
+    if not pc.any(pc.not_equal(places["key"], places["output_key"]), min_count=0).as_py():
+        return nowhere
+    own = places["output_key"].take(pc.index_in(found["key"], value_set=places["key"]))  # nearly always the only place
+    unsure = pc.and_not(
+        pc.and_(exists, pc.is_null(found["clash"])), pc.fill_null(pc.equal(own, found["output"]), False)
+    )
+    some = found.filter(unsure)
+    standing = standing_at(places, some["output"], naming)
+    owner = standing["key"].take(naming.index(some["output"], standing["output_key"]))
+    others = pc.fill_null(pc.not_equal(owner, some["key"]), False)
+    return pc.replace_with_mask(nowhere, unsure.combine_chunks(), others.combine_chunks())
 
 
 def standing_at(places: pa.Table, outputs: pa.ChunkedArray, naming: Naming) -> pa.Table:
@@ -131,7 +149,7 @@ def difference(
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, was too large for an earlier `max_pixels` or format, or clashed with a photo that is no longer in its way),
     unfinished (an unfinished run has replaced its picture, and left no row), model, options, missing (its output is
-    gone, or empty), unchanged. The first that holds counts.
+    gone, empty, or another photo's picture), unchanged. The first that holds counts.
     `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
@@ -160,7 +178,7 @@ def difference(
         UNCHANGED: failed,
         Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
-        Reason.MISSING: pc.invert(stands),
+        Reason.MISSING: pc.or_(pc.invert(stands), pc.and_not(found["taken"].combine_chunks(), known("held"))),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
 

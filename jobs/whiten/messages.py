@@ -31,7 +31,7 @@ def say_plan(
     plan: Plan, *, address: str | None, delete_gone: bool, photo_list: str | None, doing: str = "Whitening"
 ) -> None:
     """Print what will be done: how many photos and why, which model, where."""
-    order, n, others = plan.order, len(plan.work), sum(plan.others.values())
+    order, n = plan.order, len(plan.work)
     why = ", ".join(
         f"{count:,} {_REASONS[Reason(reason)]}" for reason, count in plan.reasons.items() if reason in _REASONS
     )

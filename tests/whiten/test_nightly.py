@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import numpy as np
 import openpyxl
 import pyarrow as pa
 import pytest
-from drawnphotos import BLANK, drawn, rows
+from drawnphotos import BLANK, drawn, drawn_as, rows
 
 from glasseg.catalog import claims, lock, manifest, pictures, runs
 from glasseg.catalog.tally import OLDER_STAYS
@@ -360,6 +361,24 @@ def test_an_empty_picture_is_made_again_and_an_empty_file_of_others_is_in_the_wa
     destination.write("new.jpg", b"")
     with pytest.raises(GlassegError, match=r"did not write \(new\.jpg\)"):
         whiten(source.uri, destination.uri)
+
+
+def test_a_photo_that_comes_back_gets_its_picture_back_from_the_one_that_took_its_place(tmp_path: Path) -> None:
+    source, destination = Folder(tmp_path / "in"), Folder(tmp_path / "out")
+
+    def night(name: str, seed: int, **options: Any) -> bytes:
+        """The picture after a run in which the source has one photo, as old as ever."""
+        source.write(name, drawn_as(name, seed))
+        os.utime(source.path / name, (1e9, 1e9))
+        whiten(source.uri, destination.uri, format="png", **options)
+        source.delete(name)
+        return destination.read("0.png")[0]
+
+    first = night("0.jpg", 0)
+    assert night("0.webp", 3, limit=1) != first  # with a limit it is not recorded that the first is gone
+    assert night("0.jpg", 0) == first
+    assert [row["reason"] for row in rows(destination) if row["key"] == "0.jpg"] == ["new", "missing"]
+    assert night("0.jpg", 0) == first and len(rows(destination)) == 4, "nothing is done again"
 
 
 def test_a_picture_with_a_name_too_long_for_a_mask_is_deleted_with_its_photo(tmp_path: Path) -> None:
