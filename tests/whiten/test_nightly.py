@@ -340,7 +340,7 @@ def test_a_picture_in_the_place_of_one_that_could_not_be_made_stays_ours(
     source.write("1.tif", drawn(1))  # for which the picture that stands there was somebody else's, and in the way
     whiten(source.uri, destination.uri, format="png", gone="delete", yes=True)
     assert rows(destination, "1.tif")[-1]["status"] == "ok"
-    assert "pictures of photos that are gone stay" in capsys.readouterr().err
+    assert "of a photo that is gone stays" in capsys.readouterr().err
     assert [row["reason"] for row in rows(destination, "1.JPEG")] == ["new", "gone"], "told once"
     whiten(source.uri, destination.uri, format="png", gone="delete", yes=True)
     assert rows(destination, "1.JPEG")[-1]["reason"] == "deleted" and destination.exists("1.png")
