@@ -74,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
     """One request, passed on as it is: the signature covers the name of the host that the client called."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else each answer waits 40 ms for the client to confirm its headers
     server: Proxy
 
     def _serve(self) -> None:

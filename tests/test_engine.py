@@ -60,6 +60,7 @@ with engine("local", cpus=1, verbose=False):
 """
 
 
+@pytest.mark.slow
 def test_what_ray_says_of_a_worker_that_died_stays_out_of_the_output() -> None:
     """Ray would print it to stdout, where scripts read the summary."""
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}

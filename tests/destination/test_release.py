@@ -61,7 +61,10 @@ def check_one_more_makes_everything_right(root: Root) -> None:
     assert not list(root.list(manifest.HELD)) and not root.exists(lock.LOCK)
 
 
-@pytest.mark.parametrize(("kind", "died", "step"), [("SIGKILL", -9, 4), ("SIGINT", 130, 4), ("SIGTERM", 143, 20)])
+@pytest.mark.parametrize(
+    ("kind", "died", "step"),
+    [("SIGKILL", -9, 4), pytest.param("SIGINT", 130, 4, marks=pytest.mark.slow), ("SIGTERM", 143, 20)],
+)
 def test_a_release_that_is_ended_anywhere_leaves_no_picture_without_a_row_or_a_claim(
     kind: str, died: int, step: int, tmp_path: Path
 ) -> None:

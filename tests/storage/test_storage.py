@@ -657,7 +657,7 @@ def open_there(root: Bucket) -> object:
     ("ask", "place"),
     [
         *((ask, place) for ask in (check_writable, open_there) for place in ("closed", "unknown host")),
-        (open_there, "silent"),  # three times three seconds
+        pytest.param(open_there, "silent", marks=pytest.mark.slow),  # three times three seconds
         pytest.param(check_writable, "silent", marks=pytest.mark.slow),
     ],
 )

@@ -94,6 +94,7 @@ def trained(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     return out, train(data, out, "--preset", "baseline", "--epochs", "3", "--sides", "128")
 
 
+@pytest.mark.slow
 def test_a_model_folder_with_its_metrics_and_pictures_comes_out(trained: tuple[Path, Any]) -> None:
     out, done = trained
     assert done.returncode == 0, done.stderr
@@ -107,6 +108,7 @@ def test_a_model_folder_with_its_metrics_and_pictures_comes_out(trained: tuple[P
     assert spec.quality is None, "so few photos are no evidence"
 
 
+@pytest.mark.slow
 def test_the_loss_falls_and_every_epoch_is_in_the_history(trained: tuple[Path, Any]) -> None:
     rows = history(trained[0])
     assert [row["epoch"] for row in rows] == [1, 2, 3]
@@ -116,6 +118,7 @@ def test_the_loss_falls_and_every_epoch_is_in_the_history(trained: tuple[Path, A
     assert all(row["photos"] == rows[0]["photos"] > 6 and row["photos_per_second"] > 0 for row in rows)
 
 
+@pytest.mark.slow
 def test_photos_that_can_not_be_used_are_named_and_skipped(trained: tuple[Path, Any]) -> None:
     out, done = trained
     assert "skipped a 3.jpg: the mask is empty" in done.stderr and "skipped a 5.jpg: has no mask" in done.stderr
@@ -124,12 +127,14 @@ def test_photos_that_can_not_be_used_are_named_and_skipped(trained: tuple[Path, 
     assert len(lines) == 1 + 12 and {line.rsplit(",", 1)[1] for line in lines[1:]} == {"train", "validation"}
 
 
+@pytest.mark.slow
 def test_people_see_epochs_and_no_noise(trained: tuple[Path, Any]) -> None:
     done = trained[1]
     assert done.stderr.count("  epoch ") == 3 and "photos/s" in done.stderr
     assert "(pid=" not in done.stderr and done.stdout == ""
 
 
+@pytest.mark.slow
 def test_a_finished_model_is_refused_in_one_line(data: Path, trained: tuple[Path, Any]) -> None:
     assert "already holds a finished model" in refused(data, trained[0])
 

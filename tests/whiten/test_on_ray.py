@@ -88,6 +88,7 @@ def worker_pids() -> list[int]:
     return [pid for pid in below(os.getpid()) if "MapWorker(MapBatches" in command_of(pid)]
 
 
+@pytest.mark.slow
 def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
