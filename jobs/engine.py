@@ -59,8 +59,11 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
     try:
         with quiet_stderr(verbose):
             ray.init(address=chosen or "local", log_to_driver=verbose, logging_level=level, **own)
-    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+    except Exception as error:  # Ray raises a bare one when its processes do not start in time
         # RuntimeError: the cluster has another version of Ray or Python; RayError: its token is missing here
+        expected = (OSError, RuntimeError, ValueError, ray.exceptions.RayError)
+        if not isinstance(error, expected) and type(error) is not Exception:
+            raise
         what = f"join the Ray cluster at {chosen}" if chosen else "start Ray on this machine"
         raise GlassegError(f"can't {what}: {' '.join(str(error).split())}{_hint(error)}") from error
     if threading.current_thread() is threading.main_thread():
@@ -81,6 +84,8 @@ def _hint(error: Exception) -> str:
         return "; does it have a token, and is RAY_AUTH_TOKEN set to it here?"
     if "AF_UNIX" in str(error):
         return "; set RAY_TMPDIR to a folder with a short name"
+    if "timed out during startup" in str(error):
+        return " Is the machine very busy? Then try again."
     return ""
 
 

@@ -69,6 +69,21 @@ def test_what_ray_says_of_a_worker_that_died_stays_out_of_the_output() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
 
 
+@pytest.mark.parametrize("bug", [Exception("The current node timed out during startup."), KeyError("a bug")])
+def test_a_ray_that_does_not_start_in_time_is_one_line(bug: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For that Ray raises an Exception of no kind; another kind is a bug, and shows its traceback."""
+    import ray
+
+    def late(**_: object) -> None:
+        raise bug
+
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    expected = KeyError if isinstance(bug, KeyError) else GlassegError
+    with pytest.raises(expected, match=r"very busy\? Then try again" if expected is GlassegError else "a bug"):
+        engine.engine("local", cpus=1, verbose=False).__enter__()
+
+
 def test_another_server_is_not_a_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "CONNECT_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:

@@ -88,7 +88,7 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
         "steps": steps,
         "batch": RECIPE.batch,
         "rounds": config.rounds,
-        "side": SIDE,
+        "side": RECIPE.sides[0],
         "preset": RECIPE.preset,
         "machine": {**machine.facts(), "load_before": round(load, 2)},
     }
@@ -165,7 +165,7 @@ def _fit(pipe: Connection, one: Training) -> None:
         def __getitem__(self, number: int) -> tuple[np.ndarray, np.ndarray]:
             made = self._loader({"data": np.array([number])})
             columns = {name: made[name].to_numpy(zero_copy_only=False) for name in made.column_names}
-            image, coverage, _, weight, _ = batch_of(columns, SIDE)
+            image, coverage, _, weight, _ = batch_of(columns, one.config.sides[0])
             return image, np.stack([coverage, weight], axis=-1)
 
     class Clock(keras.callbacks.Callback):

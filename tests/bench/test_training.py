@@ -46,7 +46,7 @@ def test_tiny_training_bench_prints_one_json_object(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     assert all(line.startswith(("drawing ", "round ")) for line in done.stderr.splitlines()), done.stderr
     found = json.loads(done.stdout)
-    assert found["steps"] == 4 and found["batch"] == 4 and found["side"] == 512
+    assert found["steps"] == 4 and found["batch"] == 4 and found["side"] == 128
     assert all(rate["median"] > 0 for rate in found["pictures_per_s"].values())
     assert list(found["pictures_per_s"]) == ["Keras fit", "one worker", "two workers", "pictures alone"]
     assert not list(tmp_path.glob("glasseg-bench-*"))
