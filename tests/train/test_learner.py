@@ -77,10 +77,10 @@ def difference(a: dict[str, np.ndarray], b: dict[str, np.ndarray], share: float 
 
 # Sums in another order differ in their last bits, and Adam's first steps divide by them: a weight moves by up to the
 # learning rate, 1e-3, a step. The compact network's batch statistics feed back on top: a few weights in a thousand,
-# whose gradient is near 0, move either way.
+# whose gradient is near 0, move either way. Of the other's 31 million weights a few may: 99.99 % are compared.
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize(("preset", "share", "tolerance"), [("baseline", 1.0, 2e-4), ("compact", 0.999, 2e-3)])
+@pytest.mark.parametrize(("preset", "share", "tolerance"), [("baseline", 0.9999, 2e-4), ("compact", 0.999, 2e-3)])
 def test_one_and_two_workers_end_with_the_same_weights(
     preset: str, share: float, tolerance: float, tmp_path: Path
 ) -> None:
