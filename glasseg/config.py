@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 from glasseg.formats import Format
 
@@ -36,7 +36,9 @@ Precision = Literal["mixed", "float32"]
 Resize = Literal["letterbox", "stretch"]
 
 INPUT_SIDE: dict[str, int] = {"baseline": 256, "compact": 512}
-"""The presets of the network, with the side of their square input in pixels."""
+"""The presets of the network, with the longer side of their input in pixels."""
+SIDE_MULTIPLE: Final = 64
+"""Both sides of an input are multiples of this: the networks halve it six times at most."""
 
 
 @dataclass(frozen=True)

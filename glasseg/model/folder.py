@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
-from glasseg.config import INPUT_SIDE, Resize
+from glasseg.config import INPUT_SIDE, SIDE_MULTIPLE, Resize
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.model.quality import Calibration
 from glasseg.storage.roots import Folder, Root, open_root
@@ -60,8 +60,10 @@ class ModelSpec:
     def __post_init__(self) -> None:
         if self.resize not in get_args(Resize) or self.passes not in {1, 2} or not isinstance(self.mirror, bool):
             raise ValueError(f"resize {self.resize!r} with looks {self.passes!r} and mirror {self.mirror!r}")
-        if self.first_side is not None and (self.passes != 2 or self.first_side < 64 or self.first_side % 64):
-            raise ValueError(f"first_side {self.first_side!r} with looks {self.passes}")  # networks halve six times
+        if self.first_side is not None and (
+            self.passes != 2 or self.first_side < 64 or self.first_side % SIDE_MULTIPLE
+        ):
+            raise ValueError(f"first_side {self.first_side!r} with looks {self.passes}")
         for name in ("threshold", "ramp"):
             object.__setattr__(self, name, float(getattr(self, name)))  # 1 and 1.0 are one model
         if not 0 < self.threshold < 1 or not 0.001 <= self.ramp < math.inf:

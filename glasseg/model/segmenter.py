@@ -11,15 +11,20 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
+from glasseg.config import SIDE_MULTIPLE
 from glasseg.model import turns
 from glasseg.model.folder import ModelFolder
 from glasseg.model.letterbox import Letterbox, halved, letterbox, unletterbox
 
 BATCH: Final = 4
-"""Photos per network call. Always this many, padded, so that a photo gives the same bytes alone and at any place.
+"""Photos that are best segmented together."""
+_CALL: Final = 2
+"""Frames per network call on a CPU: larger calls are no faster there, calls of one take up to 1.7 times as long.
 
-Few, because the last call of a run is padded; calls of 8 are no faster on a CPU.
+Always this many of one shape, padded, so that a photo gives the same bytes alone and at any place.
 """
+_GPU_CALL: Final = 4
+"""The same on a GPU."""
 
 _FOUND: Final = 0.3
 """Probability from which a pixel belongs inside the second pass's crop; low, to include faint temples."""
@@ -51,27 +56,38 @@ class Segmenter:
         import keras  # noqa: PLC0415
         import tensorflow as tf  # noqa: PLC0415
 
+        from glasseg.model import unet  # noqa: PLC0415
+
         on_gpu = prepare_tensorflow(threads, gpu)
         before = keras.mixed_precision.dtype_policy()
         keras.mixed_precision.set_dtype_policy(compute_policy(on_gpu))
         try:
-            network = model.network()
+            network = unet.folded(model.network())
         finally:
             keras.mixed_precision.set_dtype_policy(before)
         self.spec = model.spec
-        # no autograph: there is nothing to translate, and it would leave files in the temporary folder; one signature:
-        # both passes share a graph, since tracing delays the start of a worker
-        self._run = tf.function(
-            lambda squares: network(tf.cast(squares, tf.float32), training=False)[..., 0],
-            autograph=False,
-            input_signature=[tf.TensorSpec([BATCH, None, None, 3], tf.uint8)],
+        self._call = _GPU_CALL if on_gpu else _CALL
+        weights, others = (
+            [np.asarray(one) for one in of] for of in (network.trainable_variables, network.non_trainable_variables)
         )
+
+        def run(frames: Any) -> Any:
+            constant = [tf.constant(one) for one in weights]  # so that TensorFlow prepares them once, not at every call
+            found, _ = network.stateless_call(
+                constant, [tf.constant(one) for one in others], tf.cast(frames, tf.float32), training=False
+            )
+            return found[..., 0]
+
+        # no autograph: there is nothing to translate, and it would leave files in the temporary folder; one signature:
+        # all shapes share a graph, since tracing delays the start of a worker
+        frames = tf.TensorSpec([self._call, None, None, 3], tf.uint8)
+        self._run = tf.function(run, autograph=False, input_signature=[frames])
         side = self._first_side
         self._network([np.zeros((side, side, 3), np.uint8)])  # compiles, so that the first photo need not wait
 
     @property
     def _first_side(self) -> int:
-        """Side of the square in the first pass; the first of two only finds the glasses, and can be coarser."""
+        """Longer side of the frame in the first pass; the first of two only finds the glasses, and can be coarser."""
         side = self.spec.input_side
         return (self.spec.first_side or side * 3 // 4) if self.spec.passes == 2 else side
 
@@ -103,11 +119,8 @@ class Segmenter:
         coarse = self._first_pass(images) if self.spec.passes == 2 else [None] * len(images)
         crops = [None if seen is None else _crop(*seen) for seen in coarse]
         parts = [image if crop is None else image[crop] for image, crop in zip(images, crops, strict=True)]
-        boxed = [self._square(part, self.spec.input_side) for part in parts]
-        maps = self._network([square for square, _ in boxed])
-        if self.spec.mirror:
-            mirrored = self._network([square[:, ::-1] for square, _ in boxed])
-            maps = [(map + other[:, ::-1]) / 2 for map, other in zip(maps, mirrored, strict=True)]
+        boxed = [self._frame(part, self.spec.input_side) for part in parts]
+        maps = self._maps([frame for frame, _ in boxed])
         placed = [
             _placed(unletterbox(map, box), crop, image.shape[:2])
             for image, crop, map, (_, box) in zip(images, crops, maps, boxed, strict=True)
@@ -118,25 +131,38 @@ class Segmenter:
         ]
 
     def _first_pass(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, Letterbox]]:
-        """The first pass over each photo: its map, side×side float32, and how the photo lies in it."""
-        boxed = [self._square(image, self._first_side) for image in images]
-        maps = self._network([square for square, _ in boxed])
+        """The first pass over each photo: its map, float32, and how the photo lies in it."""
+        boxed = [self._frame(image, self._first_side) for image in images]
+        maps = self._network([frame for frame, _ in boxed])
         return [(map, box) for map, (_, box) in zip(maps, boxed, strict=True)]
 
-    def _square(self, image: np.ndarray, side: int) -> tuple[np.ndarray, Letterbox]:
+    def _frame(self, image: np.ndarray, side: int) -> tuple[np.ndarray, Letterbox]:
         if self.spec.resize == "letterbox":
-            return letterbox(image, side)
+            return letterbox(image, side, SIDE_MULTIPLE)
         shrinks = side < max(image.shape[:2])
         square = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-        return square, Letterbox((image.shape[0], image.shape[1]), side, (side, side), 0, 0)
+        return square, Letterbox((image.shape[0], image.shape[1]), (side, side), (side, side), 0, 0)
 
-    def _network(self, squares: list[np.ndarray]) -> list[np.ndarray]:
-        """The maps, side×side float32, of up to `BATCH` squares (side×side×3 uint8)."""
-        if not squares:
-            return []
-        batch = np.zeros((BATCH, *squares[0].shape), np.uint8)
-        batch[: len(squares)] = squares
-        return list(self._run(batch).numpy()[: len(squares)])
+    def _maps(self, frames: list[np.ndarray]) -> list[np.ndarray]:
+        """The maps of some frames, as `_network` gives them; if asked for, the mean of a frame and its mirror image."""
+        if not self.spec.mirror:
+            return self._network(frames)
+        maps = self._network([image for frame in frames for image in (frame, frame[:, ::-1])])
+        return [(map + other[:, ::-1]) / 2 for map, other in zip(maps[::2], maps[1::2], strict=True)]
+
+    def _network(self, frames: list[np.ndarray]) -> list[np.ndarray]:
+        """The map, h×w float32, of each frame, h×w×3 uint8; frames of one shape share calls."""
+        alike: dict[tuple[int, ...], list[int]] = {}
+        for number, frame in enumerate(frames):
+            alike.setdefault(frame.shape, []).append(number)
+        maps: dict[int, np.ndarray] = {}
+        for shape, numbers in alike.items():
+            for first in range(0, len(numbers), self._call):
+                some = numbers[first : first + self._call]
+                batch = np.zeros((self._call, *shape), np.uint8)
+                batch[: len(some)] = [frames[number] for number in some]
+                maps |= zip(some, self._run(batch).numpy(), strict=False)
+        return [maps[number] for number in range(len(frames))]
 
 
 def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int, ...]) -> np.ndarray:
@@ -149,7 +175,7 @@ def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int,
 
 
 def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> float:
-    """Soft IoU, [0, 1], of a pass's map (side×side float32) with the final probability (H×W float32), at the pass's
+    """Soft IoU, [0, 1], of a pass's map (float32) with the final probability (H×W float32), at the pass's
     size; 1 if both see nothing."""
     height, width = box.inner
     seen = map[box.top : box.top + height, box.left : box.left + width]
@@ -161,7 +187,7 @@ def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> floa
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
     """The part of the photo for the second pass, as (rows, columns); None when a crop would show nearly all of it.
 
-    `map`: side×side float32 in [0, 1], of the square that `box` describes. The crop is never empty.
+    `map`: float32 in [0, 1], of the frame that `box` describes. The crop is never empty.
     """
     height, width = box.inner
     inner = map[box.top : box.top + height, box.left : box.left + width]

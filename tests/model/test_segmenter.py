@@ -63,8 +63,25 @@ def darkness_segmenter(side: int, **spec: Any) -> Segmenter:
     """A segmenter whose network finds what is dark: its answers are known without one."""
     made = Segmenter.__new__(Segmenter)
     made.spec = replace(ModelSpec("compact", side, "letterbox", 1, 0.5, 0.6, ""), **spec)
-    made._run = lambda squares: SimpleNamespace(numpy=lambda: 1 - squares.mean(axis=3, dtype=np.float32) / 255)
+    made._call = 2
+    made._run = lambda frames: SimpleNamespace(numpy=lambda: 1 - frames.mean(axis=3, dtype=np.float32) / 255)
     return made
+
+
+def watched(side: int, **spec: Any) -> tuple[Segmenter, list[tuple[int, ...]]]:
+    """A `darkness_segmenter`, and the shapes of its network calls."""
+    seen: list[tuple[int, ...]] = []
+    made = darkness_segmenter(side, **spec)
+    darkness = made._run
+    made._run = lambda frames: (seen.append(frames.shape), darkness(frames))[1]
+    return made, seen
+
+
+def calls(photo: np.ndarray, **spec: Any) -> list[tuple[int, ...]]:
+    """The shapes of the network calls for a photo that is looked at twice, at 512 pixels."""
+    made, seen = watched(512, **{"passes": 2, **spec})
+    made.segment([photo])
+    return seen
 
 
 def dark_on_white(size: tuple[int, int], rows: slice, columns: slice) -> np.ndarray:
@@ -111,7 +128,7 @@ def test_stretch_works_with_the_baseline(
     from glasseg.model import folder as model_folder
     from glasseg.model import unet
 
-    monkeypatch.setattr(module, "BATCH", 1)  # the classic network takes 30 times the work of the compact one
+    monkeypatch.setattr(module, "_CALL", 1)  # the classic network takes 30 times the work of the compact one
     network = unet.build("baseline")
     model_folder.save(tmp_path, network, resize="stretch", passes=1, threshold=0.5, ramp=0.6, training={})
     found = probabilities(Segmenter(model_folder.load(str(tmp_path)), threads=1), photos[:1])
@@ -152,7 +169,7 @@ def test_only_photos_worth_it_get_a_second_look_whatever_their_neighbours() -> N
 
 
 def test_the_crop_of_a_second_look_is_exact() -> None:
-    box = Letterbox((400, 800), 100, (50, 100), 25, 0)  # 8 photo pixels per model pixel
+    box = Letterbox((400, 800), (100, 100), (50, 100), 25, 0)  # 8 photo pixels per model pixel
     map = np.zeros((100, 100), np.float32)
     map[35:45, 20:45] = 0.31  # 10 down, 25 across, from row 10 of the photo's part; its margin: 0.08 * 25 + 2 = 4
     assert _crop(map, box) == (slice((10 - 4) * 8, (20 + 4) * 8), slice((20 - 4) * 8, (45 + 4) * 8))
@@ -166,7 +183,7 @@ def test_the_crop_of_a_second_look_is_exact() -> None:
 
 
 def test_the_crop_ends_at_the_photos_edge() -> None:
-    box = Letterbox((400, 800), 100, (50, 100), 25, 0)
+    box = Letterbox((400, 800), (100, 100), (50, 100), 25, 0)
     map = np.zeros((100, 100), np.float32)
     map[25:30, :20] = 1.0
     # 8 photo pixels a model pixel, a margin of 3.6, and whole eights
@@ -174,7 +191,7 @@ def test_the_crop_ends_at_the_photos_edge() -> None:
 
 
 def test_a_crop_has_sides_that_halve_three_times_but_for_the_photos_edge() -> None:
-    box = Letterbox((403, 801), 100, (50, 100), 25, 0)
+    box = Letterbox((403, 801), (100, 100), (50, 100), 25, 0)
     map = np.zeros((100, 100), np.float32)
     map[60:75, 40:63] = 1.0
     rows, columns = _crop(map, box) or (slice(0), slice(0))
@@ -223,18 +240,24 @@ def test_mirrored_photos_get_mirrored_masks_when_both_are_looked_at(
 
 
 def test_the_first_look_sees_as_many_pixels_as_the_model_says() -> None:
-    seen: list[int] = []
+    photo = dark_on_white((600, 800), slice(200, 260), slice(300, 420))
+    assert [call[2] for call in calls(photo)] == [384, 512]
+    assert [call[2] for call in calls(photo, first_side=256)] == [256, 512]
 
-    def sides(spec: dict[str, Any]) -> list[int]:
-        seen.clear()
-        made = darkness_segmenter(512, passes=2, **spec)
-        darkness = made._run
-        made._run = lambda squares: (seen.append(squares.shape[1]), darkness(squares))[1]
-        made.segment([dark_on_white((600, 800), slice(200, 260), slice(300, 420))])
-        return list(seen)
 
-    assert sides({}) == [384, 512]
-    assert sides({"first_side": 256}) == [256, 512]
+def test_the_network_computes_no_more_padding_than_its_shape_needs() -> None:
+    wide = dark_on_white((600, 800), slice(200, 260), slice(300, 420))
+    tall = dark_on_white((800, 200), slice(10, 790), slice(10, 190))
+    assert calls(wide, mirror=True) == [(2, 320, 384, 3), (2, 320, 512, 3)]
+    assert calls(tall)[:2] == [(2, 384, 128, 3), (2, 512, 128, 3)]
+
+
+def test_photos_of_one_shape_share_calls_and_others_do_not_wait_for_them() -> None:
+    sizes = [(300, 400), (100, 400), (150, 200), (300, 400)]
+    made, seen = watched(256)
+    found = made.segment([dark_on_white(size, slice(60, 90), slice(50, 150)) for size in sizes])
+    assert [one.probability.shape for one in found] == sizes
+    assert seen == [(2, 192, 256, 3), (2, 192, 256, 3), (2, 64, 256, 3)]
 
 
 @pytest.mark.parametrize("gpu", [False, True])
@@ -260,7 +283,7 @@ def test_two_passes_say_how_far_they_agree() -> None:
     for share in (0.0, 0.5):  # of the darkness that the second pass takes for glasses
 
         def run(squares: np.ndarray, share: float = share) -> Any:
-            weight = 1.0 if squares.shape[1] == first_side else share
+            weight = 1.0 if max(squares.shape[1:3]) == first_side else share
             return SimpleNamespace(numpy=lambda: weight * darkness(squares).numpy())
 
         twice._run = run

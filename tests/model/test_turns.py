@@ -11,7 +11,7 @@ import pytest
 
 from glasseg.model import turns
 from glasseg.model.folder import ModelSpec
-from glasseg.model.segmenter import BATCH, Segmenter
+from glasseg.model.segmenter import Segmenter
 
 
 def found(*boxes: tuple[int, int, int, int], sure: float = 0.95, size: tuple[int, int] = (600, 800)) -> np.ndarray:
@@ -68,6 +68,7 @@ def segmenter(sure: dict[bool, float], **spec: Any) -> tuple[Segmenter, list[int
     the number of calls."""
     made = Segmenter.__new__(Segmenter)
     made.spec = replace(ModelSpec("compact", 256, "letterbox", 1, 0.5, 0.6, ""), **spec)
+    made._call = 2
     calls: list[int] = []
 
     def run(squares: np.ndarray) -> Any:
@@ -101,7 +102,7 @@ def test_glasses_that_stand_are_sideways_even_if_they_are_seen_as_well() -> None
 def test_ordinary_photos_are_looked_at_once() -> None:
     made, calls = segmenter({True: 1.0, False: 0.6})
     upright = turns.turned(PHOTO, 1)
-    assert not any(seen.sideways for seen in made.segment([upright] * 3)) and calls == [BATCH]
+    assert not any(seen.sideways for seen in made.segment([upright] * 3)) and calls == [2, 2]
 
 
 def test_where_nothing_is_found_in_any_turn_nothing_is_sideways() -> None:

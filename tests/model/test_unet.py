@@ -67,6 +67,29 @@ def test_probabilities_are_float32_in_half_precision_too() -> None:
     assert network.output.dtype == "float32"
 
 
+@pytest.mark.parametrize("preset", ["compact", "baseline"])
+def test_a_folded_network_gives_what_the_trained_one_gives(preset: str) -> None:
+    from glasseg.model import unet
+
+    rng, network = np.random.default_rng(2), unet.build(preset)
+    network.set_weights(
+        [w + rng.uniform(0.05, 0.3, w.shape).astype(w.dtype) if w.ndim == 1 else w for w in network.get_weights()]
+    )
+    square = rng.integers(0, 256, (1, 128, 192, 3)).astype(np.float32)
+    found, expected = (np.asarray(one(square, training=False)) for one in (unet.folded(network), network))
+    assert expected.std() > 1e-3
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_a_folded_network_has_no_normalisation_left() -> None:
+    from glasseg.model import unet
+
+    network = unet.build("compact")
+    folded = unet.folded(network)
+    assert not any(isinstance(layer, unet.FusedBatchNormalization) for layer in folded.layers)
+    assert folded.count_params() < network.count_params()
+
+
 def test_heads_of_deep_supervision_share_the_network_and_leave_its_output_alone() -> None:
     from glasseg.model import unet
 
