@@ -69,6 +69,11 @@ class Grid:
         return large[inside[0], inside[1]]
 
 
+def margin(shape: tuple[int, int]) -> int:
+    """Pixels around a part of a photo of `shape` (height, width) beyond which no grid over glasses in it reaches."""
+    return MARGIN * max(1, round(max(shape) / CELLS))
+
+
 def _whole(start: int, stop: int, cell: int, length: int) -> slice:
     """Whole cells over pixels [start, stop) of `length` with a margin on both sides, as far as there is room."""
     first = max(0, start - MARGIN * cell)

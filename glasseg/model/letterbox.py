@@ -56,11 +56,17 @@ def halved(image: np.ndarray, least: tuple[int, int]) -> np.ndarray:
 
     An exact first step: averaging down by other factors takes ten times as long per pixel.
     """
-    height, width = image.shape[:2]
-    while height % 2 == width % 2 == 0 and height >= 2 * least[0] and width >= 2 * least[1]:
-        height, width = height // 2, width // 2
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    for _ in range(halvings((image.shape[0], image.shape[1]), least)):
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return image
+
+
+def halvings(size: tuple[int, int], least: tuple[int, int]) -> int:
+    """How often `halved` halves an image of `size` (height, width)."""
+    count, (height, width) = 0, size
+    while height % 2 == width % 2 == 0 and height >= 2 * least[0] and width >= 2 * least[1]:
+        count, height, width = count + 1, height // 2, width // 2
+    return count
 
 
 def unletterbox(map: np.ndarray, box: Letterbox) -> np.ndarray:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import cv2
 import numpy as np
 
+from glasseg.images.window import Window
 from glasseg.model import turns
 from glasseg.model.folder import ModelFolder
-from glasseg.model.letterbox import Letterbox, halved, letterbox, unletterbox
+from glasseg.model.letterbox import Letterbox, letterbox
+from glasseg.model.segmentation import Segmentation
 
 BATCH: Final = 4
 """Photos per network call. Always this many, padded, so that a photo gives the same bytes alone and at any place.
@@ -26,18 +28,6 @@ _FOUND: Final = 0.3
 _MARGIN: Final = 0.08
 _WORTHWHILE: Final = 0.8
 """Largest share of the photo's longest side for which a crop is worth a second pass: more would show the same."""
-
-
-@dataclass(frozen=True)
-class Segmentation:
-    """The network's result for one photo."""
-
-    probability: np.ndarray
-    """Probability of glasses at photo size: H×W float32 in [0, 1]."""
-    agreement: float | None
-    """Soft IoU, [0, 1], of the first of two passes with `probability`; None if there was only one."""
-    sideways: bool = False
-    """Whether the photo seems to be stored sideways; `probability` lies as the photo does all the same."""
 
 
 class Segmenter:
@@ -88,16 +78,15 @@ class Segmenter:
 
     def _in_best_turn(self, image: np.ndarray, seen: Segmentation) -> Segmentation:
         """What is seen in a photo, or in the photo turned by a quarter where the network is surer of that."""
-        first = turns.shape(seen.probability, self.spec.threshold)
+        first = seen.shape(self.spec.threshold)
         if not first.doubted:
             return seen
         again = self._as_stored([turns.turned(image, quarters) for quarters in turns.QUARTERS])
-        shapes = [turns.shape(one.probability, self.spec.threshold) for one in again]
+        shapes = [one.shape(self.spec.threshold) for one in again]
         best = max(range(len(again)), key=lambda i: shapes[i].sureness)
         if not shapes[best].surer_than(first):
             return replace(seen, sideways=first.tall)
-        probability = turns.turned(again[best].probability, -turns.QUARTERS[best])
-        return Segmentation(probability, again[best].agreement, sideways=True)
+        return replace(again[best], quarters=turns.QUARTERS[best], sideways=True)
 
     def _group(self, images: list[np.ndarray]) -> list[Segmentation]:
         coarse = self._first_pass(images) if self.spec.passes == 2 else [None] * len(images)
@@ -108,13 +97,9 @@ class Segmenter:
         if self.spec.mirror:
             mirrored = self._network([square[:, ::-1] for square, _ in boxed])
             maps = [(map + other[:, ::-1]) / 2 for map, other in zip(maps, mirrored, strict=True)]
-        placed = [
-            _placed(unletterbox(map, box), crop, image.shape[:2])
-            for image, crop, map, (_, box) in zip(images, crops, maps, boxed, strict=True)
-        ]
         return [
-            Segmentation(p, None if seen is None else _agreement(*seen, p))
-            for p, seen in zip(placed, coarse, strict=True)
+            Segmentation(map, box, _window(crop, image), seen)
+            for image, crop, map, (_, box), seen in zip(images, crops, maps, boxed, coarse, strict=True)
         ]
 
     def _first_pass(self, images: list[np.ndarray]) -> list[tuple[np.ndarray, Letterbox]]:
@@ -139,23 +124,9 @@ class Segmenter:
         return list(self._run(batch).numpy()[: len(squares)])
 
 
-def _placed(part: np.ndarray, crop: tuple[slice, slice] | None, size: tuple[int, ...]) -> np.ndarray:
-    """The map of a photo's crop placed in the photo, H×W float32, 0 around it."""
-    if crop is None:
-        return part
-    whole = np.zeros(size, np.float32)
-    whole[crop] = part
-    return whole
-
-
-def _agreement(map: np.ndarray, box: Letterbox, probability: np.ndarray) -> float:
-    """Soft IoU, [0, 1], of a pass's map (side×side float32) with the final probability (H×W float32), at the pass's
-    size; 1 if both see nothing."""
-    height, width = box.inner
-    seen = map[box.top : box.top + height, box.left : box.left + width]
-    last = cv2.resize(halved(probability, box.inner), (width, height), interpolation=cv2.INTER_LINEAR)
-    either = float(np.maximum(seen, last).sum())
-    return float(np.minimum(seen, last).sum()) / either if either else 1.0
+def _window(crop: tuple[slice, slice] | None, image: np.ndarray) -> Window:
+    """The part of an image that a crop shows; None for all of it."""
+    return Window.whole(image.shape) if crop is None else Window(*crop, (image.shape[0], image.shape[1]))
 
 
 def _crop(map: np.ndarray, box: Letterbox) -> tuple[slice, slice] | None:
