@@ -38,10 +38,14 @@ class Grid:
         )
         return cls((rows, columns), cell) if w and rows.stop > rows.start and columns.stop > columns.start else None
 
+    def averaged(self, part: np.ndarray) -> np.ndarray:
+        """A window's part of an array averaged over each cell, of the same dtype."""
+        size = (part.shape[1] // self.cell, part.shape[0] // self.cell)
+        return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+
     def shrink(self, part: np.ndarray) -> np.ndarray:
         """A window's part of an array averaged over each cell: float32, uint8 scaled to [0, 1]."""
-        size = (part.shape[1] // self.cell, part.shape[0] // self.cell)
-        small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        small = self.averaged(part)
         return small.astype(np.float32) / 255 if small.dtype == np.uint8 else small
 
     def tiles(self, wanted: np.ndarray) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:

@@ -40,8 +40,8 @@ def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: fl
     if grid is None:
         return found
     photo, soft, p = (one[grid.window] for one in (image, found, probability))
-    _drop_specks(soft, grid)
     small = grid.shrink(soft)
+    _drop_specks(soft, small, grid)
     decided = np.square((grid.shrink(p) - np.float32(threshold)) / max(threshold, 1 - threshold))
     planes = _coefficients(grid.shrink(photo), small, decided + _UNDECIDED)
     for cells, pixels in grid.tiles(_uncertain(small, MARGIN + 1)):  # enlarged, a cell reaches into its neighbours
@@ -63,9 +63,11 @@ def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarr
     return cv2.addWeighted(probability, gain, probability, 0.0, 127.5 - gain * threshold, dtype=cv2.CV_8U)
 
 
-def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
-    """Clear, in place, what is small next to the largest part of an alpha (whole cells, uint8) and apart from it."""
-    small = grid.shrink(soft)
+def _drop_specks(soft: np.ndarray, small: np.ndarray, grid: Grid) -> None:
+    """Clear, in place, what is small next to the largest part of an alpha (uint8) and apart from it, in whole cells.
+
+    `small`: the alpha averaged over each cell, float32 in [0, 1], which is cleared, too.
+    """
     count, parts = cv2.connectedComponents((small > 0).astype(np.uint8), connectivity=8)
     mass = np.bincount(parts.ravel(), small.ravel(), count)
     mass[0] = 0
@@ -73,7 +75,11 @@ def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
     stays = np.zeros(count, bool)
     stays[parts[cv2.dilate(large, np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)) > 0]] = True
     stays[0] = True
-    for row, column in np.argwhere(~stays[parts]):
+    if stays.all():
+        return
+    specks = ~stays[parts]
+    small[specks] = 0
+    for row, column in np.argwhere(specks):
         soft[grid.pixels((slice(row, row + 1), slice(column, column + 1)))] = 0
 
 

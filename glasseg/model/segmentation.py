@@ -83,16 +83,10 @@ def _halved(part: np.ndarray, window: Window, least: tuple[int, int]) -> np.ndar
         slice(one.start // step * step, -(-one.stop // step) * step) for one in (window.rows, window.columns)
     )
     wider = Window(rows, columns, window.size)
-    (x0, y0), (x, y), (height, width) = wider.origin, window.origin, window.shape
-    padded = cv2.copyMakeBorder(
-        part,
-        y - y0,
-        wider.shape[0] - height - (y - y0),
-        x - x0,
-        wider.shape[1] - width - (x - x0),
-        cv2.BORDER_CONSTANT,
-        value=0,
-    )
+    if wider != window:
+        (x0, y0), (x, y), (height, width) = wider.origin, window.origin, window.shape
+        below, right = wider.shape[0] - height - (y - y0), wider.shape[1] - width - (x - x0)
+        part = cv2.copyMakeBorder(part, y - y0, below, x - x0, right, cv2.BORDER_CONSTANT, value=0)
     first, second = (slice(one.start // step, one.stop // step) for one in (rows, columns))
     small = Window(first, second, (window.size[0] // step, window.size[1] // step))
-    return small.on(halved(padded, small.shape))
+    return small.on(halved(part, small.shape))
