@@ -109,13 +109,13 @@ def _coefficients(photo: np.ndarray, small: np.ndarray, weight: np.ndarray) -> l
 
     weights = total(w)
     colours = [plane.astype(np.float64) for plane in cv2.split(photo)]
-    red, green, blue = weighted = [plane * w for plane in colours]
+    weighted = [plane * w for plane in colours]
     r, g, b = means = [total(plane) / weights for plane in weighted]
     middle = mean(small, w)
     rr, gg, bb = (
         mean(plane, one) - own * own + _SMOOTHNESS for plane, one, own in zip(colours, weighted, means, strict=True)
     )
-    rg, rb, gb = mean(red, colours[1]) - r * g, mean(red, colours[2]) - r * b, mean(green, colours[2]) - g * b
+    rg, rb, gb = (mean(weighted[i], colours[j]) - means[i] * means[j] for i, j in ((0, 1), (0, 2), (1, 2)))
     to_r, to_g, to_b = (mean(plane, small) - one * middle for plane, one in zip(weighted, means, strict=True))
     variance = mean(np.multiply(small, small, out=product), w) - middle * middle
     # the inverse of the symmetric 3×3 covariance, by its cofactors
@@ -157,4 +157,5 @@ def _applied(soft: np.ndarray, photo: np.ndarray, planes: list[np.ndarray]) -> n
     np.clip(total, 0, 255, out=total)
     cv2.subtract(total, soft, dst=total, dtype=cv2.CV_32F)
     cv2.multiply(total, fit, dst=total)
-    return cv2.add(total, soft, dtype=cv2.CV_8U)  # rounds
+    cv2.add(total, soft, dst=total, dtype=cv2.CV_32F)
+    return cv2.convertScaleAbs(total)  # rounds
