@@ -16,7 +16,8 @@ import pyarrow as pa
 from glasseg.catalog.writer import Writer
 from glasseg.config import WhitenConfig
 from glasseg.model.folder import ModelFolder
-from glasseg.model.segmenter import Segmentation, Segmenter
+from glasseg.model.segmentation import Segmentation
+from glasseg.model.segmenter import Segmenter
 from jobs.whiten import run, stream
 from jobs.whiten.executor import Executor, Workforce
 from jobs.whiten.order import Order

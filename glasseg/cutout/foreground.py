@@ -8,6 +8,7 @@ the second where the background was; each counts by its expected error.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import cv2
@@ -21,8 +22,8 @@ _FARTHER: Final = 0.05
 """Weight of the wider window relative to the narrower."""
 _ALPHA_VARIANCE: Final = 0.04
 """Expected variance of an alpha of one half; it falls to 0 at the ends of the range."""
-_AT_ONCE: Final = 1 << 16
-"""Rim pixels processed together; each takes about 100 bytes of working memory."""
+_AT_ONCE: Final = 1 << 17
+"""Pixels processed together; each takes about 100 bytes of working memory if it belongs to the rim."""
 _COLOUR_VARIANCE: Final = 400.0
 """Expected variance of a pixel's own colour about the local mean, in levels²; halved or doubled, little changes."""
 
@@ -36,48 +37,76 @@ def decontaminate(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     grid = Grid.over(alpha)
     if grid is None:
         return result
-    rim, photo, part = result[grid.window], image[grid.window], alpha[grid.window]
-    points = cv2.findNonZero(cv2.inRange(part, 1, 254))
-    if points is None:
-        return result
-    small, weight = grid.shrink(photo), grid.shrink(part)
-    glasses, behind = _local_mean(small, weight), _local_mean(small, 1 - weight)
-    points = points.reshape(-1, 2)  # OpenCV 4 has n×1×2
-    for first in range(0, len(points), _AT_ONCE):
-        columns, rows = points[first : first + _AT_ONCE].T
-        cells = rows // grid.cell, columns // grid.cell
-        share = part[rows, columns, None] * np.float32(1 / 255)
-        rim[rows, columns] = _own(photo[rows, columns].astype(np.float32), share, glasses[cells], behind[cells])
+    part = alpha[grid.window]
+    height, width = part.shape
+    small, weight = cv2.split(grid.shrink(image[grid.window])), grid.averaged(part)
+    share = np.arange(256, dtype=np.float32) / 255  # a cell's weight has 256 values: the power below is slow
+    glasses, behind = (_local_mean(small, cv2.LUT(weight, _decided(one))) for one in (share, 1 - share))
+    cell_of_row = np.arange(height) // grid.cell * (width // grid.cell)
+    cell_of_column = np.arange(width) // grid.cell
+    pixels, (top, left) = result.reshape(-1, 3), (one.start for one in grid.window)
+    step = max(1, _AT_ONCE // width)
+    for first in range(0, height, step):
+        level = part[first : first + step] - np.uint8(1)  # 0 wraps to 255
+        soft = np.flatnonzero(level < 254)
+        if soft.size:
+            rows, columns = np.divmod(soft, width)
+            rows += first
+            cells = cell_of_row.take(rows) + cell_of_column.take(columns)
+            places = (rows + top) * result.shape[1] + columns + left
+            mixed = np.ascontiguousarray(pixels.take(places, axis=0).T)
+            own = _own(mixed, level.take(soft) + np.uint8(1), glasses.take(cells, axis=1), behind.take(cells, axis=1))
+            pixels[places] = own.T
     return result
 
 
-def _local_mean(photo: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """The photo's colours (rows×columns×3 float32) averaged around each cell, of nearly decided cells only; 0–255.
+def _decided(share: np.ndarray) -> np.ndarray:
+    """The weight of cells of which glasses or background take this share, [0, 1]: little unless they take it all."""
+    decided: np.ndarray = share**4 + np.float32(1e-4) * share + np.float32(1e-9)  # the last: there may be nothing else
+    return decided
 
-    `photo`: rows×columns×3 float32 [0, 1]; `weight`: rows×columns float32 [0, 1].
+
+def _local_mean(photo: Sequence[np.ndarray], weight: np.ndarray) -> np.ndarray:
+    """The photo's colours, three planes of rows×columns float32 in [0, 1], averaged around each cell by `weight`.
+
+    3×cells float32, 0–255.
     """
-    decided = weight**4 + np.float32(1e-4) * weight + np.float32(1e-9)  # the last for where there is nothing else
-    weighted = cv2.merge([*(plane * decided for plane in cv2.split(photo)), decided])
+    weighted = cv2.merge([*(cv2.multiply(plane, weight) for plane in photo), weight])
     near, far = (
         cv2.blur(weighted, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REPLICATE) for radius in _RADII
     )
-    sums = near + _FARTHER * far
-    return sums[..., :3] * (255 / sums[..., 3:])
+    far *= _FARTHER
+    *sums, total = cv2.split(cv2.add(near, far, dst=near))
+    np.divide(255, total, out=total)
+    return np.stack([cv2.multiply(plane, total, dst=plane).ravel() for plane in sums])
 
 
-def _own(mixed: np.ndarray, share: np.ndarray, glasses: np.ndarray, behind: np.ndarray) -> np.ndarray:
-    """The glasses' own colours, n×3 uint8, of rim pixels `mixed` (n×3 float32) with alpha `share` (n×1, [0, 1]).
+def _own(mixed: np.ndarray, alpha: np.ndarray, glasses: np.ndarray, behind: np.ndarray) -> np.ndarray:
+    """The glasses' own colours, 3×n uint8, of rim pixels `mixed` (3×n uint8) with an alpha (n uint8).
 
-    `glasses` and `behind`: n×3 float32, the local means of both. All colours are 0–255.
+    `glasses` and `behind`: 3×n float32, 0–255, the local means of both; they are overwritten.
     """
+    share = alpha * np.float32(1 / 255)
     rest = 1 - share
     doubt = 4 * _ALPHA_VARIANCE * share * rest
-    subtracted = mixed + rest * (255 - behind)
-    replaced = share * glasses + 255 * rest
-    error_subtracted, error_replaced = (
-        doubt * np.square(255 - field).mean(axis=1, keepdims=True) + _COLOUR_VARIANCE * np.square(part)
-        for field, part in ((behind, rest), (glasses, share))
-    )
+    white = 255 * rest
+    error_replaced = doubt * _squared(255 - glasses) + _COLOUR_VARIANCE * np.square(share)
+    replaced = np.multiply(share, glasses, out=glasses)
+    replaced += white
+    lighter = np.subtract(255, behind, out=behind)
+    error_subtracted = doubt * _squared(lighter) + _COLOUR_VARIANCE * np.square(rest)
+    lighter *= rest
+    subtracted = np.add(mixed, lighter, out=lighter)
     weight = error_replaced / (error_subtracted + error_replaced)
-    on_white = replaced + weight * (subtracted - replaced)
-    return np.clip(np.rint((on_white - 255 * rest) / share), 0, 255).astype(np.uint8)
+    subtracted -= replaced
+    subtracted *= weight
+    on_white = np.add(replaced, subtracted, out=replaced)
+    on_white -= white
+    on_white /= share
+    return np.clip(np.rint(on_white, out=on_white), 0, 255, out=on_white).astype(np.uint8)
+
+
+def _squared(colours: np.ndarray) -> np.ndarray:
+    """The mean square over the channels of colours (3×n float32): n."""
+    mean: np.ndarray = np.square(colours).mean(axis=0)
+    return mean

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from glasseg.cutout.placement import Box, Placement, extent, rotation
+from glasseg.images.window import Window
 
 _SEEN: Final = 25  # out of 255: anything fainter than a tenth is a veil, not an edge to frame by
 _SPECK: Final = 0.02  # share of the longest piece: shorter ones are dirt, and must not shift the frame
@@ -75,8 +76,10 @@ def parse_ratio(text: str) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
-def plan(alpha: np.ndarray, framing: Framing) -> Placement:
+def plan(alpha: np.ndarray, framing: Framing, window: Window | None = None) -> Placement:
     """Decide where a photo goes in its picture, from its alpha (H×W uint8).
+
+    `window`: the part of the photo of which that is, if not of all; outside it there are no glasses.
 
     With a ratio or a fill the glasses' box is in the middle; with a size alone, or straightened alone, the glasses
     stay where the photo has them. The picture is smaller than `size`, at the same ratio and fill, where photo pixels
@@ -84,13 +87,16 @@ def plan(alpha: np.ndarray, framing: Framing) -> Placement:
 
     Where no glasses are found, the whole photo takes their place: `fill` has no effect then.
     """
-    height, width = source = (int(alpha.shape[0]), int(alpha.shape[1]))
+    window = window or Window.whole(alpha.shape)
+    height, width = source = window.size
     outline = _outline(alpha)
     warnings: list[str] = []
     angle = 0.0
     if framing.straighten and outline is not None:
         angle, refusal = _tilt(alpha, outline)
         warnings += [refusal] if refusal else []
+    if outline is not None:
+        outline += window.origin
     if outline is None:
         turned = upright = (0.0, 0.0, float(width), float(height))
         warnings.append("no glasses found to frame by: the whole photo is in the frame")

@@ -38,10 +38,14 @@ class Grid:
         )
         return cls((rows, columns), cell) if w and rows.stop > rows.start and columns.stop > columns.start else None
 
+    def averaged(self, part: np.ndarray) -> np.ndarray:
+        """A window's part of an array averaged over each cell, of the same dtype."""
+        size = (part.shape[1] // self.cell, part.shape[0] // self.cell)
+        return cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+
     def shrink(self, part: np.ndarray) -> np.ndarray:
         """A window's part of an array averaged over each cell: float32, uint8 scaled to [0, 1]."""
-        size = (part.shape[1] // self.cell, part.shape[0] // self.cell)
-        small = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+        small = self.averaged(part)
         return small.astype(np.float32) / 255 if small.dtype == np.uint8 else small
 
     def tiles(self, wanted: np.ndarray) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice]]]:
@@ -67,6 +71,11 @@ class Grid:
             for one, wide, length in zip(cells, around, small.shape, strict=False)
         ]
         return large[inside[0], inside[1]]
+
+
+def margin(shape: tuple[int, int]) -> int:
+    """Pixels around a part of a photo of `shape` (height, width) beyond which no grid over glasses in it reaches."""
+    return MARGIN * max(1, round(max(shape) / CELLS))
 
 
 def _whole(start: int, stop: int, cell: int, length: int) -> slice:

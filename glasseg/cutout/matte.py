@@ -40,11 +40,11 @@ def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: fl
     if grid is None:
         return found
     photo, soft, p = (one[grid.window] for one in (image, found, probability))
-    _drop_specks(soft, grid)
     small = grid.shrink(soft)
+    _drop_specks(soft, small, grid)
     decided = np.square((grid.shrink(p) - np.float32(threshold)) / max(threshold, 1 - threshold))
     planes = _coefficients(grid.shrink(photo), small, decided + _UNDECIDED)
-    for cells, pixels in grid.tiles(_uncertain(small)):
+    for cells, pixels in grid.tiles(_uncertain(small, MARGIN + 1)):  # enlarged, a cell reaches into its neighbours
         soft[pixels] = _applied(soft[pixels], photo[pixels], [grid.enlarge(plane, cells) for plane in planes])
     return found
 
@@ -63,9 +63,11 @@ def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarr
     return cv2.addWeighted(probability, gain, probability, 0.0, 127.5 - gain * threshold, dtype=cv2.CV_8U)
 
 
-def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
-    """Clear, in place, what is small next to the largest part of an alpha (whole cells, uint8) and apart from it."""
-    small = grid.shrink(soft)
+def _drop_specks(soft: np.ndarray, small: np.ndarray, grid: Grid) -> None:
+    """Clear, in place, what is small next to the largest part of an alpha (uint8) and apart from it, in whole cells.
+
+    `small`: the alpha averaged over each cell, float32 in [0, 1], which is cleared, too.
+    """
     count, parts = cv2.connectedComponents((small > 0).astype(np.uint8), connectivity=8)
     mass = np.bincount(parts.ravel(), small.ravel(), count)
     mass[0] = 0
@@ -73,14 +75,18 @@ def _drop_specks(soft: np.ndarray, grid: Grid) -> None:
     stays = np.zeros(count, bool)
     stays[parts[cv2.dilate(large, np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)) > 0]] = True
     stays[0] = True
-    for row, column in np.argwhere(~stays[parts]):
+    if stays.all():
+        return
+    specks = ~stays[parts]
+    small[specks] = 0
+    for row, column in np.argwhere(specks):
         soft[grid.pixels((slice(row, row + 1), slice(column, column + 1)))] = 0
 
 
-def _uncertain(small: np.ndarray) -> np.ndarray:
-    """Which cells have an edge within the filter's reach; elsewhere the filter returns what it gets."""
-    reach = np.ones((2 * MARGIN + 1, 2 * MARGIN + 1), np.uint8)
-    return (cv2.dilate(small, reach) > 0) & (cv2.erode(small, reach) < 1)
+def _uncertain(small: np.ndarray, reach: int) -> np.ndarray:
+    """Which cells have an edge within `reach` cells, bool; elsewhere the filter returns what it gets."""
+    square = np.ones((2 * reach + 1, 2 * reach + 1), np.uint8)
+    return cv2.compare(cv2.dilate(small, square), cv2.erode(small, square), cv2.CMP_NE) > 0
 
 
 def _coefficients(photo: np.ndarray, small: np.ndarray, weight: np.ndarray) -> list[np.ndarray]:
@@ -88,19 +94,30 @@ def _coefficients(photo: np.ndarray, small: np.ndarray, weight: np.ndarray) -> l
 
     They fit `small` best around each cell; the fifth plane is how well, as the share of its variance that the fit
     explains. `photo`: rows×columns×3 float32 [0, 1]; `small` and `weight`: rows×columns float32.
+
+    Windows without an edge explain themselves: their slopes are 0. The others, a quarter, are gathered.
     """
+    mixed = np.flatnonzero(_uncertain(small, _RADIUS))
     w = weight.astype(np.float64)  # variances below are small differences of large sums
-    total = _mean(w)
+    product, blurred = np.empty_like(w), np.empty_like(w)
 
-    def mean(plane: np.ndarray) -> np.ndarray:
-        return _mean(plane * w) / total
+    def total(plane: np.ndarray) -> np.ndarray:
+        return _mean(plane, blurred).take(mixed)
 
-    red, green, blue = colours = [plane.astype(np.float64) for plane in cv2.split(photo)]
-    r, g, b = means = [mean(plane) for plane in colours]
-    middle = mean(small)
-    rr, gg, bb = (mean(plane * plane) - one * one + _SMOOTHNESS for plane, one in zip(colours, means, strict=True))
-    rg, rb, gb = mean(red * green) - r * g, mean(red * blue) - r * b, mean(green * blue) - g * b
-    to_r, to_g, to_b = (mean(plane * small) - one * middle for plane, one in zip(colours, means, strict=True))
+    def mean(plane: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return total(np.multiply(plane, other, out=product)) / weights
+
+    weights = total(w)
+    colours = [plane.astype(np.float64) for plane in cv2.split(photo)]
+    weighted = [plane * w for plane in colours]
+    r, g, b = means = [total(plane) / weights for plane in weighted]
+    middle = mean(small, w)
+    rr, gg, bb = (
+        mean(plane, one) - own * own + _SMOOTHNESS for plane, one, own in zip(colours, weighted, means, strict=True)
+    )
+    rg, rb, gb = (mean(weighted[i], colours[j]) - means[i] * means[j] for i, j in ((0, 1), (0, 2), (1, 2)))
+    to_r, to_g, to_b = (mean(plane, small) - one * middle for plane, one in zip(weighted, means, strict=True))
+    variance = mean(np.multiply(small, small, out=product), w) - middle * middle
     # the inverse of the symmetric 3×3 covariance, by its cofactors
     c11, c12, c13 = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
     c22, c23, c33 = rr * bb - rb * rb, rg * rb - rr * gb, rr * gg - rg * rg
@@ -112,14 +129,21 @@ def _coefficients(photo: np.ndarray, small: np.ndarray, weight: np.ndarray) -> l
     ]
     offset = middle - slopes[0] * r - slopes[1] * g - slopes[2] * b
     explained = slopes[0] * to_r + slopes[1] * to_g + slopes[2] * to_b
-    variance = mean(np.square(small)) - middle * middle
-    fit = np.clip(_mean(explained) / np.maximum(_mean(variance), 1e-6), 0, 1)
-    planes = [*(_mean(_GAIN * slope) for slope in slopes), _mean(255 * (_GAIN * (offset - 0.5) + 0.5)), fit]
-    return [plane.astype(np.float32) for plane in planes]
+
+    def spread(values: np.ndarray, elsewhere: np.ndarray | float = 0.0) -> np.ndarray:
+        product[:] = elsewhere
+        product.put(mixed, values)
+        return _mean(product, blurred)
+
+    fit = np.maximum(spread(variance), 1e-6)
+    fit = np.clip(np.divide(spread(explained), fit, out=fit), 0, 1, out=fit)
+    planes = [spread(_GAIN * slope).astype(np.float32) for slope in slopes]
+    ground = spread(255 * (_GAIN * (offset - 0.5) + 0.5), 255 * (_GAIN * (small - np.float64(0.5)) + 0.5))
+    return [*planes, ground.astype(np.float32), fit.astype(np.float32)]
 
 
-def _mean(plane: np.ndarray) -> np.ndarray:
-    return cv2.blur(plane, (2 * _RADIUS + 1, 2 * _RADIUS + 1), borderType=cv2.BORDER_REPLICATE)
+def _mean(plane: np.ndarray, out: np.ndarray) -> np.ndarray:
+    return cv2.blur(plane, (2 * _RADIUS + 1, 2 * _RADIUS + 1), dst=out, borderType=cv2.BORDER_REPLICATE)
 
 
 def _applied(soft: np.ndarray, photo: np.ndarray, planes: list[np.ndarray]) -> np.ndarray:
@@ -128,10 +152,10 @@ def _applied(soft: np.ndarray, photo: np.ndarray, planes: list[np.ndarray]) -> n
     Where the photo's colours reveal little about the edge, the alpha stays closer to what it was.
     """
     *slopes, total, fit = planes
-    for channel, slope in enumerate(slopes):
-        total += np.multiply(slope, photo[..., channel], out=slope, dtype=np.float32)
+    for colour, slope in zip(cv2.split(photo), slopes, strict=True):
+        cv2.add(total, cv2.multiply(slope, colour, dst=slope, dtype=cv2.CV_32F), dst=total)
     np.clip(total, 0, 255, out=total)
-    total -= soft
-    total *= fit
-    total += soft
-    return cv2.addWeighted(total, 1.0, total, 0.0, 0.0, dtype=cv2.CV_8U)  # rounds
+    cv2.subtract(total, soft, dst=total, dtype=cv2.CV_32F)
+    cv2.multiply(total, fit, dst=total)
+    cv2.add(total, soft, dst=total, dtype=cv2.CV_32F)
+    return cv2.convertScaleAbs(total)  # rounds

@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.cutout import framing, fringe, lenses, matte, review, shadows, transparency
+from glasseg.cutout import framing, fringe, grid, lenses, matte, review, shadows, transparency
 from glasseg.cutout.foreground import decontaminate
 from glasseg.cutout.look import Look
 from glasseg.cutout.placement import Placement, place
@@ -16,9 +16,10 @@ from glasseg.cutout.review import MaskFacts
 from glasseg.errors import PhotoError
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
+from glasseg.images.window import Window
 from glasseg.model.folder import ModelSpec
 from glasseg.model.quality import Calibration, features
-from glasseg.model.segmenter import Segmentation
+from glasseg.model.segmentation import Segmentation
 
 _LONGEST_STRIP: Final = 100
 """The longer side of a photo over the shorter, beyond which it is not framed."""
@@ -59,16 +60,27 @@ class Picture:
 
 def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> Picture:
     """The picture of a photo by what `model` saw in it; raises as `make`."""
+    window = _window(photo, seen, model)
+    enlarged = seen.enlarged()
     made = make(
         photo,
-        seen.probability,
+        seen.within(window, enlarged),
+        window=window,
         threshold=model.threshold,
         ramp=model.ramp,
         look=look,
         calibration=model.calibration,
-        agreement=seen.agreement,
+        agreement=seen.agreement(enlarged),
     )
     return replace(made, sideways=seen.sideways)
+
+
+def _window(photo: Photo, seen: Segmentation, model: ModelSpec) -> Window:
+    """The part of a photo in which its picture is made: what the network saw and as much around it as alpha reaches."""
+    bare = matte.to_alpha(np.zeros((1, 1), np.float32), model.threshold, model.ramp)
+    if photo.alpha is not None or bare.any():
+        return Window.whole(photo.image.shape)
+    return seen.window.grown(grid.margin(seen.window.shape) + max(seen.window.size) // 256)
 
 
 def make(
@@ -78,43 +90,51 @@ def make(
     threshold: float,
     ramp: float,
     look: Look,
+    window: Window | None = None,
     calibration: Calibration | None = None,
     agreement: float | None = None,
 ) -> Picture:
     """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`.
 
-    `calibration` of the model and `agreement` of its passes (see the segmenter) only predict the quality. Raises
-    PhotoError (side_too_long) for a strip that would have to be framed.
+    `window`: the part of the photo of which `probability` is, if not of all, and outside which there are no glasses;
+    for a photo with an alpha it has to be all. `calibration` of the model and `agreement` of its looks (see
+    `Segmentation`) only predict the quality. Raises PhotoError (side_too_long) for a strip that would have to be
+    framed.
     """
     _refuse_strip(photo, look)
-    cutting = _cut(photo, probability, threshold, ramp)
+    window = window or Window.whole(photo.image.shape)
+    cutting = _cut(photo, window, probability, threshold, ramp)
     image, alpha, own = cutting.image, cutting.alpha, cutting.own
-    mask = review.measure(alpha, probability)
+    mask = review.measure(alpha, probability, window)
     if own:
         mask = replace(mask, confidence=None)
     elif calibration and not mask.no_glasses:
-        mask = replace(mask, quality=calibration.predict(features(alpha, probability, agreement)))
-    placement = framing.plan(alpha, look.framing)
+        mask = replace(mask, quality=calibration.predict(features(alpha, probability, agreement, window)))
+    placement = framing.plan(alpha, look.framing, window)
     shade = cutting.shade if look.shadow == "soft" else None
     if not own:  # the transparent pixels of a cut-out hold what somebody cut away
-        shade = shadows.soft_shade(photo.on_white(), alpha) if look.shadow == "soft" else None
+        shade = shadows.soft_shade(photo.on_white(), window.on(alpha)) if look.shadow == "soft" else None
         if look.lenses == "keep":
             openings = lenses.openings(alpha)
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
-            cv2.copyTo(photo.image, openings, image)
+            cv2.copyTo(window.of(photo.image), openings, image)
             alpha = cv2.max(alpha, openings)
-    foreground = place(compositing.multiplied(image, alpha), placement, border=0)
-    alpha = place(alpha, placement, border=0)
+    foreground = compositing.multiplied(image, alpha)
+    if shade is not None or not placement.unchanged:
+        foreground = place(foreground, placement, border=0, window=window)
+        alpha = place(alpha, placement, border=0, window=window)
+        window = Window.whole(placement.size)
     if not placement.exact:  # a kernel rounds and overshoots; no colour is stronger than its alpha
         foreground = cv2.min(foreground, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
     if shade is not None and not placement.unchanged:
         shade = shadows.faded(place(shade, placement, border=255))
     if look.colour is None:
-        pixels = compositing.cut_out(foreground, alpha, shade)
+        pixels = window.on(compositing.cut_out(foreground, alpha, shade))
     else:
-        pixels = compositing.blend(foreground, alpha, look.colour, shade)
+        pixels = window.on(compositing.blend(foreground, alpha, look.colour, shade), look.colour)
     covered = alpha if shade is None else cv2.max(alpha, cv2.bitwise_not(shade))
-    background = cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1]
+    background = window.on(cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1], 255)
+    alpha = window.on(alpha)
     shadow = shade is not None and bool(shade.min() < 255)
     return Picture(pixels, alpha, background, mask, placement, own, shadow, cutting.shade is not None, cutting.misfit)
 
@@ -133,9 +153,9 @@ class _Cut:
     """The glasses of a photo."""
 
     image: np.ndarray
-    """Their own colours, H×W×3 uint8; ours to change, unless `own`."""
+    """Their own colours, h×w×3 uint8; ours to change, unless `own`."""
     alpha: np.ndarray
-    """H×W uint8."""
+    """h×w uint8."""
     own: bool = False
     """Whether the alpha is the photo's own."""
     shade: np.ndarray | None = None
@@ -144,13 +164,13 @@ class _Cut:
     """Whether the photo's own transparency contradicts what the network sees."""
 
 
-def _cut(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> _Cut:
-    """The glasses of a photo, whose own transparency is respected.
+def _cut(photo: Photo, window: Window, probability: np.ndarray, threshold: float, ramp: float) -> _Cut:
+    """The glasses of a photo in its `window`; its own transparency is respected.
 
     A cut-out is used as it is, but for a shadow and a fringe; elsewhere, transparent pixels stay background.
     """
     if photo.alpha is None or photo.alpha.min() >= transparency.OPAQUE:
-        return _Cut(*cut(photo.image, probability, threshold, ramp))
+        return _Cut(*cut(window.of(photo.image), probability, threshold, ramp))
     hides = transparency.hides(photo.alpha, probability)
     if transparency.cuts_out(photo.alpha, probability):
         parts = transparency.take_apart(photo.image, photo.alpha, probability)

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
+from glasseg.images.window import Window
+
 Box = tuple[float, float, float, float]
 """Half-open (x0, y0, x1, y1) in pixels: a pixel (x, y) covers x to x + 1, so its centre is at x + 0.5."""
 
@@ -74,7 +76,7 @@ class Placement:
         return (left, top, right, bottom) if left < right and top < bottom else None
 
 
-def place(array: np.ndarray, placement: Placement, border: Border = 255) -> np.ndarray:
+def place(array: np.ndarray, placement: Placement, border: Border = 255, window: Window | None = None) -> np.ndarray:
     """Carry an array of the photo (H×W or H×W×3 uint8) over into its picture, of the same dtype and depth.
 
     `border` is what surrounds the photo, 255 by default; it is also the background, and where only background
@@ -82,22 +84,27 @@ def place(array: np.ndarray, placement: Placement, border: Border = 255) -> np.n
     none, place the premultiplied foreground (image · alpha / 255) and the alpha, each with border 0, and compose
     afterwards: that cuts off a cubic kernel's overshoot next to dark rims, which on white is cut off at 255.
 
+    `window`: the part of the photo of which `array` is, if not of all; around it is `border`.
+
     Cubic with antialiasing (Keys, 1981); an exact copy where the scale is 1 and nothing turns, and `array` itself,
     not a copy, where the picture is the photo.
     """
     if array.dtype != np.uint8 or array.ndim not in {2, 3} or array.shape[2:] not in {(), (3,)}:
         raise ValueError(f"H×W or H×W×3 uint8 is placed, not {array.shape} {array.dtype}")
-    if array.shape[:2] != placement.source:
-        raise ValueError(f"planned for {placement.source}, not {array.shape[:2]}")
+    window = window or Window.whole(array.shape)
+    if array.shape[:2] != window.shape or window.size != placement.source:
+        raise ValueError(f"planned for {placement.source}, not {array.shape[:2]} in {window.size}")
     if placement.unchanged:
-        return array
+        return window.on(array, border)
     picture = _filled(placement.size, array, border)
     region = _region(array, border)
     if region is None:
         return picture
+    view = _View(array, window.origin, border)
     # One output pixel of the kernel is 1 / scale photo pixels when the photo shrinks.
     margin = math.ceil((_REACH + 1) * max(1, 1 / placement.scale))
-    x0, y0, x1, y1 = region
+    (x0, y0, x1, y1), (left, top) = region, window.origin
+    x0, y0, x1, y1 = x0 + left, y0 + top, x1 + left, y1 + top
     grown = (x0 - margin, y0 - margin, x1 + margin, y1 + margin)
     target = placement.box_after(grown)
     if target is None:
@@ -105,37 +112,54 @@ def place(array: np.ndarray, placement: Placement, border: Border = 255) -> np.n
     left, top, right, bottom = target
     if placement.exact:
         dx, dy = (round(part) for part in placement.shift)
-        picture[top:bottom, left:right] = _window(array, (left - dx, top - dy, right - dx, bottom - dy), border)
+        picture[top:bottom, left:right] = view.part((left - dx, top - dy, right - dx, bottom - dy))
     elif placement.angle == 0:
-        picture[top:bottom, left:right] = _resized(array, placement, target, margin, border)
+        picture[top:bottom, left:right] = _resized(view, placement, target, margin)
     else:
-        picture[top:bottom, left:right] = _warped(array, placement, grown, target, border)
+        picture[top:bottom, left:right] = _warped(view, placement, grown, target)
     return picture
 
 
-def _resized(
-    array: np.ndarray, placement: Placement, target: tuple[int, int, int, int], margin: int, border: Border
-) -> np.ndarray:
+@dataclass(frozen=True)
+class _View:
+    """An array of a photo's part that begins at `origin` (x, y); around it is `border`."""
+
+    array: np.ndarray
+    origin: tuple[int, int]
+    border: Border
+
+    def part(self, box: tuple[int, int, int, int]) -> np.ndarray:
+        """The photo's part in `box`, which may reach beyond the array, contiguous."""
+        (x0, y0, x1, y1), (left, top) = box, self.origin
+        x0, y0, x1, y1 = x0 - left, y0 - top, x1 - left, y1 - top
+        height, width = self.array.shape[:2]
+        inside = self.array[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
+        if min(x0, y0) >= 0 and x1 <= width and y1 <= height:
+            return np.ascontiguousarray(inside)
+        part = _filled((y1 - y0, x1 - x0), self.array, self.border)
+        if inside.size:
+            top, left = max(0, -y0), max(0, -x0)
+            part[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+        return part
+
+
+def _resized(view: _View, placement: Placement, target: tuple[int, int, int, int], margin: int) -> np.ndarray:
     """The part `target` of the picture, not turned. Pillow's kernel widens as it shrinks; cv2's does so only by area,
     which was 4 to 7 dB further from a Lanczos reference."""
     shift = (*placement.shift, *placement.shift)
     x0, y0, x1, y1 = ((side - part) / placement.scale for side, part in zip(target, shift, strict=True))
     left, top = math.floor(x0) - margin, math.floor(y0) - margin
-    part = _window(array, (left, top, math.ceil(x1) + margin, math.ceil(y1) + margin), border)
+    part = view.part((left, top, math.ceil(x1) + margin, math.ceil(y1) + margin))
     size = (target[2] - target[0], target[3] - target[1])
     box = (x0 - left, y0 - top, x1 - left, y1 - top)
     return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BICUBIC, box=box))
 
 
 def _warped(
-    array: np.ndarray,
-    placement: Placement,
-    grown: tuple[int, int, int, int],
-    target: tuple[int, int, int, int],
-    border: Border,
+    view: _View, placement: Placement, grown: tuple[int, int, int, int], target: tuple[int, int, int, int]
 ) -> np.ndarray:
     """The part `target` of the picture, turned, from the part `grown` of the photo."""
-    part = _window(array, grown, border)
+    part = view.part(grown)
     if placement.scale < 1:
         part = cv2.GaussianBlur(part, (0, 0), max(0.1, _PREBLUR * math.sqrt(1 / placement.scale**2 - 1)))
     turn = placement.scale * rotation(placement.angle)
@@ -147,7 +171,7 @@ def _warped(
         (target[2] - target[0], target[3] - target[1]),
         flags=cv2.INTER_CUBIC,
         borderMode=cv2.BORDER_CONSTANT,
-        borderValue=_scalar(border),
+        borderValue=_scalar(view.border),
     )
 
 
@@ -167,20 +191,6 @@ def _region(array: np.ndarray, border: Border) -> tuple[int, int, int, int] | No
     other = np.not_equal(array, border).view(np.uint8)  # not by cv2, which takes four pixels in a column for a scalar
     x, y, wide, tall = cv2.boundingRect(other.reshape(height, width * depth))
     return (x // depth, y, -(-(x + wide) // depth), y + tall) if wide else None
-
-
-def _window(array: np.ndarray, box: tuple[int, int, int, int], border: Border) -> np.ndarray:
-    """An array's part in `box`, which may reach beyond it; there it is `border`."""
-    x0, y0, x1, y1 = box
-    height, width = array.shape[:2]
-    inside = array[max(0, y0) : max(0, y1), max(0, x0) : max(0, x1)]
-    if min(x0, y0) >= 0 and x1 <= width and y1 <= height:
-        return np.ascontiguousarray(inside)
-    window = _filled((y1 - y0, x1 - x0), array, border)
-    if inside.size:
-        top, left = max(0, -y0), max(0, -x0)
-        window[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-    return window
 
 
 def rotation(angle: float) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from glasseg.errors import ReviewCode
 from glasseg.images.compositing import bounding_box
+from glasseg.images.window import Window
 
 # Below this share of the frame nothing is glasses: 0.0005 is 960 of 1600×1200 pixels, less than one lens' rim drawn
 # two pixels wide.
@@ -32,6 +34,9 @@ _LEAST_CONFIDENCE: Final = 0.5
 # the background at its edge. Between this and 1 it is a speck, or compression next to glasses that end near the edge.
 _LEAST_RING: Final = 0.995
 
+_ROWS: Final = 32
+"""Rows measured together, so that working memory is small."""
+
 
 @dataclass(frozen=True)
 class MaskFacts:
@@ -52,16 +57,33 @@ class MaskFacts:
         return self.bbox is None or self.coverage < _LEAST_COVERAGE
 
 
-def measure(alpha: np.ndarray, probability: np.ndarray) -> MaskFacts:
-    """The facts of an alpha (H×W uint8) made from a probability (H×W float32, [0, 1])."""
+def measure(alpha: np.ndarray, probability: np.ndarray, window: Window | None = None) -> MaskFacts:
+    """The facts of an alpha (H×W uint8) made from a probability (H×W float32, [0, 1]).
+
+    `window`: the part of the photo of which they are, if not of all; outside it there are no glasses.
+    """
+    window = window or Window.whole(alpha.shape)
     box = bounding_box(alpha)
     if box is None:
         return MaskFacts(coverage=0.0, bbox=None, confidence=None)
     x0, y0, x1, y1 = box
     found = alpha[y0:y1, x0:x1]
-    coverage = cv2.sumElems(found)[0] / (255 * alpha.size)
-    distance = cv2.absdiff(probability[y0:y1, x0:x1], 0.5)
-    return MaskFacts(coverage=coverage, bbox=box, confidence=2 * cv2.mean(distance, mask=found)[0])
+    coverage = cv2.sumElems(found)[0] / (255 * math.prod(window.size))
+    distance = _distance(probability[y0:y1, x0:x1], found)
+    left, top = window.origin
+    bbox = (left + x0, top + y0, left + x1, top + y1)
+    return MaskFacts(coverage=coverage, bbox=bbox, confidence=2 * distance / cv2.countNonZero(found))
+
+
+def _distance(probability: np.ndarray, found: np.ndarray) -> float:
+    """The sum of |p - 0.5| (p h×w float32) where `found` (h×w uint8) is above 0."""
+    total = 0.0
+    for top in range(0, found.shape[0], _ROWS):
+        rows = slice(top, top + _ROWS)
+        there = cv2.threshold(found[rows], 0, 1, cv2.THRESH_BINARY)[1]
+        distance = cv2.absdiff(probability[rows], 0.5)
+        total += cv2.sumElems(cv2.multiply(distance, there, dst=distance, dtype=cv2.CV_32F))[0]
+    return total
 
 
 def review_code(

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Final
+
 import cv2
 import numpy as np
+
+_AT_ONCE: Final = 1 << 15
+"""Pixels composited together."""
 
 
 def bounding_box(alpha: np.ndarray) -> tuple[int, int, int, int] | None:
@@ -28,29 +34,43 @@ def compose(
 
 def multiplied(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     """The premultiplied foreground, round(image * alpha / 255): H×W×3 uint8."""
-    product = np.zeros_like(image)
-    if box := bounding_box(alpha):
-        x0, y0, x1, y1 = box
-        weights = cv2.cvtColor(alpha[y0:y1, x0:x1], cv2.COLOR_GRAY2RGB)
-        product[y0:y1, x0:x1] = cv2.multiply(image[y0:y1, x0:x1], weights, scale=1 / 255)
+    product = np.empty_like(image)
+    for rows in _bands(alpha):
+        cv2.multiply(image[rows], _thrice(alpha[rows]), dst=product[rows], scale=1 / 255)
     return product
 
 
 def blend(
     foreground: np.ndarray, alpha: np.ndarray, colour: tuple[int, int, int], shade: np.ndarray | None = None
 ) -> np.ndarray:
-    """Composite a premultiplied foreground (H×W×3 uint8) on a colour darkened by `shade`; see `compose`."""
-    ground = np.empty_like(foreground)
-    ground[0] = colour
-    ground[1:] = ground[0]  # whole rows: numpy takes 7 ms to repeat three values over 2 megapixels
-    if shade is not None:
-        cv2.multiply(ground, cv2.cvtColor(shade, cv2.COLOR_GRAY2RGB), dst=ground, scale=1 / 255)
-    if box := bounding_box(alpha):  # outside it there is nothing to compute
-        x0, y0, x1, y1 = box
-        rest = cv2.cvtColor(cv2.bitwise_not(alpha[y0:y1, x0:x1]), cv2.COLOR_GRAY2RGB)
-        behind = cv2.multiply(ground[y0:y1, x0:x1], rest, dst=rest, scale=1 / 255)
-        ground[y0:y1, x0:x1] = cv2.add(behind, foreground[y0:y1, x0:x1], dst=behind)
-    return ground
+    """Composite a premultiplied foreground (H×W×3 uint8) on a colour darkened by `shade`; see `compose`.
+
+    The foreground becomes the result.
+    """
+    white = shade is None and min(colour) == 255
+    for rows in _bands(alpha):
+        behind = _thrice(cv2.bitwise_not(alpha[rows]))
+        if not white:
+            ground = np.empty_like(behind)
+            ground[0] = colour
+            ground[1:] = ground[0]  # whole rows: numpy takes 7 ms to repeat three values over 2 megapixels
+            if shade is not None:
+                cv2.multiply(ground, _thrice(shade[rows]), dst=ground, scale=1 / 255)
+            cv2.multiply(ground, behind, dst=behind, scale=1 / 255)
+        cv2.add(behind, foreground[rows], dst=foreground[rows])
+    return foreground
+
+
+def _thrice(plane: np.ndarray) -> np.ndarray:
+    """H×W uint8 as three equal channels."""
+    return cv2.cvtColor(plane, cv2.COLOR_GRAY2RGB)
+
+
+def _bands(plane: np.ndarray) -> Iterator[slice]:
+    """The rows of H×W uint8, as few at a time as stay in the processor's cache: a third of the time."""
+    height, width = plane.shape
+    step = max(1, _AT_ONCE // width)
+    return (slice(top, top + step) for top in range(0, height, step))
 
 
 def cut_out(foreground: np.ndarray, alpha: np.ndarray, shade: np.ndarray | None = None) -> np.ndarray:
@@ -61,11 +81,8 @@ def cut_out(foreground: np.ndarray, alpha: np.ndarray, shade: np.ndarray | None 
     if shade is not None:
         # over: α + (1 - α) (1 - shade); the shadow's own colour is black and adds nothing to the foreground
         alpha = cv2.bitwise_not(cv2.multiply(cv2.bitwise_not(alpha), shade, scale=1 / 255))
-    straight = np.zeros((*alpha.shape, 4), np.uint8)
-    if box := bounding_box(alpha):
-        x0, y0, x1, y1 = box
-        part = alpha[y0:y1, x0:x1]
-        weights = cv2.cvtColor(part, cv2.COLOR_GRAY2RGB)
-        colours = cv2.divide(foreground[y0:y1, x0:x1], weights, scale=255)
-        straight[y0:y1, x0:x1] = cv2.merge([*cv2.split(colours), part])
+    straight = np.empty((*alpha.shape, 4), np.uint8)
+    for rows in _bands(alpha):
+        colours = cv2.divide(foreground[rows], _thrice(alpha[rows]), scale=255)
+        cv2.merge([*cv2.split(colours), alpha[rows]], dst=straight[rows])
     return straight

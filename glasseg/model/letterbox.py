@@ -32,18 +32,19 @@ class Letterbox:
         return self.size[0] / self.inner[0], self.size[1] / self.inner[1]
 
 
-def letterbox(image: np.ndarray, side: int, multiple: int | None = None) -> tuple[np.ndarray, Letterbox]:
+def letterbox(image: np.ndarray, side: int, multiple: int | None = None, room: int = 0) -> tuple[np.ndarray, Letterbox]:
     """Fit an image (H×W×3 uint8, also a view) into a frame: h×w×3 uint8, and the way back.
 
-    Its longer side is `side` pixels. The shorter one is the least multiple of `multiple` that holds the image, or
-    `side` as well without one. The aspect ratio is kept to within half a model pixel. Large photos are averaged down
-    (antialiased), small ones enlarged. The photo is centred and its edge pixels are repeated outwards: a hard border
-    would look like an object to the network.
+    Its longer side is `side` pixels, a multiple of `multiple`. The shorter one is the least multiple that holds the
+    image with `room` pixels on both sides, but at most `side`; without a multiple the frame is a square. The aspect
+    ratio is kept to within half a model pixel. Large photos are averaged down (antialiased), small ones enlarged. The
+    photo is centred and its edge pixels are repeated outwards: a hard border would look like an object to the network.
     """
     height, width = image.shape[:2]
     shrink = side / max(height, width)
     inner = max(1, round(height * shrink)), max(1, round(width * shrink))
-    frame = tuple(-(-length // (multiple or side)) * (multiple or side) for length in inner)
+    step = multiple or side
+    frame = tuple(min(side, -(-(length + 2 * room) // step) * step) for length in inner)
     method = cv2.INTER_AREA if shrink < 1 else cv2.INTER_LINEAR
     small = cv2.resize(halved(image, inner), inner[::-1], interpolation=method)
     top, left = ((outer - length) // 2 for outer, length in zip(frame, inner, strict=True))
@@ -58,11 +59,17 @@ def halved(image: np.ndarray, least: tuple[int, int]) -> np.ndarray:
 
     An exact first step: averaging down by other factors takes ten times as long per pixel.
     """
-    height, width = image.shape[:2]
-    while height % 2 == width % 2 == 0 and height >= 2 * least[0] and width >= 2 * least[1]:
-        height, width = height // 2, width // 2
-        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
+    for _ in range(halvings((image.shape[0], image.shape[1]), least)):
+        image = cv2.resize(image, (image.shape[1] // 2, image.shape[0] // 2), interpolation=cv2.INTER_AREA)
     return image
+
+
+def halvings(size: tuple[int, int], least: tuple[int, int]) -> int:
+    """How often `halved` halves an image of `size` (height, width)."""
+    count, (height, width) = 0, size
+    while height % 2 == width % 2 == 0 and height >= 2 * least[0] and width >= 2 * least[1]:
+        count, height, width = count + 1, height // 2, width // 2
+    return count
 
 
 def unletterbox(map: np.ndarray, box: Letterbox) -> np.ndarray:

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike
 
+from glasseg.images.window import Window
 from glasseg.model.letterbox import halved
 
 FEATURES: Final = ("undecided", "worst", "left_out", "edge", "parts", "sides", "finder")
@@ -43,12 +44,15 @@ _REACH: Final = 4.0
 """Standard deviations at which a sign is clipped: no photo that was calibrated on is further out."""
 
 
-def features(alpha: np.ndarray, probability: np.ndarray, agreement: float | None) -> np.ndarray:
+def features(
+    alpha: np.ndarray, probability: np.ndarray, agreement: float | None, window: Window | None = None
+) -> np.ndarray:
     """The signs of a bad mask, float64 of the length and in the order of `FEATURES`; finite for every mask.
 
     `alpha` (H×W uint8) was made from `probability` (H×W float32 in [0, 1]); `agreement` as in a `Segmentation`.
+    `window`: the part of the photo of which they are, if not of all; outside it there are no glasses.
     """
-    small, p, middle = _shrunk(alpha, probability)
+    small, p, middle = _shrunk(alpha, probability, window or Window.whole(alpha.shape))
     mask = (small >= 0.5).astype(np.uint8)
     area = float(small.sum()) + 1
     undecided = 1 - cv2.absdiff(2 * p, np.ones_like(p))
@@ -67,14 +71,16 @@ def features(alpha: np.ndarray, probability: np.ndarray, agreement: float | None
     )
 
 
-def _shrunk(alpha: np.ndarray, probability: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def _shrunk(alpha: np.ndarray, probability: np.ndarray, window: Window) -> tuple[np.ndarray, np.ndarray, int]:
     """The part of a photo that shows glasses, or might: alpha and probability, rows×columns float32 in [0, 1], with
     about `CELLS` cells along the glasses, and the column of the glasses' middle."""
     height, width = alpha.shape
-    step = max(1, max(height, width) // 512)
+    step = max(1, max(window.size) // 512)
+    left, top = (-edge % step for edge in window.origin)  # the same pixels of the photo whatever the window
     found = cv2.boundingRect(alpha)
-    seen = cv2.boundingRect((probability[::step, ::step] > _SEEN).astype(np.uint8))
-    boxes = [box for box in (found, tuple(step * edge for edge in seen)) if box[2]] or [(0, 0, width, height)]
+    x, y, w, h = cv2.boundingRect((probability[top::step, left::step] > _SEEN).astype(np.uint8))
+    seen = (left + step * x, top + step * y, step * w, step * h)
+    boxes = [box for box in (found, seen) if box[2]] or [(0, 0, width, height)]
     x0, y0 = (min(box[i] for box in boxes) for i in (0, 1))
     x1, y1 = (min(side, max(box[i] + box[i + 2] for box in boxes)) for i, side in ((0, width), (1, height)))
     glasses = max(boxes[0][2:])

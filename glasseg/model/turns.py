@@ -15,6 +15,8 @@ from typing import Final
 import cv2
 import numpy as np
 
+from glasseg.images.window import Window
+
 QUARTERS: Final = (1, 3)
 """Counterclockwise quarter turns in which a doubted photo is looked at again."""
 
@@ -60,13 +62,11 @@ class Shape:
         return self.sureness > max(_SURE, other.sureness + _SURER)
 
 
-def shape(probability: np.ndarray, threshold: float) -> Shape:
-    """The shape of what a look found: where its probability (H×W float32) is above `threshold`."""
-    height, width = probability.shape
-    step = max(1, max(height, width) // (2 * _SIDE))
-    scale = min(1.0, _SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = cv2.resize(probability[::step, ::step], size, interpolation=cv2.INTER_AREA)
+def shape(map: np.ndarray, window: Window, threshold: float) -> Shape:
+    """The shape of what a look at a part of a photo found: where its map (h×w float32) is above `threshold`."""
+    scale = min(1.0, _SIDE / max(window.size))
+    size = (max(1, round(window.shape[1] * scale)), max(1, round(window.shape[0] * scale)))
+    small = cv2.resize(map, size, interpolation=cv2.INTER_AREA)
     found = small > threshold
     _, _, stats, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8), connectivity=8)
     pieces = stats[1:]

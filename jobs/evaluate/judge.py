@@ -23,7 +23,7 @@ from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.labels.reading import MAX_PIXELS
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
-from glasseg.model.segmenter import Segmentation
+from glasseg.model.segmentation import Segmentation
 from glasseg.report import contact_sheets
 from glasseg.storage.roots import open_root
 from jobs.engine import bounded_retries
@@ -150,7 +150,8 @@ class Judge:
             return Problem(name, str(error))
 
     def _row(self, one: Subject, seen: Segmentation) -> dict[str, Any]:
-        image, label, probability = one.image, one.label, seen.probability
+        image, label, enlarged = one.image, one.label, seen.enlarged()
+        probability = seen.window.on(seen.within(seen.window, enlarged))
         spec = self._segmenter.spec
         colours, alpha = picture.cut(image, probability, spec.threshold, spec.ramp)
         on_white = compositing.compose(colours, alpha)
@@ -171,7 +172,7 @@ class Judge:
             "width": image.shape[1],
             **{key: _null(value) for key, value in scores.items()},
             **{f"{key}_class": value for key, value in conditions.classes_of(measured).items()},
-            **_known(alpha, seen),
+            **_known(alpha, probability, seen.agreement(enlarged)),
             "counts": metrics.count(alpha >= 128, label).tolist(),
             "histogram": metrics.histogram(levels, label).ravel().tolist(),
             "panel": encoder.encode(panel, "jpeg", 85),
@@ -192,12 +193,12 @@ def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
     return image, label
 
 
-def _known(alpha: np.ndarray, seen: Segmentation) -> dict[str, Any]:
+def _known(alpha: np.ndarray, probability: np.ndarray, agreement: float | None) -> dict[str, Any]:
     """What inference itself knows about a mask, for the columns `confidence` and `features`."""
-    mask = review.measure(alpha, seen.probability)
+    mask = review.measure(alpha, probability)
     if mask.no_glasses:
         return {"confidence": None, "features": None}
-    features = quality.features(alpha, seen.probability, seen.agreement)
+    features = quality.features(alpha, probability, agreement)
     return {"confidence": mask.confidence, "features": features.tolist()}
 
 

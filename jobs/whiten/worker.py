@@ -22,7 +22,7 @@ from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.model.folder import ModelFolder
-from glasseg.model.segmenter import Segmentation
+from glasseg.model.segmentation import Segmentation
 from glasseg.storage import client
 from glasseg.storage.keys import printable
 from jobs.whiten.metrics import Meters

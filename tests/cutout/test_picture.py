@@ -17,9 +17,11 @@ from glasseg.cutout.picture import Picture
 from glasseg.errors import PhotoError
 from glasseg.images.decoder import Photo, decode
 from glasseg.images.tags import Tags
+from glasseg.images.window import Window
 from glasseg.model.folder import ModelSpec
+from glasseg.model.letterbox import letterbox
 from glasseg.model.quality import Calibration, features
-from glasseg.model.segmenter import Segmentation
+from glasseg.model.segmentation import Segmentation
 
 SIZE = (360, 480)
 GROUND = (205, 203, 200)
@@ -245,19 +247,55 @@ def test_without_glasses_and_in_cut_outs_there_is_no_quality() -> None:
     assert one.own_mask and one.mask.quality is None and one.mask.confidence is None
 
 
+def looked_at(probability: np.ndarray, window: Window) -> Segmentation:
+    """What a network gives that sees this probability (H×W float32) in a window of the photo, first coarsely in all."""
+    looks = []
+    for part, side in ((probability, 128), (window.of(probability), 512)):
+        square, box = letterbox(np.rint(255 * part).astype(np.uint8)[..., None].repeat(3, axis=2), side)
+        looks.append((square[..., 0].astype(np.float32) / 255, box))
+    return Segmentation(*looks[1], window, first=looks[0])
+
+
 def test_a_picture_is_composed_with_all_that_the_model_knows() -> None:
-    probability = cv2.GaussianBlur(glasses(), (0, 0), 1).astype(np.float32) / 255
+    seen = looked_at(cv2.GaussianBlur(glasses(), (0, 0), 1).astype(np.float32) / 255, Window.whole(SIZE))
     model = ModelSpec("compact", 512, "letterbox", 2, 0.3, 0.9, "", quality=CALIBRATION.to_dict())
     look = Look("#f5f5f5", shadow="soft")
-    one = picture.compose(photo(shadow=True), Segmentation(probability, 0.3), model, look)
+    one = picture.compose(photo(shadow=True), seen, model, look)
     same = picture.make(
         photo(shadow=True),
-        probability,
+        seen.probability,
         threshold=0.3,
         ramp=0.9,
         look=look,
         calibration=CALIBRATION,
-        agreement=0.3,
+        agreement=seen.agreement(),
     )
     assert np.array_equal(one.pixels, same.pixels) and one.mask == same.mask and one.mask.quality is not None
     assert not np.array_equal(one.alpha, made(look, photo(shadow=True)).alpha), "another threshold, another alpha"
+
+
+@pytest.mark.parametrize("background", ["white", "#e0f0ff", "transparent"])
+@pytest.mark.parametrize(
+    "framing", [Framing(), Framing(frame=(1, 1)), Framing(frame=(1, 1), fill=0.85, size=300), Framing(straighten=True)]
+)
+def test_what_was_seen_in_a_part_of_the_photo_is_made_into_the_same_picture_there(
+    background: str, framing: Framing
+) -> None:
+    model = ModelSpec("compact", 512, "letterbox", 2, 0.45, 0.4, "", quality=CALIBRATION.to_dict())
+    look = Look(background, "keep", framing=framing)
+    part = Window(slice(96, 264), slice(64, 416), SIZE)
+    turn = cv2.getRotationMatrix2D((240, 180), 2, 1)
+    seen = looked_at(cv2.warpAffine(glasses(), turn, SIZE[::-1]).astype(np.float32) / 255, part)
+    one = picture.compose(photo(), seen, model, look)
+    same = picture.make(
+        photo(),
+        seen.probability,
+        threshold=0.45,
+        ramp=0.4,
+        look=look,
+        calibration=CALIBRATION,
+        agreement=seen.agreement(),
+    )
+    for field in ("pixels", "alpha", "background"):
+        assert np.array_equal(getattr(one, field), getattr(same, field)), field
+    assert (one.mask, one.placement) == (same.mask, same.placement)

@@ -295,12 +295,15 @@ def test_letterbox_keeps_the_aspect_and_centres_the_photo() -> None:
     assert box.scale == (6.25, 6.25)
 
 
-@given(photo_sizes, st.sampled_from([64, 192, 512]))
+@given(photo_sizes, st.sampled_from([64, 192, 512]), st.sampled_from([0, 16]))
 @settings(max_examples=60, deadline=None)
-def test_a_frame_is_the_least_of_whole_multiples_that_holds_the_photo(size: tuple[int, int], side: int) -> None:
-    framed, box = letterbox.letterbox(np.zeros((*size, 3), np.uint8), side, 64)
+def test_a_frame_is_the_least_of_whole_multiples_that_holds_the_photo(
+    size: tuple[int, int], side: int, room: int
+) -> None:
+    framed, box = letterbox.letterbox(np.zeros((*size, 3), np.uint8), side, 64, room)
     assert framed.shape == (*box.frame, 3) and max(box.frame) == side and min(box.frame) % 64 == 0
-    assert all(0 <= outer - inner < 64 for outer, inner in zip(box.frame, box.inner, strict=True))
+    for outer, inner in zip(box.frame, box.inner, strict=True):
+        assert inner + 2 * room <= outer < inner + 2 * room + 64 or outer == side
     assert letterbox.unletterbox(framed[..., 0].astype(np.float32), box).shape == size
 
 

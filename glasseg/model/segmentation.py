@@ -1,0 +1,92 @@
+"""What the network saw in a photo, kept as small as the network gave it until it is needed at the photo's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from glasseg.images.window import Window
+from glasseg.model import turns
+from glasseg.model.letterbox import Letterbox, halved, halvings, unletterbox
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """The network's result for one photo."""
+
+    map: np.ndarray
+    """Probability of glasses as the network gave it for its last look: side×side float32, about [0, 1]."""
+    box: Letterbox
+    """How the part of the photo that it looked at lies in `map`."""
+    seen: Window
+    """That part, in the photo as it was looked at."""
+    first: tuple[np.ndarray, Letterbox] | None = None
+    """The first of two looks, at the whole photo: its map and how the photo lies in it."""
+    quarters: int = 0
+    """Counterclockwise quarter turns of the photo before it was looked at."""
+    sideways: bool = False
+    """Whether the photo seems to be stored sideways; `probability` lies as the photo does all the same."""
+
+    @property
+    def window(self) -> Window:
+        """The part of the photo, as it is stored, outside which the probability is 0."""
+        if not self.quarters:
+            return self.seen
+        height, width = self.seen.size
+        return Window.whole((width, height) if self.quarters % 2 else (height, width))
+
+    def enlarged(self) -> np.ndarray:
+        """Probability of glasses in `seen`: h×w float32 in [0, 1]."""
+        return unletterbox(self.map, self.box)
+
+    def within(self, window: Window, enlarged: np.ndarray) -> np.ndarray:
+        """What `enlarged` returned as the probability in a part of the photo that holds `window`: h×w float32."""
+        if self.quarters:
+            return turns.turned(self.seen.on(enlarged), -self.quarters)
+        if window == self.seen:
+            return enlarged
+        wider = np.zeros(window.shape, np.float32)
+        (x0, y0), (x, y), (height, width) = window.origin, self.seen.origin, self.seen.shape
+        wider[y - y0 : y - y0 + height, x - x0 : x - x0 + width] = enlarged
+        return wider
+
+    def agreement(self, enlarged: np.ndarray | None = None) -> float | None:
+        """Soft IoU, [0, 1], of the first of two looks with the last, at the first's size; 1 if both see nothing, None
+        if there was only one look. `enlarged`: what that method returned, if it is at hand."""
+        if self.first is None:
+            return None
+        enlarged = self.enlarged() if enlarged is None else enlarged
+        map, box = self.first
+        height, width = box.inner
+        seen = map[box.top : box.top + height, box.left : box.left + width]
+        last = cv2.resize(_halved(enlarged, self.seen, box.inner), (width, height), interpolation=cv2.INTER_LINEAR)
+        either = float(np.maximum(seen, last).sum())
+        return float(np.minimum(seen, last).sum()) / either if either else 1.0
+
+    @property
+    def probability(self) -> np.ndarray:
+        """Probability of glasses at photo size: H×W float32 in [0, 1]; made anew each time."""
+        return self.window.on(self.within(self.window, self.enlarged()))
+
+    def shape(self, threshold: float) -> turns.Shape:
+        """The shape of what was found in the photo as it was looked at."""
+        (height, width), (top, left) = self.box.inner, (self.box.top, self.box.left)
+        return turns.shape(self.map[top : top + height, left : left + width], self.seen, threshold)
+
+
+def _halved(part: np.ndarray, window: Window, least: tuple[int, int]) -> np.ndarray:
+    """`halved` of the whole of which `part` (h×w float32) is a window, with 0 around it."""
+    step = 2 ** halvings(window.size, least)
+    rows, columns = (
+        slice(one.start // step * step, -(-one.stop // step) * step) for one in (window.rows, window.columns)
+    )
+    wider = Window(rows, columns, window.size)
+    if wider != window:
+        (x0, y0), (x, y), (height, width) = wider.origin, window.origin, window.shape
+        below, right = wider.shape[0] - height - (y - y0), wider.shape[1] - width - (x - x0)
+        part = cv2.copyMakeBorder(part, y - y0, below, x - x0, right, cv2.BORDER_CONSTANT, value=0)
+    first, second = (slice(one.start // step, one.stop // step) for one in (rows, columns))
+    small = Window(first, second, (window.size[0] // step, window.size[1] // step))
+    return small.on(halved(part, small.shape))
