@@ -80,7 +80,7 @@ def _head(spec: ModelSpec) -> str:
     name = spec.training.get("data", {}).get("name")
     how = "letterboxed" if spec.resize == "letterbox" else "stretched"
     passes = ", after a first pass at a smaller size has found where to crop it" if spec.passes == 2 else ""
-    mirror = ", together with its mirror image" if spec.mirror else ""
+    mirror = ", and where it is in doubt together with its mirror image" if spec.mirror else ""
     words = [
         "Finds the visible material of eyeglasses in a product photo, so that glasseg can put everything else on",
         "white: `glasseg whiten PHOTOS WHITE --model FOLDER`. Clear lenses and gaps are background, tinted lenses are",
@@ -88,7 +88,7 @@ def _head(spec: ModelSpec) -> str:
     ]
     network = [
         f"A U-Net, preset `{spec.preset}`, trained from scratch{f' on {name}' if name else ''}. A photo is {how} to",
-        f"{spec.input_side}×{spec.input_side} pixels{mirror}{passes}. With p the network's probability,",
+        f"{spec.input_side} pixels a side{passes}{mirror}. With p the network's probability,",
         f"alpha = clip((p − {spec.threshold:g}) / {spec.ramp:g} + 0.5, 0, 1),",
         "and along its edge alpha follows the photo.",
     ]

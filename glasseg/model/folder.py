@@ -39,7 +39,8 @@ class ModelSpec:
     """What inference depends on, and in `training` and `quality` the facts for people and the calibration.
 
     `preset` and `input_side` (pixels) as in `unet`; `passes` 1 or 2 (2: what was found is cropped and segmented again);
-    `mirror`: p is the mean over the photo and its mirror image; alpha = clip((p - threshold) / ramp + 0.5, 0, 1).
+    `mirror`: where it is in doubt, p is the mean over the photo and its mirror image; alpha = clip((p - threshold) /
+    ramp + 0.5, 0, 1).
     `first_side`: side in pixels of the square in the first of two passes; None, as in older models, for three quarters
     of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises ValueError or TypeError for values that no
     segmenter could use, and for an invalid calibration.

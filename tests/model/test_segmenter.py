@@ -246,8 +246,16 @@ def test_the_first_look_sees_as_many_pixels_as_the_model_says() -> None:
 def test_the_network_computes_no_more_padding_than_its_shape_needs() -> None:
     wide = dark_on_white((600, 800), slice(220, 260), slice(300, 420))
     tall = dark_on_white((800, 200), slice(10, 790), slice(10, 190))
-    assert calls(wide, mirror=True) == [(1, 384, 384, 3), (1, 320, 512, 3), (1, 320, 512, 3)]
-    assert calls(tall)[:2] == [(1, 384, 384, 3), (1, 512, 192, 3)]
+    assert calls(wide) == [(1, 384, 384, 3), (1, 320, 512, 3)]
+    assert calls(wide[100:400]) == [(1, 256, 384, 3), (1, 320, 512, 3)]
+    assert calls(tall)[:2] == [(1, 384, 192, 3), (1, 512, 192, 3)]
+
+
+@pytest.mark.parametrize(("grey", "looks"), [(0, 2), (60, 3)])
+def test_the_mirror_image_is_looked_at_only_where_the_network_is_in_doubt(grey: int, looks: int) -> None:
+    photo = dark_on_white((600, 800), slice(200, 260), slice(300, 420))
+    photo[photo == 0] = grey
+    assert len(calls(photo, mirror=True)) == looks and len(calls(photo)) == 2
 
 
 @pytest.mark.parametrize("gpu", [False, True])
