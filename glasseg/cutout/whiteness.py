@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
+import simplejpeg
 
 from glasseg.errors import PhotoError
+from glasseg.images import jpeg
+from glasseg.images.pixels import bands
 
 NEAR: Final = 5
 """Levels that no eye can tell from exact, as lossy compression leaves them next to the product."""
+
+_BAND_PIXELS: Final = 1 << 16
+"""Stays in the processor's cache, and most bands of a picture are plain."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +44,7 @@ def inspect(encoded: bytes, background: np.ndarray, colour: tuple[int, int, int]
     """Decode a picture of our own and measure its background.
 
     `background` is H×W uint8, 255 where the picture is plain background and 0 elsewhere; `colour` is that of the
-    background, RGB, or None when it is transparent. Working memory is the decoded picture and 3 bytes per pixel.
+    background, RGB, or None when it is transparent. Working memory is the decoded picture and a band of it.
 
     Raises:
         PhotoError: "internal_error" when the bytes are not a picture of that size.
@@ -56,27 +62,35 @@ def measure(picture: np.ndarray, background: np.ndarray, colour: tuple[int, int,
 
     `picture` is H×W×3 uint8 RGB, or H×W uint8, the alpha, when `colour` is None; the rest is as in `inspect`.
     """
-    wanted = np.array((0,) if colour is None else colour)
-    exact = cv2.inRange(picture, wanted, wanted)
-    alike = cv2.inRange(picture, wanted - NEAR, wanted + NEAR)
-    ring_share, ring_near = _ring_share(exact), _ring_share(alike)
+    ring = _worst(_off(_ring(picture), colour))
+    ring_share, ring_near = float((ring == 0).mean()), float((ring <= NEAR).mean())
     pixels = cv2.countNonZero(background)
     if not pixels:
         return Whiteness(None, None, ring_share, ring_near, None)
-    near = cv2.countNonZero(cv2.bitwise_and(background, alike, dst=alike))
-    del alike
-    off = cv2.bitwise_and(background, cv2.bitwise_not(exact, dst=exact), dst=exact)
+    inexact = far = deviation = 0
+    for rows in bands(background.shape, _BAND_PIXELS):
+        off = _off(picture[rows], colour)
+        if not off.max():
+            continue  # most of a picture
+        off = cv2.bitwise_and(_worst(off), background[rows])
+        inexact += cv2.countNonZero(off)
+        far += int(np.count_nonzero(off > NEAR))
+        deviation = max(deviation, int(off.max()))
     return Whiteness(
-        exact_share=1 - cv2.countNonZero(off) / pixels,
-        near_share=near / pixels,
+        exact_share=1 - inexact / pixels,
+        near_share=(pixels - far) / pixels,
         ring_share=ring_share,
         ring_near=ring_near,
-        deviation=_deviation(picture, off, [int(value) for value in wanted]),
+        deviation=deviation,
     )
 
 
 def _decode(encoded: bytes, *, transparent: bool) -> np.ndarray | None:
     """H×W×3 uint8 RGB, or H×W uint8, the alpha; None when the bytes have neither."""
+    if encoded.startswith(jpeg.START) and not transparent:
+        with contextlib.suppress(ValueError):
+            return simplejpeg.decode_jpeg(encoded, "RGB")
+        return None
     data = np.frombuffer(encoded, np.uint8)
     if not transparent:
         return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
@@ -88,22 +102,21 @@ def _decode(encoded: bytes, *, transparent: bool) -> np.ndarray | None:
     return cv2.extractChannel(picture, 3) if has_alpha else np.full(picture.shape[:2], 255, np.uint8)
 
 
-def _ring_share(exact: np.ndarray) -> float:
-    """The share of 255 in the outermost pixels of H×W uint8."""
-    inner = exact[1:-1, 1:-1]
-    inside = cv2.countNonZero(inner) if inner.size else 0
-    return (cv2.countNonZero(exact) - inside) / (exact.size - inner.size)
+def _ring(picture: np.ndarray) -> np.ndarray:
+    """The outermost pixels of H×W or H×W×3, each once, as one row."""
+    first, inner, last = picture[:1], picture[1:-1], picture[1:][-1:]
+    edges = [first, last, inner[:, :1], inner[:, 1:][:, -1:]]
+    return np.concatenate([edge.reshape(1, -1, *picture.shape[2:]) for edge in edges], axis=1)
 
 
-def _deviation(picture: np.ndarray, off: np.ndarray, wanted: Sequence[int]) -> int:
-    """The largest difference of any channel from `wanted` where `off` (H×W uint8) is not 0."""
-    x, y, width, height = cv2.boundingRect(off)
-    if not width:
-        return 0
-    worst, off = 0, off[y : y + height, x : x + width]
-    for channel, value in enumerate(wanted):
-        plane = picture[y : y + height, x : x + width]
-        plane = cv2.extractChannel(plane, channel) if plane.ndim == 3 else plane
-        lowest, highest, _, _ = cv2.minMaxLoc(plane, mask=off)
-        worst = max(worst, value - round(lowest), round(highest) - value)
-    return worst
+def _off(pixels: np.ndarray, colour: tuple[int, int, int] | None) -> np.ndarray:
+    """How far each channel is from `colour`; an alpha is as far from transparent as it is high."""
+    return pixels if colour is None else cv2.absdiff(pixels, (*colour, 0))
+
+
+def _worst(off: np.ndarray) -> np.ndarray:
+    """The largest channel of each pixel: H×W uint8, of H×W×3 uint8 or H×W."""
+    if off.ndim == 2:
+        return off
+    red, green, blue = cv2.split(off)
+    return cv2.max(cv2.max(red, green, dst=red), blue, dst=red)

@@ -1,7 +1,8 @@
 """From arrays to the bytes of a JPEG, PNG or WebP with an sRGB profile.
 
-cv2 writes JPEG and PNG, and the tags are inserted afterwards: for 1600×1200 product photos on white, Pillow takes 1.1
-times as long to write JPEG and more than twice as long for PNG. Pillow writes WebP, whose effort cv2 can't set.
+imagecodecs writes JPEG, cv2 PNG, and the tags are inserted afterwards: for 1600×1200 product photos on white, Pillow
+takes 1.2 times as long to write JPEG and more than twice as long for PNG; cv2 writes the same JPEG, but from a copy in
+BGR. Pillow writes WebP, whose effort cv2 can't set.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import zlib
 from typing import Final
 
 import cv2
+import imagecodecs
 import numpy as np
 from PIL import Image, ImageCms
 
@@ -53,23 +55,28 @@ def encode(image: np.ndarray, format: str, quality: int, tags: Tags = _NO_TAGS) 
         )
     if format == "webp":
         return _webp(image, quality, tags)
-    # For png cv2's defaults (one filter, run lengths): 2.5 times as fast as with any explicit level, about 15 % larger.
-    options: list[int] = []
     if format == "jpeg":
-        # 4:4:4, because halved chroma smears the frame's colour into the white around it.
-        sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
-        # Huffman tables made for the picture: the same pixels in a fifth fewer bytes, for 3.5 ms at 1600×1200.
-        options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_OPTIMIZE, 1, *sampling]
-    to_bgr = {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}
-    done, encoded = cv2.imencode(
-        "." + format, cv2.cvtColor(image, to_bgr[channels]) if channels > 1 else image, options
-    )
+        return _jpeg(image, quality, tags)
+    return _png(image, tags)
+
+
+def _jpeg(image: np.ndarray, quality: int, tags: Tags) -> bytes:
+    # 4:4:4, because halved chroma smears the frame's colour into the white around it.
+    # Huffman tables made for the picture: the same pixels in a fifth fewer bytes, for 5 of 13 ms at 1600×1200. For a
+    # million pictures 1.4 hours of a core save 27 GB, which would cost ten times as much in a bucket every month.
+    data = bytes(imagecodecs.jpeg8_encode(np.ascontiguousarray(image), quality, subsampling="444", optimize=True))
+    return data if image.ndim == 2 else _tagged_jpeg(data, tags)
+
+
+def _png(image: np.ndarray, tags: Tags) -> bytes:
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, {3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[image.shape[2]])
+    # cv2's defaults (one filter, run lengths): 2.5 times as fast as with any explicit level, about 15 % larger.
+    done, encoded = cv2.imencode(".png", image)
     if not done:
-        raise RuntimeError(f"cv2 could not write a {width}×{height} picture as {format}")
+        raise RuntimeError(f"cv2 could not write a {image.shape[1]}×{image.shape[0]} picture as png")
     data = encoded.tobytes()
-    if channels == 1:
-        return data
-    return _tagged_jpeg(data, tags) if format == "jpeg" else _tagged_png(data, tags)
+    return data if image.ndim == 2 else _tagged_png(data, tags)
 
 
 def _webp(image: np.ndarray, quality: int, tags: Tags) -> bytes:

@@ -240,10 +240,10 @@ def _sixteen_bits(picture: Image.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return grey, np.where(numbers == key, 0, 255).astype(np.uint8) if isinstance(key, int) else None
 
 
-def bands(size: tuple[int, int]) -> Iterator[slice]:
-    """The rows of a picture of `size` (height, width) as slices, one band at a time."""
+def bands(size: tuple[int, int], pixels: int = _BAND_PIXELS) -> Iterator[slice]:
+    """The rows of a picture of `size` (height, width) as slices, one band of about so many pixels at a time."""
     height, width = size
-    step = max(1, _BAND_PIXELS // width)
+    step = max(1, pixels // width)
     return (slice(top, min(top + step, height)) for top in range(0, height, step))
 
 

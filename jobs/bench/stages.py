@@ -12,6 +12,7 @@ from glasseg.cutout import finished, picture
 from glasseg.images import decoder
 from glasseg.model.folder import ModelFolder
 from jobs.bench.process import process, receive
+from jobs.heap import keep_freed
 from jobs.whiten.order import Order
 
 STAGES: Final = ("read", "decode", "segment", "cut out", "encode", "write")
@@ -29,6 +30,7 @@ def _measure(pipe: Connection, order: Order, model: ModelFolder, photos: Sequenc
 
     from glasseg.model.segmenter import BATCH, Segmenter
 
+    keep_freed()  # as a worker does
     cv2.setNumThreads(1)
     segmenter = Segmenter(model, threads=1)
     groups = [photos[first : first + BATCH] for first in range(0, len(photos), BATCH)]

@@ -25,6 +25,7 @@ from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
 from glasseg.storage import client
 from glasseg.storage.keys import printable
+from jobs.heap import keep_freed
 from jobs.whiten.metrics import Meters
 from jobs.whiten.order import ROWS, Order, Pending
 
@@ -62,6 +63,7 @@ class Whitener:
             import ray
 
             model = ray.get(model)
+        keep_freed()
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._order = order
         self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
