@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -59,6 +59,7 @@ class Watch:
     """What the driver sees of one run while it takes the rows."""
 
     actors: int
+    photos: int
     began: float = 0.0
     """When the run asked for its workers; seconds since the epoch, as all times."""
     rows: int = 0
@@ -68,7 +69,7 @@ class Watch:
     steady: dict[str, float] = field(default_factory=dict)
     """The `look` at the moment from which all actors worked; empty when they never did."""
     end: dict[str, float] = field(default_factory=dict)
-    """The last `look`, with the last rows."""
+    """The `look` at the last rows."""
 
     def taken(self, rows: Iterator[Rows]) -> Iterator[Rows]:
         """The same rows, watched."""
@@ -80,28 +81,28 @@ class Watch:
                 self.last[actor] = max(finished, self.last.get(actor, 0.0))
             if not self.steady and len(self.first) == self.actors:
                 self.steady = self.look()
+            if self.rows == self.photos:
+                self.end = self.look()
             yield some
-        self.end = self.look()
 
     def look(self) -> dict[str, float]:
-        """Rows so far, the time, and what the driver and Ray's processes have used: CPU-seconds, bytes."""
+        """Rows so far, the time, and what the driver and Ray's processes have used: CPU-seconds, bytes of its own."""
         driver = psutil.Process()
         found = {"rows": self.rows, "time": time.time(), "driver": time.process_time()}
-        found["bytes"] = driver.memory_info().rss
+        found["bytes"] = driver.memory_full_info().uss
         for process in driver.children(recursive=True):
-            command = " ".join(process.cmdline()) if process.is_running() else ""
-            for name in (name for name, words in RAY.items() if words in command):
-                found[name] = sum(process.cpu_times()[:2])
+            with suppress(psutil.NoSuchProcess):  # it has ended in the meantime
+                command = " ".join(process.cmdline())
+                for name in (name for name, words in RAY.items() if words in command):
+                    found[name] = sum(process.cpu_times()[:2])
         return found
 
 
-def scale(
-    actors: Sequence[int], pace: Pace, seconds: float, *, most: bool = True, verbose: bool = False
-) -> dict[str, Any]:
-    """Runs with each number of `actors`, each long enough for `seconds` of all of them; what `--json` prints.
+def scale(actors: Sequence[int], pace: Pace, seconds: float, *, verbose: bool = False) -> dict[str, Any]:
+    """Runs with each number of `actors`, long enough for `seconds` of all of them, and one with actors that do not
+    sleep; what `--json` prints.
 
-    `most`: also measure how many rows the driver takes from actors that do not sleep. Raises GlassegError for a run so
-    short that its actors never all worked.
+    Raises GlassegError for a run so short that its actors never all worked.
     """
     stay_here(verbose)
     load = os.getloadavg()[0]
@@ -109,8 +110,7 @@ def scale(
     for number in actors:
         photos = max(1, round(number * pace.sleepers / pace.seconds * seconds))
         runs.append(_apart(number, pace, photos, verbose))
-    if most:
-        runs.append(_apart(EAGER, Pace(pace.sleepers, 0.0), MOST_ROWS, verbose))
+    runs.append(_apart(EAGER, Pace(pace.sleepers, 0.0), MOST_ROWS, verbose))
     return {
         "sleepers": pace.sleepers,
         "photo_s": pace.seconds,
@@ -129,7 +129,7 @@ def _apart(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, Any
 
 def measure(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, Any]:
     """What one run of `photos` costs the driver. Raises GlassegError when its actors never all worked."""
-    watch = Watch(actors)
+    watch = Watch(actors, photos)
     config = WhitenConfig(workers=actors, cpus_per_worker=1, gpus_per_worker=0, memory_per_worker=0, report=False)
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
         source = Path(temporary).resolve() / "photos"
@@ -191,7 +191,7 @@ def facts(order: Order, pending: Pending) -> Row:
 
 def figures(watch: Watch, ended: float, pace: Pace) -> dict[str, Any]:
     """What a run cost. `ended`: when the command was over."""
-    if not watch.steady or watch.end["rows"] <= watch.steady["rows"]:
+    if not watch.steady or not watch.end or watch.end["rows"] == watch.steady["rows"]:
         raise GlassegError(f"the {watch.actors} actors never all worked: give more --seconds")
     spent = {name: watch.end[name] - watch.steady[name] for name in watch.end}
     thousands, over = spent["rows"] / 1000, max(watch.last.values())

@@ -34,7 +34,9 @@ def test_nothing_is_computed_from_two_runs() -> None:
 
 
 def test_costs_are_those_of_the_time_in_which_all_actors_worked() -> None:
-    watch = Watch(actors=2, began=100.0, rows=3000, first={"a": 104.1, "b": 106.1}, last={"a": 128.0, "b": 130.0})
+    watch = Watch(
+        actors=2, photos=3000, began=100.0, rows=3000, first={"a": 104.1, "b": 106.1}, last={"a": 128.0, "b": 130.0}
+    )
     watch.steady = {"rows": 1000, "time": 110.0, "driver": 5.0, "bytes": 1_000_000, "raylet": 1.0, "head": 1.0}
     watch.end = {"rows": 3000, "time": 130.0, "driver": 6.0, "bytes": 1_200_000, "raylet": 1.2, "head": 1.1}
     found = figures(watch, ended=131.5, pace=Pace(8, 0.1))
@@ -49,7 +51,7 @@ def test_a_run_whose_actors_never_all_worked_measures_nothing() -> None:
     def rows() -> Iterator[list[Row]]:
         return iter(())
 
-    watch = Watch(actors=2)
+    watch = Watch(actors=2, photos=0)
     assert list(watch.taken(rows())) == []
     with pytest.raises(GlassegError, match="--seconds"):
         figures(watch, ended=1.0, pace=Pace(8, 0.1))
