@@ -136,7 +136,7 @@ def bookkeeping(photos: int, nights: int, as_json: bool) -> None:
 )
 @cloup.option("--sleepers", type=click.IntRange(1, 32), default=8, help="Workers that each actor stands for.")
 @cloup.option("--photo-ms", type=click.FloatRange(min=1), default=100.0, help="Time of a worker for a photo.")
-@cloup.option("--seconds", type=click.FloatRange(min=1), default=60.0, help="Work for each number of actors.")
+@cloup.option("--seconds", type=click.FloatRange(min=1), default=30.0, help="Work for each number of actors.")
 @_json
 @verbose_option
 def scale(actors: tuple[int, ...], as_json: bool, verbose: bool, **pace: float) -> None:
