@@ -9,11 +9,12 @@ all actors work, between the moment at which the last of them has returned a bat
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -136,7 +137,8 @@ def measure(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, An
         source.mkdir()
         for number in range(photos):
             (source / f"sku-{number:09d}.jpg").touch()
-        whiten(str(source), f"{temporary}/white", config, executor=_watched(watch, pace))
+        with redirect_stdout(sys.stderr):  # the summary of a run is not the bench's result
+            whiten(str(source), f"{temporary}/white", config, executor=_watched(watch, pace))
     return figures(watch, time.time(), pace)
 
 
