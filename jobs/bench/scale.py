@@ -131,7 +131,9 @@ def _apart(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, Any
 def measure(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, Any]:
     """What one run of `photos` costs the driver. Raises GlassegError when its actors never all worked."""
     watch = Watch(actors, photos)
-    config = WhitenConfig(workers=actors, cpus_per_worker=1, gpus_per_worker=0, memory_per_worker=0, report=False)
+    config = WhitenConfig(
+        workers=actors, cpus_per_worker=1, gpus_per_worker=0, memory_per_worker=0, report=False, verbose=verbose
+    )
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
         source = Path(temporary).resolve() / "photos"
         source.mkdir()
