@@ -95,6 +95,21 @@ def test_the_marketplaces_are_listed() -> None:
     assert first_cells(section("docs/pictures.md", "Marketplaces")) == list(MARKETPLACES)
 
 
+def test_the_gpu_node_is_computed_from_the_stages() -> None:
+    shown = section("docs/performance.md", "Speed")
+    stages = {name: float(ms) for name, ms in re.findall(r"^([a-z ]+?) {2,}[\d,.]+ +([\d.]+)$", shown, re.M)}
+    total, segment = stages.pop("one after the other"), stages.pop("segment")
+    guide = section("cluster/README.md", "A node with a GPU")
+    [(a, g)] = [(int(a), int(g)) for a, g in re.findall(r"Here a = (\d+) .* and g = (\d+)", guide)]
+    cpu = sum(stages.values()) + a
+    assert sum(stages.values()) + segment == pytest.approx(total, abs=0.5)
+    computed = {"16 × 1, no GPU": round(16_000 / total)}
+    for w, k in ((4, 4), (2, 8), (1, 16)):
+        computed[f"{w} × {k}"] = round(1000 * min(w * k / cpu, w / (a + g), 1 / g))
+    assert {name: int(rate) for name, rate in re.findall(r"^\| (\d+ × [^|]+?) \| (\d+) \|", guide, re.M)} == computed
+    assert f"here {cpu / (a + g):.1f}:" in guide and f"here {cpu / g:.0f}." in guide
+
+
 # Queries -------------------------------------------------------------------------------------------------------------
 
 

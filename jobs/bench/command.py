@@ -24,7 +24,8 @@ _json = cloup.option("--json", "as_json", is_flag=True, help="Print one JSON obj
 
 @cloup.group(short_help="Measure how fast this machine is.")
 def bench() -> None:
-    """Measure this machine: the pipeline, training, memory over a long run, or the bookkeeping of a large catalog.
+    """Measure this machine: the pipeline, training, memory over a long run, the bookkeeping of a large catalog, or what
+    leading many workers costs.
 
     Run nothing else at the same time.
 
@@ -126,4 +127,29 @@ def bookkeeping(photos: int, nights: int, as_json: bool) -> None:
     from jobs.bench.bookkeeping import text
 
     result = run(photos, nights)
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
+
+
+@bench.command(short_help="What many workers cost the driver.")
+@cloup.option(
+    "--actors", type=click.IntRange(min=1), multiple=True, default=(1, 4, 8, 16, 32), help="Actors; can be repeated."
+)
+@cloup.option("--sleepers", type=click.IntRange(1, 32), default=8, help="Workers that each actor stands for.")
+@cloup.option("--photo-ms", type=click.FloatRange(min=1), default=100.0, help="Time of a worker for a photo.")
+@cloup.option("--seconds", type=click.FloatRange(min=1), default=30.0, help="Work for each number of actors.")
+@_json
+@verbose_option
+def scale(actors: tuple[int, ...], as_json: bool, verbose: bool, **pace: float) -> None:
+    """Measure the driver of real runs whose workers sleep instead of working, and compute that of 256 from it.
+
+    \b
+    Examples:
+      glasseg bench scale
+      glasseg bench scale --actors 32 --photo-ms 170
+    """
+    from jobs.bench.scale import Pace, text
+    from jobs.bench.scale import scale as run
+
+    seconds = pace["seconds"]
+    result = run(sorted(actors), Pace(int(pace["sleepers"]), pace["photo_ms"] / 1000), seconds, verbose=verbose)
     click.echo(json.dumps(result, indent=2) if as_json else text(result))

@@ -16,6 +16,7 @@ from jobs.engine import available_cpus, engine, given_cluster
 from jobs.whiten import preflight
 from jobs.whiten.order import Order
 from jobs.whiten.stream import GROUP_ROWS, Rows, rows_of
+from jobs.whiten.worker import Whitener
 
 
 @dataclass(frozen=True)
@@ -42,16 +43,22 @@ asked for; their iterator raises it when the whole run has to stop.
 
 @contextmanager
 def on_ray(
-    order: Order, model: ModelFolder, work: pa.Table, writer: Writer, workforce: Workforce
+    order: Order,
+    model: ModelFolder,
+    work: pa.Table,
+    writer: Writer,
+    workforce: Workforce,
+    *,
+    worker: type = Whitener,
 ) -> Iterator[Iterator[Rows]]:
-    """The `Executor` of production: Ray is connected inside the block."""
+    """The `Executor` of production: Ray is connected inside the block. `worker` is what each actor runs."""
     terminal.say("Starting Ray and the workers …")
     # a cluster of our own is as large as the machine, or as the workers that were asked for
     cpus = max((workforce.workers or 1) * (workforce.cpus or 1), available_cpus())
     with engine(workforce.address, cpus=cpus, verbose=workforce.verbose):
         order, bounds = _staffed(order, work, workforce)
         # closed before Ray is: what runs on behind a stopped run would start another Ray
-        with closing(rows_of(order, model, work, bounds, writer)) as rows:
+        with closing(rows_of(order, model, work, bounds, writer, worker=worker)) as rows:
             yield rows
 
 

@@ -17,12 +17,14 @@ MEMORY = 4 << 30
 """Bytes that one photo may take on top of what the process holds once it has its model."""
 
 
-def redo(order: Order, model: ModelFolder, photos: Iterable[pa.Table]) -> Iterator[list[DoneRow]]:
+def redo(
+    order: Order, model: ModelFolder, photos: Iterable[pa.Table], worker: type = Whitener
+) -> Iterator[list[DoneRow]]:
     """`ROWS` of `photos` (tables of `PENDING` with one row), each tried once in an actor, a new one after a death."""
     import ray
 
     needs = {"num_cpus": order.cpus, "num_gpus": order.gpus, "memory": order.memory}
-    actor_class = ray.remote(**needs, max_restarts=0, max_task_retries=0)(Whitener)
+    actor_class = ray.remote(**needs, max_restarts=0, max_task_retries=0)(worker)
     actor = None
     for photo in photos:
         pending: Pending = photo.to_pylist()[0]

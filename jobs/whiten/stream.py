@@ -40,24 +40,31 @@ Rows = list[Row]
 
 
 def rows_of(
-    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], writer: Writer
+    order: Order,
+    model: ModelFolder,
+    work: pa.Table,
+    workers: tuple[int, int],
+    writer: Writer,
+    *,
+    worker: type = Whitener,
 ) -> Generator[Rows]:
     """Manifest rows of `work`, a table of `PENDING`, as they are done; each photo has one at the end.
 
-    `writer` takes the rows meanwhile. What dying workers took with them is done again: by the workers together where
-    it is more than one of them had in hand, as when a node was lost; else one by one, to find a photo that kills.
+    `writer` takes the rows meanwhile; `worker` is the class that each actor runs. What dying workers took with them is
+    done again: by the workers together where it is more than one of them had in hand, as when a node was lost; else one
+    by one, to find a photo that kills.
     """
     lost, in_vain = work, 0
     while in_vain < PASSES:
         before = len(lost)
-        yield from stream(order, model, lost, workers)
+        yield from stream(order, model, lost, workers, worker)
         lost = _lost(work, writer)
         if len(lost):
             _end_workers(order)
         if len(lost) <= 2 * BATCH_ROWS:
             break
         in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
-    for redone in rescue.redo(order, model, tables(lost, 1)):
+    for redone in rescue.redo(order, model, tables(lost, 1), worker):
         yield from checked(redone)
 
 
@@ -76,7 +83,9 @@ def _end_workers(order: Order) -> None:
                 ray.kill(ray.get_actor(name))
 
 
-def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
+def stream(
+    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type = Whitener
+) -> Iterator[Rows]:
     """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
 
     `workers`: the fewest and the most of them. Ends early when rows were lost with their node, or when nothing moves
@@ -90,7 +99,7 @@ def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int,
     if not len(work):
         return
     try:
-        for rows in _rows(order, model, work, workers):
+        for rows in _rows(order, model, work, workers, worker):
             done += len(rows)
             yield rows
     except ray.exceptions.ObjectLostError:
@@ -107,7 +116,7 @@ def stream(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int,
         raise GlassegError("the workers keep dying, out of memory perhaps: see why with --verbose") from error
 
 
-def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int]) -> Iterator[Rows]:
+def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type) -> Iterator[Rows]:
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
@@ -124,7 +133,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     with bounded_retries():
         photos = ray.data.from_blocks(tables(work, rows))
         done = photos.map_batches(
-            Whitener,
+            worker,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",
             batch_size=rows,

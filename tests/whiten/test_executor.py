@@ -33,7 +33,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         yield
         said["connected"] = False
 
-    def rows_of(order: Order, model: object, work: pa.Table, workers: tuple[int, int], writer: object) -> Iterator[Any]:
+    def rows_of(
+        order: Order, model: object, work: pa.Table, workers: tuple[int, int], writer: object, *, worker: type
+    ) -> Iterator[Any]:
         said.update(cpus=order.cpus, gpus=order.gpus, metered=order.metered, workers=workers)
 
         def each() -> Iterator[Any]:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from glasseg.errors import GlassegError
 from glasseg.images import decoder
 from glasseg.storage.roots import Folder, open_root
 from jobs.whiten import rescue, stream
+from jobs.whiten.executor import on_ray
 from jobs.whiten.run import whiten
 from jobs.whiten.worker import Whitener
 
@@ -112,9 +114,7 @@ def test_a_worker_killed_in_mid_run_costs_no_photo(tmp_path: Path) -> None:
     assert {row["status"] for row in rows.values()} <= {"ok", "review"}
 
 
-def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_the_photos_that_kill_or_break_their_worker_are_lost(tmp_path: Path) -> None:
     """Codecs do crash. The class is made here so that Ray carries it, crash and all, into real processes.
 
     The first worker dies while it starts. One photo ends its process, one needs more memory than a photo may have
@@ -151,15 +151,14 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(
                 raise RuntimeError("a bug")
             return super()._write(opened, seen)
 
-    monkeypatch.setattr(stream, "Whitener", Deadly)
-    monkeypatch.setattr(rescue, "Whitener", Deadly)
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     names = [*(f"{n}.jpg" for n in range(8)), "hungry.jpg", "poison.jpg", "odd.jpg"]
     for seed, name in enumerate(names):
         (source / name).write_bytes(drawn(seed))
     hungry = (source / "hungry.jpg").stat().st_size
-    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2)) == 0
+    deadly = partial(on_ray, worker=Deadly)
+    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2), executor=deadly) == 0
     rows = by_key(Folder(destination))
     codes = {key: row["error_code"] for key, row in rows.items() if row["status"] == "failed"}
     assert set(rows) == set(names)
@@ -179,15 +178,14 @@ def test_a_photo_that_hangs_its_worker_is_given_up(tmp_path: Path, monkeypatch: 
                 time.sleep(1000)
             return super()._open(pending)
 
-    for module in (stream, rescue):
-        monkeypatch.setattr(module, "Whitener", Hanging)
     monkeypatch.setattr(stream, "STALLED_SECONDS", 25.0)
     monkeypatch.setattr(rescue, "SECONDS", 25.0)
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
     for seed, name in enumerate(("a.jpg", "b.jpg", "endless.jpg")):
         (source / name).write_bytes(drawn(seed))
-    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2)) == 0
+    hanging = partial(on_ray, worker=Hanging)
+    assert whiten(str(source), str(destination), WhitenConfig(cpus_per_worker=2), executor=hanging) == 0
     codes = {key: row["error_code"] for key, row in by_key(Folder(destination)).items() if row["status"] == "failed"}
     assert codes == {"endless.jpg": "timeout"} and outputs(Folder(destination)) == {"a.jpg", "b.jpg"}
 
