@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,9 +44,10 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
     import ray
-    import ray.data  # sets up its loggers, which can be silenced only then
 
     if ray.is_initialized():  # a program that brings its own connection keeps it
+        import ray.data
+
         yield
         return
 
@@ -57,8 +60,11 @@ def engine(address: str | None, *, cpus: int, verbose: bool) -> Iterator[None]:
             os.environ.setdefault(record, "0")
     on_sigterm = signal.getsignal(signal.SIGTERM)
     try:
-        with quiet_stderr(verbose):
+        # a second's imports, while Ray's processes start; they also set up loggers, which can be silenced only then
+        with ThreadPoolExecutor(1) as aside, quiet_stderr(verbose):
+            importing = aside.submit(importlib.import_module, "ray.data")
             ray.init(address=chosen or "local", log_to_driver=verbose, logging_level=level, **own)
+        importing.result()
     except Exception as error:  # Ray raises a bare one when its processes do not start in time
         # RuntimeError: the cluster has another version of Ray or Python; RayError: its token is missing here
         expected = (OSError, RuntimeError, ValueError, ray.exceptions.RayError)

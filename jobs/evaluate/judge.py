@@ -24,6 +24,7 @@ from glasseg.labels.reading import MAX_PIXELS
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
+from glasseg.model.start import quick_start
 from glasseg.report import contact_sheets
 from glasseg.storage.roots import open_root
 from jobs.engine import bounded_retries
@@ -121,7 +122,8 @@ class Judge:
         task, model = ray.get([task_ref, model_ref])
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._task = task
-        self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
+        with quick_start():
+            self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * task.cpus)
         self._composites = Composites(task.found, task.endpoint_url, task.settings) if task.settings else None
 

@@ -23,6 +23,7 @@ from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
+from glasseg.model.start import quick_start
 from glasseg.storage import client
 from glasseg.storage.keys import printable
 from jobs.heap import keep_freed
@@ -66,7 +67,8 @@ class Whitener:
         keep_freed()
         cv2.setNumThreads(1)  # the pool below is the parallelism
         self._order = order
-        self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
+        with quick_start():
+            self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
         self._calibration = model.spec.calibration
         self._group = BATCH
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
