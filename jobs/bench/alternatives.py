@@ -35,9 +35,7 @@ def recipe(order: Order, model: ModelFolder, actors: int) -> Rows:
     from ray.data import ActorPoolStrategy, DataContext
 
     DataContext.get_current().enable_progress_bars = False
-    done = ray.data.read_images(
-        order.source.uri, mode="RGB", include_paths=True, ray_remote_args={"num_cpus": 0.5}
-    ).map_batches(
+    done = ray.data.read_images(order.source.uri, mode="RGB", include_paths=True, num_cpus=0.5).map_batches(
         Predictor,
         fn_constructor_args=(order, model),
         batch_size=RECIPE_BATCH,
