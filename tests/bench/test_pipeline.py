@@ -18,7 +18,7 @@ from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from jobs import sizing
-from jobs.bench import machine, photos, pipeline, rembg_loop, spread, stages, table, timed_photos, ways
+from jobs.bench import machine, photos, pipeline, spread, stages, table, timed_photos, ways
 from jobs.bench.steps import Steps
 
 RATES = {
@@ -155,16 +155,6 @@ def test_only_photos_that_decode_are_used(tmp_path: Path, capsys: pytest.Capture
     shutil.rmtree(tmp_path / "deep")
     with pytest.raises(GlassegError, match="no photos"):
         photos.usable(tmp_path, 10)
-
-
-def test_rembg_is_refused_in_one_line_that_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tmp_path / "isnet.onnx"
-    monkeypatch.setattr(rembg_loop, "PACKAGES", ("no_such_package",))
-    with pytest.raises(GlassegError, match=r'^--versus-rembg needs no_such_package: pip install "rembg\[cpu\]"$'):
-        rembg_loop.found(model, verbose=False)
-    monkeypatch.setattr(rembg_loop, "PACKAGES", ())
-    with pytest.raises(GlassegError, match=r"^there is no .*isnet.onnx: rembg's IS-Net is https://.*onnx$"):
-        rembg_loop.found(model, verbose=False)
 
 
 def test_workers_are_as_large_as_those_of_whiten() -> None:
