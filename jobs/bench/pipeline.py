@@ -59,6 +59,8 @@ BUDGET_SECONDS: Final = 240.0
 """What a bench may take in all; five minutes less what an estimate may be wrong by."""
 LEAST_SECONDS, MOST_SECONDS = 5.0, 20.0
 """What a turn may take; a longer one would not be steadier."""
+LONGEST: Final = 1.5
+"""What a turn may take, in terms of what the stages promise: cores that share their units do less together."""
 RAY_SECONDS: Final = 8.0
 """What Ray adds to the start of a way."""
 
@@ -93,7 +95,7 @@ def bench(folder: Path | None, config: BenchConfig) -> dict[str, Any]:
         job = _job(originals, needed, place / "turns", model, config)
         steps.next("first photo: a run of `glasseg whiten`")
         startup, whole = _first_photo(job, config, count)
-        window = Window(processes, count, 2 * count / rate)
+        window = Window(processes, count, LONGEST * count / rate)
         rates = _rounds(job, plans, config.rounds, window, steps)
     return {
         **summary(rates, config.price_per_hour),
