@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import PurePosixPath
@@ -97,5 +96,5 @@ def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[
         made = picture.compose(photo, seen, spec, order.look)
         sent = finished.finish(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
-        rows.append({"status": "ok", "finished_at": datetime.now(UTC)})
+        rows.append({"status": "ok"})
     return rows
