@@ -22,7 +22,7 @@ def whiten(order: Order, model: ModelFolder, work: pa.Table, processes: int, *, 
 
     Every process gets its share in one call, so its own read-ahead never runs dry before the end.
     """
-    shares = [work.take(range(first, len(work), processes)) for first in range(processes)]
+    shares = [work.take(pa.array(range(first, len(work), processes))) for first in range(processes)]
     return together(_whiten_share, (order, model), shares, verbose=verbose)
 
 
