@@ -6,11 +6,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from glasseg.errors import GlassegError
+from jobs.engine import quiet_stderr
 
 RAY_NICENESS: Final = 15
 """Ray starts its workers with this niceness; on a busy machine plain processes must not get more than they do."""
@@ -21,6 +22,8 @@ END_SECONDS: Final = 10.0
 @contextmanager
 def process(verbose: bool, work: Callable[..., None], *args: Any, niceness: int = RAY_NICENESS) -> Iterator[Connection]:
     """A fresh process that runs `work(pipe, *args)`; yields the near end of its pipe. It is gone after the block."""
+    with quiet_stderr(verbose):  # what processes leave that are killed, it frees, but not without a warning
+        resource_tracker.ensure_running()
     context = get_context("spawn")
     near, far = context.Pipe()
     child = context.Process(target=_run, args=(verbose, niceness, work, far, *args))
