@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 from glasseg.formats import Format
@@ -298,13 +299,15 @@ class DemoConfig:
 class BenchConfig:
     """Options of `glasseg bench pipeline` and `glasseg bench training`."""
 
-    photos: int = 192
-    """Photos that are timed in every measurement; a few more warm it up and keep it busy until the end."""
+    photos: int | None = None
+    """Photos that are timed in each turn; None: as many as let the bench end within five minutes."""
+    training_photos: int = 192
     rounds: int = 3
     model: str = "packaged"
     workers: int | None = None
     """None: as many as the machine has room for, as with `glasseg whiten`."""
     cpus_per_worker: int = 1
     versus: bool = False
+    versus_rembg: Path | None = None
     price_per_hour: float | None = None
     verbose: bool = False

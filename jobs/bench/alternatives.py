@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import partial
 from multiprocessing import get_context
 from pathlib import PurePosixPath
@@ -35,9 +34,7 @@ def recipe(order: Order, model: ModelFolder, actors: int) -> Rows:
     from ray.data import ActorPoolStrategy, DataContext
 
     DataContext.get_current().enable_progress_bars = False
-    done = ray.data.read_images(
-        order.source.uri, mode="RGB", include_paths=True, ray_remote_args={"num_cpus": 0.5}
-    ).map_batches(
+    done = ray.data.read_images(order.source.uri, mode="RGB", include_paths=True, num_cpus=0.5).map_batches(
         Predictor,
         fn_constructor_args=(order, model),
         batch_size=RECIPE_BATCH,
@@ -99,5 +96,5 @@ def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[
         made = picture.compose(photo, seen, spec, order.look)
         sent = finished.finish(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
-        rows.append({"status": "ok", "finished_at": datetime.now(UTC)})
+        rows.append({"status": "ok"})
     return rows

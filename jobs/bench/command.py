@@ -14,7 +14,6 @@ from jobs.options import Auto, verbose_option
 
 _BENCH = BenchConfig()
 
-_photos = cloup.option("--photos", type=click.IntRange(min=8), default=_BENCH.photos, help="Photos to time.")
 _rounds = cloup.option(
     "--rounds", type=click.IntRange(min=1), default=_BENCH.rounds, help="How often to time each way."
 )
@@ -38,7 +37,12 @@ def bench() -> None:
 
 @bench.command(short_help="Photos/s of each stage, of a plain loop, and of the Ray pipeline.")
 @cloup.argument("photos_folder", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_photos
+@cloup.option(
+    "--photos",
+    type=Auto(click.IntRange(min=8)),
+    default="auto",
+    help="Photos to time in each turn; auto: as many as let the bench end within five minutes.",
+)
 @_rounds
 @_model
 @cloup.option("--workers", type=Auto(click.IntRange(min=1)), default="auto", help="As for `glasseg whiten`.")
@@ -46,6 +50,12 @@ def bench() -> None:
     "--cpus-per-worker", type=click.IntRange(min=1), default=_BENCH.cpus_per_worker, help="As for `glasseg whiten`."
 )
 @cloup.option("--versus", is_flag=True, help="Also measure Ray Data's own recipe and a multiprocessing.Pool.")
+@cloup.option(
+    "--versus-rembg",
+    metavar="MODEL.onnx",
+    type=click.Path(path_type=Path, resolve_path=True),
+    help="Also measure the package rembg with this IS-Net or U²-Net of its.",
+)
 @cloup.option(
     "--price-per-hour", type=click.FloatRange(min=0), help="Price of this machine per hour, to print photos per dollar."
 )
@@ -60,6 +70,7 @@ def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
     Examples:
       glasseg bench pipeline
       glasseg bench pipeline --versus --price-per-hour 0.10
+      glasseg bench pipeline --versus-rembg ~/.u2net/isnet-general-use.onnx
       glasseg bench pipeline photos --model models/mine --json
     """
     from jobs.bench.pipeline import bench as run
@@ -71,7 +82,9 @@ def pipeline(photos_folder: Path | None, as_json: bool, **options: Any) -> None:
 
 @bench.command(short_help="What Ray costs in training, and how fast its pictures are made.")
 @cloup.argument("data", required=False, type=click.Path(exists=True, file_okay=False, path_type=Path))
-@_photos
+@cloup.option(
+    "--photos", "training_photos", type=click.IntRange(min=8), default=_BENCH.training_photos, help="Photos to time."
+)
 @_rounds
 @_json
 @verbose_option

@@ -1,12 +1,16 @@
 """`glasseg bench pipeline`: how fast this machine whitens, stage by stage, in a plain loop and through Ray.
 
-Steady state is measured in the same way on both sides, from the time at which each photo was finished according to its
-manifest row. A run gets more photos than are timed: the clock starts when the first `skip` are finished (every worker
-is warm, its read-ahead full) and stops `count` photos later, while the last `tail` still keep every worker busy. So
-neither side pays for starting, nor for workers that idle at the end while another one finishes. What recurs is
-included: the start and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets
-its share at once. All ways take turns, and no Ray process is alive while one without Ray runs. Everything runs on
-CPUs. `--versus` also measures the pipeline as one actor with all cores, and the two of `alternatives`.
+Steady state is measured in the same way on all sides, from the time at which each picture was written. Every way is
+one long run that is started once, warms up, and takes turns with the others; between its turns all of its processes are
+suspended (see `turns`). So nothing of one way runs while another one is timed, and no way pays for starting, nor for
+workers that idle at the end while another one finishes. In a turn the clock starts when the first photos are finished,
+those that were in hand when the way was suspended, and stops `count` photos later. What recurs is included: the start
+and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets its share at once.
+Everything runs on CPUs. With `--rounds 1` each way ends before the next one starts, which takes less memory.
+
+The whole bench ends within about `BUDGET_SECONDS`: a turn has as many photos as the machine does in its share of the
+time that is left, by the rate of the stages on one core. `--versus` also measures the pipeline as one actor with all
+cores, and the two of `alternatives`; `--versus-rembg` rembg, so slow that a turn may have only a photo or two a core.
 """
 
 from __future__ import annotations
@@ -18,9 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -29,77 +33,83 @@ import pyarrow as pa
 
 import jobs
 from glasseg.catalog import pending, runs
-from glasseg.catalog.schema import Row
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
-from jobs.bench import alternatives, machine, photos, plain_loop, stages, timed_photos
-from jobs.bench.table import ONE_ACTOR, PIPELINE, POOL, RECIPE, summary
+from jobs.bench import machine, photos, rembg_loop, stages, timed_photos, turns, ways
+from jobs.bench.steps import Steps
+from jobs.bench.table import summary
 from jobs.bench.timed_photos import Window
-from jobs.engine import available_cpus, engine
-from jobs.terminal import say
+from jobs.bench.turns import Way
+from jobs.bench.ways import Job, Plan
+from jobs.engine import available_cpus
 from jobs.whiten.order import PENDING, Order
-from jobs.whiten.stream import BATCH_ROWS, stream
 
 SIZE: Final = (1200, 1600)
 """(height, width) of the drawn photos."""
 STAGE_PHOTOS: Final = 48
+MOST_PHOTOS: Final = 192
+"""Photos of a folder that are used; they are repeated under other names."""
 VERSUS_READS: Final = frozenset({".jpg", ".jpeg", ".png"})
-"""Photos that all ways of `--versus` can read and write."""
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What all measurements of one bench have in common."""
-
-    config: BenchConfig
-    model: ModelFolder
-    order: Order
-    work: pa.Table
-    """A table of `PENDING`."""
-    window: Window
-    size: tuple[int, int]
-    cores: int
-    workers: int
-
-    @property
-    def rows(self) -> list[dict[str, Any]]:
-        """The work as rows of `PENDING`."""
-        rows: list[dict[str, Any]] = self.work.to_pylist()
-        return rows
+"""Photos that all ways of `--versus` and rembg can read and write."""
+BUDGET_SECONDS: Final = 240.0
+"""What a bench may take in all; five minutes less what an estimate may be wrong by."""
+LEAST_SECONDS, MOST_SECONDS = 5.0, 20.0
+"""What a turn may take; a longer one would not be steadier."""
+LONGEST: Final = 1.5
+"""What a turn may take, in terms of what the stages promise: cores that share their units do less together."""
+RAY_SECONDS: Final = 8.0
+"""What Ray adds to the start of a way."""
 
 
 def bench(folder: Path | None, config: BenchConfig) -> dict[str, Any]:
     """Measure this machine with the photos of a folder, or with drawn ones; what `--json` prints.
 
-    Raises GlassegError when there is no model, no usable photo, or when a process dies.
+    Raises GlassegError when there is no model, no usable photo, when rembg is wanted and can't be used, or when a
+    process dies.
     """
     stay_here(config.verbose)
+    began, load = time.monotonic(), os.getloadavg()[0]
     model = model_folder.load(config.model)
-    load = os.getloadavg()[0]
+    rembg = rembg_loop.found(config.versus_rembg, verbose=config.verbose) if config.versus_rembg else None
+    cores = available_cpus()
+    workers = config.workers or max(1, cores // config.cpus_per_worker)
+    processes = max(cores, workers)
+    plans = ways.plans(config, cores, workers)
+    steps = Steps(3 + config.rounds * len(plans))
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
-        one = _prepare(folder, config, model, Path(temporary))
-        say("first photo: a run of `glasseg whiten`")
-        startup, whole = _first_photo(one)
-        say("stages, one core")
-        with _emptied(one.order):
-            alone = stages.rates(replace(one.order, cpus=1), model, one.rows[:STAGE_PHOTOS], verbose=config.verbose)
-        rates = _rounds(one)
+        place = Path(temporary).resolve()
+        steps.next("photos")
+        originals, size = _photos(folder, place, config)
+        steps.next("stages, one core")
+        alone, start = _stages(_job(originals, STAGE_PHOTOS, place / "stages", model, config))
+        rate = cores / sum(1 / one for one in alone.values())
+        skipped = ways.SKIP * processes
+        seconds = turn_seconds(plans, config.rounds, start, time.monotonic() - began) - skipped / rate
+        count = config.photos or timed_photos.affordable(rate, seconds, processes)
+        steps.expect(expected(plans, config.rounds, start, (skipped + count) / rate))
+        needed = timed_photos.needed(count, config.rounds, processes)
+        job = _job(originals, needed, place / "turns", model, config)
+        steps.next("first photo: a run of `glasseg whiten`")
+        startup, whole = _first_photo(job, config, count)
+        window = Window(processes, count, LONGEST * count / rate)
+        rates = _rounds(job, plans, config.rounds, window, steps)
     return {
         **summary(rates, config.price_per_hour),
         "startup_s": round(startup, 2),
         "command_s": round(whole, 2),
         "stages": {name: round(rate, 2) for name, rate in alone.items()},
-        "all_stages_one_core": round(1 / sum(1 / rate for rate in alone.values()), 2),
-        "photos": config.photos,
+        "all_stages_one_core": round(rate / cores, 2),
+        "photos": count,
         "rounds": config.rounds,
-        "size": list(one.size),
+        "size": list(size),
         "model_id": model.spec.model_id,
-        "workers": one.workers,
+        "workers": workers,
         "cpus_per_worker": config.cpus_per_worker,
+        "rembg": rembg,
         "machine": {**machine.facts(), "load_before": round(load, 2)},
     }
 
@@ -112,27 +122,44 @@ def stay_here(verbose: bool) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
+# --- time ---
+
+
+def turn_seconds(plans: Mapping[str, Plan], rounds: int, start: float, spent: float) -> float:
+    """Seconds that each turn may take, so that all of them fit into the time that is left after `spent` seconds.
+
+    `start`: seconds until a process holds the network.
+    """
+    left = BUDGET_SECONDS - spent - sum(expected(plans, rounds, start, 0.0))
+    return min(MOST_SECONDS, max(LEAST_SECONDS, left / (rounds * len(plans) + 1)))
+
+
+def expected(plans: Mapping[str, Plan], rounds: int, start: float, turn: float) -> list[float]:
+    """Seconds of the first photo, then of every turn; those of the first round include the starts."""
+    starts = [start + RAY_SECONDS * plan.has_ray + turn for plan in plans.values()]
+    return [start + RAY_SECONDS + turn, *starts, *[turn] * (rounds - 1) * len(plans)]
+
+
 # --- photos ---
 
 
-def _prepare(folder: Path | None, config: BenchConfig, model: ModelFolder, temporary: Path) -> Bench:
-    """Draw or check the photos, link them under as many names as a run needs, and plan the run."""
-    cores = available_cpus()
-    workers = config.workers or max(1, cores // config.cpus_per_worker)
-    timed = timed_photos.plan(config.photos, max(cores, workers))
-    if config.photos < 2 * BATCH_ROWS * max(cores, workers):
-        say(f"note: --photos {2 * BATCH_ROWS * max(cores, workers)} or more gives steadier numbers on this machine")
+def _photos(folder: Path | None, place: Path, config: BenchConfig) -> tuple[list[Path], tuple[int, int]]:
+    """The photos to repeat, and the (height, width) of the one of middle size."""
     if folder:
-        originals, size = photos.usable(folder, timed.total, VERSUS_READS if config.versus else None)
-    else:
-        originals, size = photos.draw(temporary / "drawn", SIZE), SIZE
-    photos.repeat(originals, timed.total, temporary / "photos")
-    source = Folder((temporary / "photos").resolve())
+        most = max(MOST_PHOTOS, config.photos or 0)
+        return photos.usable(folder, most, VERSUS_READS if config.versus or config.versus_rembg else None)
+    return photos.draw(place / "drawn", SIZE), SIZE
+
+
+def _job(originals: Sequence[Path], count: int, place: Path, model: ModelFolder, config: BenchConfig) -> Job:
+    """Link the photos under `count` names below the new folder `place`, and plan a run over them."""
+    place.mkdir()
+    photos.repeat(originals, count, place / "photos")
+    source, whiten = Folder(place / "photos"), WhitenConfig()
     found, _ = pending.photos(listing.read(source), "keep")
-    whiten = WhitenConfig()
     order = Order(
         source=source,
-        destination=Folder(temporary.resolve() / "white"),
+        destination=Folder(place / "white"),
         run_id=runs.new_id(),
         run_seq=1,
         model_id=model.spec.model_id,
@@ -142,7 +169,7 @@ def _prepare(folder: Path | None, config: BenchConfig, model: ModelFolder, tempo
         max_pixels=whiten.max_pixels,
         cpus=config.cpus_per_worker,
     )
-    return Bench(config, model, order, _new(found), timed, size, cores, workers)
+    return Job(model, order, _new(found), config.verbose)
 
 
 def _new(found: pa.Table) -> pa.Table:
@@ -156,15 +183,21 @@ def _new(found: pa.Table) -> pa.Table:
 # --- measurements ---
 
 
-def _first_photo(one: Bench) -> tuple[float, float]:
-    """Seconds until a real `glasseg whiten` has written its first picture, and until `--photos` of them are done."""
-    config, white = one.config, one.order.destination
+def _stages(job: Job) -> tuple[dict[str, float], float]:
+    """Photos/s of each stage on one core, and the seconds until a process is ready for the first."""
+    with _emptied(job.order):
+        return stages.rates(replace(job.order, cpus=1), job.model, job.work.to_pylist(), verbose=job.verbose)
+
+
+def _first_photo(job: Job, config: BenchConfig, count: int) -> tuple[float, float]:
+    """Seconds until a real `glasseg whiten` has written its first picture, and until `count` of them are done."""
+    white = job.order.destination
     assert isinstance(white, Folder)
-    command = [sys.executable, "-P", "-m", jobs.__name__, "whiten", one.order.source.uri, white.uri, "--max-flagged=1"]
-    command += [f"--model={config.model}", f"--limit={config.photos}", f"--cpus-per-worker={config.cpus_per_worker}"]
+    command = [sys.executable, "-P", "-m", jobs.__name__, "whiten", job.order.source.uri, white.uri, "--max-flagged=1"]
+    command += [f"--model={config.model}", f"--limit={count}", f"--cpus-per-worker={config.cpus_per_worker}"]
     command += ["--gpus-per-worker=0"]
     command += [f"--workers={config.workers or 'auto'}", *(["--verbose"] if config.verbose else [])]
-    with _emptied(one.order), tempfile.TemporaryFile() as words:
+    with _emptied(job.order), tempfile.TemporaryFile() as words:
         began, first = time.perf_counter(), math.nan
         process = subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=None if config.verbose else words, stdin=subprocess.DEVNULL
@@ -185,54 +218,30 @@ def _first_photo(one: Bench) -> tuple[float, float]:
     return first, whole
 
 
-def _rounds(one: Bench) -> dict[str, list[float]]:
-    """Photos/s of each way in every round; the ways take turns."""
-    rates: dict[str, list[float]] = {}
-    for number in range(1, one.config.rounds + 1):
-        for name, way in _ways(one).items():
-            say(f"round {number} of {one.config.rounds}: {name}")
-            with _emptied(one.order):
-                rows = way()
-            rates.setdefault(name, []).append(timed_photos.rate(rows, one.window))
+def _rounds(job: Job, plans: Mapping[str, Plan], rounds: int, window: Window, steps: Steps) -> dict[str, list[float]]:
+    """Photos/s of each way in every round; the ways take turns, and each starts when its first turn comes."""
+    rates: dict[str, list[float]] = {name: [] for name in plans}
+    running: dict[str, Way] = {}
+    with ExitStack() as stack:
+        for number in range(1, rounds + 1):
+            for name, plan in plans.items():
+                steps.next(f"round {number} of {rounds}: {name}")
+                if name not in running:
+                    running[name] = stack.enter_context(_started(job, plan))
+                skip = plan.skip if number > 1 else plan.warm
+                rates[name].append(running[name].turn(skip, window))
+                if rounds == 1:
+                    stack.close()
     return rates
 
 
-def _ways(one: Bench) -> dict[str, Callable[[], Sequence[Any]]]:
-    """What is measured, by name; each returns the rows of all photos."""
-    per_worker = one.config.cpus_per_worker
-    ways: dict[str, Callable[[], Sequence[Any]]] = {
-        **{_loop_name(n, one.cores // n): partial(_plain_loop, one, n) for n in sorted({1, one.cores})},
-        PIPELINE: partial(_through_ray, one, one.workers, per_worker),
-    }
-    if one.config.versus:
-        keys = one.work["key"].to_pylist()
-        ways |= {
-            ONE_ACTOR: partial(_through_ray, one, 1, one.cores),
-            RECIPE: partial(_by_recipe, one),
-            POOL: partial(alternatives.pool, one.order, one.model, keys, one.cores),
-        }
-    return ways
-
-
-def _loop_name(processes: int, threads: int) -> str:
-    return f"{processes} process{'es' * (processes > 1)} × {threads} core{'s' * (threads > 1)}"
-
-
-def _plain_loop(one: Bench, processes: int) -> list[dict[str, Any]]:
-    order = replace(one.order, cpus=one.cores // processes)
-    return plain_loop.whiten(order, one.model, one.rows, processes, verbose=one.config.verbose)
-
-
-def _through_ray(one: Bench, workers: int, cpus: int) -> list[Row]:
-    """Manifest rows of the work, as `glasseg whiten` makes them; Ray starts before and ends after."""
-    with engine("local", cpus=max(one.cores, workers * cpus), verbose=one.config.verbose):
-        batches = stream(replace(one.order, cpus=cpus), one.model, one.work, (workers, workers))
-        return [row for rows in batches for row in rows]
-
-
-def _by_recipe(one: Bench) -> list[dict[str, Any]]:
-    with engine("local", cpus=one.cores, verbose=one.config.verbose):
-        return alternatives.recipe(one.order, one.model, one.cores)
+def _started(job: Job, plan: Plan) -> AbstractContextManager[Way]:
+    """The way, with a new destination of its own."""
+    source = job.order.source
+    assert isinstance(source, Folder)
+    white = Folder(Path(tempfile.mkdtemp(prefix="white-", dir=source.path.parent)))
+    run = partial(plan.run, replace(job, order=replace(job.order, destination=white)))
+    return turns.started(run, white.path, verbose=job.verbose)
 
 
 @contextmanager

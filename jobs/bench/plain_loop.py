@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import Any
@@ -10,30 +11,37 @@ import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
 from jobs.bench.process import process, receive
-from jobs.whiten.order import PENDING, Order
+from jobs.whiten.order import Order
 from jobs.whiten.worker import Whitener
 
+Rows = list[dict[str, Any]]
 
-def whiten(
-    order: Order, model: ModelFolder, photos: list[dict[str, Any]], processes: int, *, verbose: bool
-) -> list[dict[str, Any]]:
-    """Manifest rows of `photos` (rows of `PENDING`), dealt out to `processes` that have `order.cpus` cores each.
 
-    Every process gets its share in one call, so its own read-ahead never runs dry before the end. They start together,
-    once all of them hold a compiled network. Raises GlassegError when one of them dies.
+def whiten(order: Order, model: ModelFolder, work: pa.Table, processes: int, *, verbose: bool) -> Rows:
+    """Manifest rows of `work`, a table of `PENDING`, dealt out to `processes` that have `order.cpus` cores each.
+
+    Every process gets its share in one call, so its own read-ahead never runs dry before the end.
     """
-    shares = [pa.Table.from_pylist(photos[first::processes], schema=PENDING) for first in range(processes)]
+    shares = [work.take(pa.array(range(first, len(work), processes))) for first in range(processes)]
+    return together(_whiten_share, (order, model), shares, verbose=verbose)
+
+
+def together(work: Callable[..., None], common: Sequence[Any], shares: Sequence[Any], *, verbose: bool) -> Rows:
+    """What processes of `work(pipe, *common, share)` send at last, one for each share.
+
+    They start together, once each of them has sent that it is ready. Raises GlassegError when one of them dies.
+    """
     with ExitStack() as stack:
-        pipes = [stack.enter_context(process(verbose, _whiten_share, order, model, share)) for share in shares]
+        pipes = [stack.enter_context(process(verbose, work, *common, share)) for share in shares]
         for pipe in pipes:
             receive(pipe)
         for pipe in pipes:
             pipe.send("go")
-        return [row for pipe in pipes for row in receive(pipe).to_pylist()]
+        return [row for pipe in pipes for row in receive(pipe)]
 
 
 def _whiten_share(pipe: Connection, order: Order, model: ModelFolder, share: pa.Table) -> None:
     whitener = Whitener(order, model)
     pipe.send("ready")
     pipe.recv()
-    pipe.send(whitener(share))
+    pipe.send(whitener(share).to_pylist())

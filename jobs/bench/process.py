@@ -6,11 +6,12 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any, Final
 
 from glasseg.errors import GlassegError
+from jobs.engine import quiet_stderr
 
 RAY_NICENESS: Final = 15
 """Ray starts its workers with this niceness; on a busy machine plain processes must not get more than they do."""
@@ -19,11 +20,13 @@ END_SECONDS: Final = 10.0
 
 
 @contextmanager
-def process(verbose: bool, work: Callable[..., None], *args: Any) -> Iterator[Connection]:
+def process(verbose: bool, work: Callable[..., None], *args: Any, niceness: int = RAY_NICENESS) -> Iterator[Connection]:
     """A fresh process that runs `work(pipe, *args)`; yields the near end of its pipe. It is gone after the block."""
+    with quiet_stderr(verbose):  # what processes leave that are killed, it frees, but not without a warning
+        resource_tracker.ensure_running()
     context = get_context("spawn")
     near, far = context.Pipe()
-    child = context.Process(target=_run, args=(verbose, work, far, *args), daemon=True)
+    child = context.Process(target=_run, args=(verbose, niceness, work, far, *args))
     child.start()
     far.close()  # otherwise its death would go unnoticed
     try:
@@ -43,14 +46,14 @@ def receive(pipe: Connection) -> Any:
         raise GlassegError("a process of the bench died; add --verbose to see why") from error
 
 
-def _run(verbose: bool, work: Callable[..., None], pipe: Connection, *args: Any) -> None:
+def _run(verbose: bool, niceness: int, work: Callable[..., None], pipe: Connection, *args: Any) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    lower(verbose)
+    lower(verbose, niceness)
     work(pipe, *args)
 
 
-def lower(verbose: bool) -> None:
+def lower(verbose: bool, niceness: int = RAY_NICENESS) -> None:
     """Give this process the priority of Ray's workers and, unless `verbose`, silence what native code prints."""
-    os.nice(RAY_NICENESS)
+    os.nice(niceness)
     if not verbose:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # TensorFlow prints there before it can be told to be quiet

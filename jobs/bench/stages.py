@@ -17,12 +17,23 @@ from jobs.whiten.order import Order
 
 STAGES: Final = ("read", "decode", "segment", "cut out", "encode", "write")
 """`cut out`: alpha, colours and composing; `encode`: and decoding the result again."""
+ENOUGH_SECONDS: Final = 6.0
+LEAST_GROUPS: Final = 3
+"""With fewer groups, some of the drawn photos would not be among them."""
 
 
-def rates(order: Order, model: ModelFolder, photos: Sequence[dict[str, Any]], *, verbose: bool) -> dict[str, float]:
-    """Photos/s of each of `STAGES` over `photos` (rows of `PENDING`), in a process of its own."""
+def rates(
+    order: Order, model: ModelFolder, photos: Sequence[dict[str, Any]], *, verbose: bool
+) -> tuple[dict[str, float], float]:
+    """Photos/s of each of `STAGES`, in a process of its own, and the seconds that this took to be ready.
+
+    `photos`: rows of `PENDING`; not all of them are done where that takes more than `ENOUGH_SECONDS`.
+    """
+    began = time.monotonic()
     with process(verbose, _measure, order, model, photos) as pipe:
-        return receive(pipe)
+        receive(pipe)
+        start = time.monotonic() - began
+        return receive(pipe), start
 
 
 def _measure(pipe: Connection, order: Order, model: ModelFolder, photos: Sequence[dict[str, Any]]) -> None:
@@ -36,11 +47,14 @@ def _measure(pipe: Connection, order: Order, model: ModelFolder, photos: Sequenc
     groups = [photos[first : first + BATCH] for first in range(0, len(photos), BATCH)]
     whole = [group for group in groups if len(group) == BATCH] or groups  # a part-filled network call would look slow
     _run(order, segmenter, whole[0])  # warms up
-    seconds = dict.fromkeys(STAGES, 0.0)
-    for group in whole:
+    pipe.send("ready")
+    seconds, done = dict.fromkeys(STAGES, 0.0), 0
+    for number, group in enumerate(whole):
+        if number >= LEAST_GROUPS and sum(seconds.values()) > ENOUGH_SECONDS:
+            break
         for stage, spent in _run(order, segmenter, group).items():
             seconds[stage] += spent
-    done = sum(map(len, whole))
+        done += len(group)
     pipe.send({stage: done / seconds[stage] for stage in STAGES})
 
 

@@ -15,7 +15,9 @@ PIPELINE: Final = "pipeline"
 ONE_ACTOR: Final = "pipeline, one actor"
 RECIPE: Final = "Ray Data's recipe"
 POOL: Final = "multiprocessing.Pool"
-"""Names of what is measured in addition to the plain loops; the last three only with `--versus`."""
+REMBG: Final = "rembg"
+"""Names of what is measured in addition to the plain loops; three only with `--versus`, one with `--versus-rembg`."""
+OTHERS: Final = (ONE_ACTOR, RECIPE, POOL, REMBG)
 
 
 def summary(rates: dict[str, list[float]], price_per_hour: float | None = None) -> dict[str, Any]:
@@ -26,7 +28,7 @@ def summary(rates: dict[str, list[float]], price_per_hour: float | None = None) 
     ours, loops = rates[PIPELINE], {name: rates[name] for name in loop_names(rates)}
     best = max(loops, key=lambda name: median(loops[name]))
     plain, pipeline = median(loops[best]), median(ours)
-    others = [name for name in (ONE_ACTOR, RECIPE, POOL) if name in rates]
+    others = [name for name in OTHERS if name in rates]
     return {
         "ratio": round(pipeline / plain, 4),
         "plain_photos_per_s": round(plain, 2),
@@ -43,13 +45,13 @@ def summary(rates: dict[str, list[float]], price_per_hour: float | None = None) 
 
 def loop_names(rates: Iterable[str]) -> list[str]:
     """Those of the names that are plain loops."""
-    return [name for name in rates if name not in {"ratio", PIPELINE, ONE_ACTOR, RECIPE, POOL}]
+    return [name for name in rates if name not in {"ratio", PIPELINE, *OTHERS}]
 
 
 def table(result: dict[str, Any]) -> str:
     """The result for people."""
     rates = result["spread"]
-    others = [name for name in (ONE_ACTOR, RECIPE, POOL) if name in rates]
+    others = [name for name in OTHERS if name in rates]
     height, width = result["size"]
     stages = {**result["stages"], "one after the other": result["all_stages_one_core"]}
     steady = {
@@ -62,7 +64,8 @@ def table(result: dict[str, Any]) -> str:
     once = {"first photo": result["startup_s"], "whole `glasseg whiten`": result["command_s"]}
     blocks = [
         f"{result['photos']} photos of {width}×{height}, {result['rounds']} rounds, model {result['model_id']}\n"
-        + machine.lines(result["machine"]),
+        + machine.lines(result["machine"])
+        + ("\nrembg {rembg}, onnxruntime {onnxruntime}, {model}".format(**result["rembg"]) if result["rembg"] else ""),
         columns(
             {"one stage alone, one core": "", "photos/s": ",.1f", "ms a photo": ".1f"},
             [(name, rate, 1000 / rate) for name, rate in stages.items()],

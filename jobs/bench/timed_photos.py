@@ -1,53 +1,52 @@
-"""Which photos of a run are timed, so that neither a slow start nor a slow end is."""
+"""Which photos of a turn are timed, how many a turn has, and how many all turns of a way need."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from glasseg.errors import GlassegError
 from jobs.whiten.stream import BATCH_ROWS
 
-NETWORK_ROWS: Final = 8
+CLUMP_ROWS: Final = 16
+"""Photos that a process may finish at about the same time, as with Ray Data's recipe; so turns have whole clumps."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """Photos of a run in the order in which they finish: `skip` warm it up, `count` are timed, `tail` keep it busy."""
+    """Which photos of a turn are timed: after some for each of `processes`, `count` of them.
 
-    skip: int
-    count: int
-    tail: int
-
-    @property
-    def total(self) -> int:
-        """Photos that the run needs."""
-        return self.skip + self.count + self.tail
-
-
-def plan(photos: int, processes: int) -> Window:
-    """A window of `photos` that is fair for up to `processes` workers.
-
-    Every worker finishes about one Ray batch before it opens. Ray may have handed two batches to each worker when the
-    last one is out, so that many photos are left when it closes, and nobody is idle yet.
+    It closes early after `seconds`, once each process has finished another one.
     """
-    rows = min(BATCH_ROWS, math.ceil(photos / processes / NETWORK_ROWS) * NETWORK_ROWS)
-    return Window(skip=processes * rows, count=photos, tail=max(1, 2 * (processes - 1)) * rows)
+
+    processes: int
+    count: int
+    seconds: float
 
 
-def rate(rows: Sequence[dict[str, Any]], window: Window) -> float:
-    """Photos/s inside the window, from manifest rows. Raises GlassegError when photos failed or are missing."""
+def affordable(rate: float, seconds: float, processes: int) -> int:
+    """Photos that fit into a turn of `seconds` at `rate` photos/s: whole clumps of every process, or Ray tasks.
+
+    Without whole clumps the last photos of a turn would arrive together, or just not.
+    """
+    clump = processes * (BATCH_ROWS if rate * seconds >= processes * BATCH_ROWS else CLUMP_ROWS)
+    return max(1, int(rate * seconds) // clump) * clump
+
+
+def needed(count: int, rounds: int, processes: int) -> int:
+    """Photos for all turns of a way, and as many again: none may run out of them, and no two processes are as fast."""
+    return 2 * (rounds * count + (rounds + 1) * processes * BATCH_ROWS)
+
+
+def refuse_failed(rows: Iterable[Mapping[str, object]]) -> None:
+    """Raise GlassegError when one of the manifest rows says that its photo failed, or that its run had to stop."""
     for row in rows:
         if row.get("fatal") or row["status"] == "failed":
-            raise GlassegError(f"the bench stopped: {row.get('fatal') or row['error']}")
-    if len(rows) != window.total:
-        raise GlassegError(f"the bench stopped: {window.total - len(rows)} photos were lost with a worker that died")
-    return steady([row["finished_at"].timestamp() for row in rows], window)
+            raise GlassegError(str(row.get("fatal") or row["error"]))
 
 
-def steady(finished: Sequence[float], window: Window) -> float:
+def steady(finished: Iterable[float], skip: int, count: int) -> float:
     """Photos/s between the moments at which photos `skip` and `skip + count` were finished (seconds, in any order)."""
     times = sorted(finished)
-    return window.count / (times[window.skip + window.count - 1] - times[window.skip - 1])
+    return count / (times[skip + count - 1] - times[skip - 1])

@@ -78,7 +78,7 @@ def training(data: Path | None, config: BenchConfig) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
         found = pairs.find(str(data)) if data else drawn_glasses(Path(temporary) / "drawn", CUTOUTS)
         found = Found([replace(one, split=Split.TRAIN) for one in found.pairs], found.backdrops)
-        steps = max(1, round(config.photos / RECIPE.batch))
+        steps = max(1, round(config.training_photos / RECIPE.batch))
         rates = _rounds(Training(found, RECIPE, steps, available_cpus(), config.verbose), config.rounds)
     return {
         "one_worker_to_fit": spread.ratios(rates[ONE], rates[FIT]),

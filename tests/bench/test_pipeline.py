@@ -12,19 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from jobs import sizing
-from jobs.bench import machine, photos, spread, stages, table, timed_photos
-from jobs.bench.timed_photos import Window
+from jobs.bench import machine, photos, pipeline, spread, stages, table, timed_photos, ways
+from jobs.bench.steps import Steps
 
 RATES = {
     "1 process × 2 cores": [10.0, 12.0, 11.0],
     "2 processes × 1 core": [12.0, 16.0, 14.0],
     "pipeline": [12.6, 13.0, 13.3],
+    "rembg": [0.5, 0.52, 0.51],
 }
 
 
@@ -44,39 +46,57 @@ def result() -> dict[str, Any]:
         "model_id": "compact-0123456789ab",
         "workers": 2,
         "cpus_per_worker": 1,
+        "rembg": {"model": "isnet-general-use.onnx", "rembg": "2.0.86", "onnxruntime": "1.32.0"},
         "machine": {**here, **versions},
     }
 
 
-def test_steady_rate_counts_photos_between_warm_up_and_drain() -> None:
-    """A slow start and a slow end change nothing; order does not matter, since rows arrive as workers finish."""
+def test_steady_rate_counts_photos_after_the_first() -> None:
+    """What a turn begins with and what it ends with change nothing, nor does the order in which files are found."""
     start, middle, end = [1.0, 9.0, 10.0], [10.5, 11.0, 11.5, 12.0], [20.0, 40.0]
-    one = Window(skip=3, count=4, tail=2)
-    assert timed_photos.steady([*end, *reversed(middle), *start], one) == pytest.approx(2.0)
+    times = [*end, *reversed(middle), *start]
+    assert timed_photos.steady(times, skip=3, count=4) == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize(("photos", "processes"), [(192, 1), (192, 2), (192, 64), (16, 2), (8, 1), (1000, 7)])
-def test_window_leaves_every_worker_busy_at_both_ends(photos: int, processes: int) -> None:
-    one = timed_photos.plan(photos, processes)
-    batch = one.skip // processes
-    assert one.count == photos
-    assert one.total == one.skip + photos + one.tail
-    assert batch % 8 == 0 and 8 <= batch <= 32
-    assert one.tail >= 2 * batch * (processes - 1) and one.tail >= batch
+@pytest.mark.parametrize("seconds_a_photo", [0.13, 0.2, 0.4])
+@pytest.mark.parametrize(("versus", "start"), [(False, 8.0), (True, 8.0), (False, 12.0), (True, 12.0)])
+def test_two_slow_cores_are_done_within_five_minutes(seconds_a_photo: float, versus: bool, start: float) -> None:
+    """Drawing takes 10 seconds, every process `start` until it is ready, and each way does what its stages promise."""
+    config = BenchConfig(versus=versus)
+    plans, rate = ways.plans(config, 2, 2), 2 / seconds_a_photo
+    spent = 10 + start + stages.ENOUGH_SECONDS + 4 * seconds_a_photo
+    seconds = pipeline.turn_seconds(plans, config.rounds, start, spent) - 2 * ways.SKIP / rate
+    count = timed_photos.affordable(rate, seconds, 2)
+    turn = (2 * ways.SKIP + count) / rate
+    warming = sum(2 * (plan.warm - plan.skip) for plan in plans.values()) / rate
+    assert count >= 32
+    assert spent + sum(pipeline.expected(plans, config.rounds, start, turn)) + warming < 300
 
 
-def test_default_window_is_made_of_whole_ray_batches() -> None:
-    assert timed_photos.plan(BenchConfig().photos, 2) == Window(64, 192, 64)
+@pytest.mark.parametrize(("rate", "photos"), [(1.0, 32), (5.0, 32), (7.0, 64), (10.0, 64), (16.0, 128), (40.0, 384)])
+def test_turns_are_made_of_whole_ray_tasks_where_there_is_time(rate: float, photos: int) -> None:
+    assert timed_photos.affordable(rate, 10.0, 2) == photos
 
 
-def test_rows_that_failed_or_are_missing_stop_the_bench() -> None:
-    one = Window(1, 1, 0)
+def test_photos_that_failed_stop_the_bench() -> None:
+    timed_photos.refuse_failed([{"status": "ok", "fatal": None}])
     with pytest.raises(GlassegError, match="disk is full"):
-        timed_photos.rate([{"fatal": "the disk is full"}], one)
+        timed_photos.refuse_failed([{"fatal": "the disk is full"}])
     with pytest.raises(GlassegError, match="no picture"):
-        timed_photos.rate([{"status": "failed", "error": "no picture"}] * 2, one)
-    with pytest.raises(GlassegError, match="2 photos were lost"):
-        timed_photos.rate([], one)
+        timed_photos.refuse_failed([{"status": "failed", "error": "no picture"}])
+
+
+def test_steps_say_how_many_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
+    steps = Steps(3)
+    steps.next("photos")
+    steps.expect([31.0, 11.0])
+    steps.next("first photo")
+    steps.next("round 1 of 1: pipeline")
+    assert capsys.readouterr().err.splitlines() == [
+        "step 1 of 3: photos",
+        "step 2 of 3, about 40 s left: first photo",
+        "step 3 of 3, about 10 s left: round 1 of 1: pipeline",
+    ]
 
 
 def test_spread_is_median_and_extremes() -> None:
@@ -91,13 +111,20 @@ def test_summary_compares_with_the_better_loop() -> None:
     assert (found["plain_photos_per_s"], found["pipeline_photos_per_s"]) == (14.0, 13.0)
     assert found["ratio"] == pytest.approx(13 / 14, abs=1e-4)
     assert found["spread"]["ratio"] == {"median": 0.95, "min": 0.812, "max": 1.05}
+    assert found["versus"]["rembg"] == {"median": 25.2, "min": 25.0, "max": 26.078}
     assert found["spread"]["pipeline"] == {"median": 13.0, "min": 12.6, "max": 13.3}
 
 
 def test_table_says_it_all_in_aligned_lines() -> None:
     text = table.table(result())
     lines = text.splitlines()
-    for words in ("192 photos of 1600×1200", "compact-0123456789ab", "Zilog Z80, 2 cores", "ray 2.60.0"):
+    for words in (
+        "192 photos of 1600×1200",
+        "compact-0123456789ab",
+        "Zilog Z80, 2 cores",
+        "ray 2.60.0",
+        "rembg 2.0.86",
+    ):
         assert words in text
     rows = {line.split("  ")[0]: line for line in lines}
     assert set(stages.STAGES) < set(rows)
@@ -153,27 +180,31 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_tiny_bench_prints_one_json_object(random_model: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "jobs.cli",
-        "bench",
-        "pipeline",
-        "--photos=16",
-        "--rounds=1",
-        "--json",
-        f"--model={random_model}",
-    ]
-    # Ray's sockets allow only short paths
-    environment = {**os.environ, "TMPDIR": str(tmp_path), "RAY_TMPDIR": tempfile.gettempdir()}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=800, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-2000:]
+    """All ways but rembg are suspended and go on, Ray's clusters, too; then none of their processes is left."""
+    command = [sys.executable, "-m", "jobs.cli", "bench", "pipeline", "--photos=16", "--rounds=2", "--versus", "--json"]
+    with tempfile.TemporaryDirectory(dir=tempfile.gettempdir()) as short:  # Ray's sockets allow only short paths
+        environment = {**os.environ, "TMPDIR": str(tmp_path), "RAY_TMPDIR": short}
+        done = subprocess.run(
+            [*command, f"--model={random_model}"],
+            capture_output=True,
+            text=True,
+            timeout=800,
+            check=False,
+            env=environment,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert not [
+            one.info for one in psutil.process_iter(["cmdline"]) if short in " ".join(one.info["cmdline"] or [])
+        ]
     found = json.loads(done.stdout)
     assert set(found) == set(result())
     assert set(found["stages"]) == set(stages.STAGES)
     assert set(found["machine"]) == set(result()["machine"])
     assert found["photos"] == 16 and found["size"] == [1200, 1600]
     assert 0 < found["startup_s"] <= found["command_s"]
-    assert found["ratio"] > 0
+    assert found["ratio"] > 0 and all(ratios["min"] > 0 for ratios in found["versus"].values())
+    assert list(found["versus"]) == [table.ONE_ACTOR, table.RECIPE, table.POOL]
     assert not list(tmp_path.glob("glasseg-bench-*"))
-    assert "Traceback" not in done.stderr
+    lines = done.stderr.splitlines()
+    assert all(line.startswith(("step ", "drawing ")) for line in lines), "the screen is for steps"
+    assert len(lines) == 1 + 3 + 2 * 6 or os.cpu_count() == 1

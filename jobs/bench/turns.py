@@ -1,0 +1,116 @@
+"""Ways of doing the same work that take turns on the processor: each a tree of processes, stopped while another runs.
+
+A way is started once and has more photos than its turns take, so its actors and pools are kept, and a turn neither
+pays for a start nor for an end. Between its turns all of its processes are suspended (SIGSTOP), Ray's own included:
+they use no processor then, only memory.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from glasseg.errors import GlassegError
+from jobs.bench.process import process, receive
+from jobs.bench.timed_photos import Window, steady
+
+POLL_SECONDS: Final = 0.1
+STUCK_SECONDS: Final = 300.0
+"""A way that finishes no photo for so long is given up."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """A running way: `pid` is the top of its processes, which write one file for each finished photo to `pictures`."""
+
+    pid: int
+    pipe: Connection
+    pictures: Path
+
+    def turn(self, skip: int, window: Window) -> float:
+        """Photos/s in the window, which opens when `skip` photos for each process are finished; suspends the way again.
+
+        Raises GlassegError when the way ends, or finishes nothing any more.
+        """
+        before, skip = self._finished(), skip * window.processes
+        self._resume()
+        done, opened, moved = 0, math.inf, time.monotonic()
+        while done < skip + window.count:
+            time.sleep(POLL_SECONDS)
+            now, last = time.monotonic(), done
+            done = len(self._finished()) - len(before)
+            moved = now if done > last else moved
+            opened = min(opened, now) if done >= skip else opened
+            if now - opened > window.seconds and done >= skip + window.processes:
+                break
+            self._refuse_ended(now - moved)
+        self._suspend()
+        times = [(self.pictures / name).stat().st_mtime_ns / 1e9 for name in self._finished() - before]
+        return steady(times, skip, min(window.count, len(times) - skip))
+
+    def _finished(self) -> set[str]:
+        with os.scandir(self.pictures) as found:
+            return {one.name for one in found if one.is_file()}
+
+    def _refuse_ended(self, idle: float) -> None:
+        if self.pipe.poll():
+            raise GlassegError(f"the bench stopped: {receive(self.pipe)}")
+        if idle > STUCK_SECONDS:
+            raise GlassegError(f"the bench stopped: no photo was done in {idle:.0f} seconds; add --verbose to see why")
+
+    def _processes(self) -> list[psutil.Process]:
+        try:
+            top = psutil.Process(self.pid)
+            return [top, *top.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def _suspend(self) -> None:
+        stopped: set[psutil.Process] = set()
+        while started := set(self._processes()) - stopped:  # one that was just started is not missed
+            for one in started:
+                with suppress(psutil.NoSuchProcess):
+                    one.suspend()
+            stopped |= started
+
+    def _resume(self) -> None:
+        for one in reversed(self._processes()):
+            with suppress(psutil.NoSuchProcess):
+                one.resume()
+
+    def kill(self) -> None:
+        """End all processes of the way at once; its pictures are complete, and nobody reads its rows."""
+        self._suspend()  # so that none of them starts another one in the place of one that is gone
+        for one in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
+
+
+@contextmanager
+def started(work: Callable[[], None], pictures: Path, *, verbose: bool) -> Iterator[Way]:
+    """Run `work`, which writes to the empty folder `pictures`, in a process of its own, suspended between its turns."""
+    with process(verbose, _work, work, niceness=0) as pipe:
+        way = Way(receive(pipe), pipe, pictures)
+        try:
+            yield way
+        finally:
+            way.kill()
+
+
+def _work(pipe: Connection, work: Callable[[], None]) -> None:
+    pipe.send(os.getpid())
+    try:
+        work()
+    except GlassegError as error:
+        pipe.send(str(error))
+    else:
+        pipe.send("a way ran out of photos before its turns were over")
