@@ -22,7 +22,7 @@ _FARTHER: Final = 0.05
 """Weight of the wider window relative to the narrower."""
 _ALPHA_VARIANCE: Final = 0.04
 """Expected variance of an alpha of one half; it falls to 0 at the ends of the range."""
-_BAND: Final = 1 << 17
+_BAND: Final = 1 << 19
 """Pixels that are searched for the rim together."""
 _AT_ONCE: Final = 1 << 14
 """Rim pixels processed together, which stay in the processor's cache; each takes about 100 bytes."""

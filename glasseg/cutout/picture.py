@@ -68,8 +68,8 @@ def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> P
 
 def _found(photo: Photo, window: Window, seen: Segmentation, model: ModelSpec) -> tuple[_Cut, MaskFacts]:
     """The glasses in a window and the facts of their mask; the enlarged probability is gone afterwards."""
-    enlarged = seen.enlarged()
-    probability, agreement = seen.within(window, enlarged), seen.agreement(enlarged)
+    probability = seen.within(window)
+    agreement = seen.agreement(probability, window)
     cutting = _cut(photo, window, probability, model.threshold, model.ramp)
     return cutting, _judged(cutting, window, probability, model.calibration, agreement)
 
@@ -147,7 +147,7 @@ def _composed(photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look
     else:
         pixels = window.on(compositing.blend(foreground, alpha, look.colour, shade), look.colour)
     covered = alpha if shade is None else cv2.max(alpha, cv2.bitwise_not(shade))
-    background = window.on(cv2.compare(covered, 0, cv2.CMP_EQ), 255)
+    background = window.on(cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1], 255)
     shadow = shade is not None and bool(shade.min() < 255)
     return Picture(
         pixels,
