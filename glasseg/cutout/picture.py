@@ -60,19 +60,18 @@ class Picture:
 
 def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> Picture:
     """The picture of a photo by what `model` saw in it; raises as `make`."""
+    _refuse_strip(photo, look)
     window = _window(photo, seen, model)
-    enlarged = seen.enlarged()
-    made = make(
-        photo,
-        seen.within(window, enlarged),
-        window=window,
-        threshold=model.threshold,
-        ramp=model.ramp,
-        look=look,
-        calibration=model.calibration,
-        agreement=seen.agreement(enlarged),
-    )
-    return replace(made, sideways=seen.sideways)
+    cutting, mask = _found(photo, window, seen, model)
+    return replace(_composed(photo, window, cutting, mask, look), sideways=seen.sideways)
+
+
+def _found(photo: Photo, window: Window, seen: Segmentation, model: ModelSpec) -> tuple[_Cut, MaskFacts]:
+    """The glasses in a window and the facts of their mask; the enlarged probability is gone afterwards."""
+    probability = seen.within(window)
+    agreement = seen.agreement(probability, window)
+    cutting = _cut(photo, window, probability, model.threshold, model.ramp)
+    return cutting, _judged(cutting, window, probability, model.calibration, agreement)
 
 
 def _window(photo: Photo, seen: Segmentation, model: ModelSpec) -> Window:
@@ -104,12 +103,26 @@ def make(
     _refuse_strip(photo, look)
     window = window or Window.whole(photo.image.shape)
     cutting = _cut(photo, window, probability, threshold, ramp)
-    image, alpha, own = cutting.image, cutting.alpha, cutting.own
-    mask = review.measure(alpha, probability, window)
-    if own:
-        mask = replace(mask, confidence=None)
-    elif calibration and not mask.no_glasses:
-        mask = replace(mask, quality=calibration.predict(features(alpha, probability, agreement, window)))
+    mask = _judged(cutting, window, probability, calibration, agreement)
+    return _composed(photo, window, cutting, mask, look)
+
+
+def _judged(
+    cutting: _Cut, window: Window, probability: np.ndarray, calibration: Calibration | None, agreement: float | None
+) -> MaskFacts:
+    """The facts of a mask; a photo's own has neither confidence nor quality."""
+    mask = review.measure(cutting.alpha, probability, window)
+    if cutting.own:
+        return replace(mask, confidence=None)
+    if calibration is None or mask.no_glasses:
+        return mask
+    return replace(mask, quality=calibration.predict(features(cutting.alpha, probability, agreement, window)))
+
+
+def _composed(photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look: Look) -> Picture:
+    """The picture of a photo whose glasses were cut out in a window."""
+    alpha, own = cutting.alpha, cutting.own
+    image = decontaminate(window.of(photo.image), alpha) if cutting.image is None else cutting.image
     placement = framing.plan(alpha, look.framing, window)
     shade = cutting.shade if look.shadow == "soft" else None
     if not own:  # the transparent pixels of a cut-out hold what somebody cut away
@@ -119,13 +132,14 @@ def make(
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
             cv2.copyTo(window.of(photo.image), openings, image)
             alpha = cv2.max(alpha, openings)
-    foreground = compositing.multiplied(image, alpha)
+    foreground = compositing.multiplied(image, alpha, out=None if own else image)
+    del image  # 3 bytes a pixel
     if shade is not None or not placement.unchanged:
         foreground = place(foreground, placement, border=0, window=window)
         alpha = place(alpha, placement, border=0, window=window)
         window = Window.whole(placement.size)
-    if not placement.exact:  # a kernel rounds and overshoots; no colour is stronger than its alpha
-        foreground = cv2.min(foreground, cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB))
+    if not placement.exact:  # a kernel rounds and overshoots
+        compositing.bound(foreground, alpha)
     if shade is not None and not placement.unchanged:
         shade = shadows.faded(place(shade, placement, border=255))
     if look.colour is None:
@@ -134,9 +148,18 @@ def make(
         pixels = window.on(compositing.blend(foreground, alpha, look.colour, shade), look.colour)
     covered = alpha if shade is None else cv2.max(alpha, cv2.bitwise_not(shade))
     background = window.on(cv2.threshold(covered, 0, 255, cv2.THRESH_BINARY_INV)[1], 255)
-    alpha = window.on(alpha)
     shadow = shade is not None and bool(shade.min() < 255)
-    return Picture(pixels, alpha, background, mask, placement, own, shadow, cutting.shade is not None, cutting.misfit)
+    return Picture(
+        pixels,
+        window.on(alpha),
+        background,
+        mask,
+        placement,
+        own,
+        shadow,
+        own_shadow=cutting.shade is not None,
+        misfit=cutting.misfit,
+    )
 
 
 def cut(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> tuple[np.ndarray, np.ndarray]:
@@ -152,10 +175,10 @@ def cut(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: floa
 class _Cut:
     """The glasses of a photo."""
 
-    image: np.ndarray
-    """Their own colours, h×w×3 uint8; ours to change, unless `own`."""
     alpha: np.ndarray
     """h×w uint8."""
+    image: np.ndarray | None = None
+    """Their own colours, H×W×3 uint8, ours to change unless `own`; None for the photo's, yet to be decontaminated."""
     own: bool = False
     """Whether the alpha is the photo's own."""
     shade: np.ndarray | None = None
@@ -170,16 +193,16 @@ def _cut(photo: Photo, window: Window, probability: np.ndarray, threshold: float
     A cut-out is used as it is, but for a shadow and a fringe; elsewhere, transparent pixels stay background.
     """
     if photo.alpha is None or photo.alpha.min() >= transparency.OPAQUE:
-        return _Cut(*cut(window.of(photo.image), probability, threshold, ramp))
+        return _Cut(matte.alpha(window.of(photo.image), probability, threshold, ramp))
     hides = transparency.hides(photo.alpha, probability)
     if transparency.cuts_out(photo.alpha, probability):
         parts = transparency.take_apart(photo.image, photo.alpha, probability)
         image = fringe.removed(parts.image, parts.alpha)
         strays = transparency.strays(image, parts.alpha, probability)
-        return _Cut(image, parts.alpha, True, parts.shade, hides or strays)
+        return _Cut(parts.alpha, image, True, parts.shade, hides or strays)
     image, alpha = cut(photo.on_white(), probability, threshold, ramp)
     cv2.copyTo(photo.image, cv2.compare(photo.alpha, transparency.OPAQUE, cv2.CMP_LT), image)
-    return _Cut(image, cv2.min(alpha, photo.alpha), misfit=hides)
+    return _Cut(cv2.min(alpha, photo.alpha), image, misfit=hides)
 
 
 def _refuse_strip(photo: Photo, look: Look) -> None:

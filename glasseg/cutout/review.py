@@ -77,12 +77,10 @@ def measure(alpha: np.ndarray, probability: np.ndarray, window: Window | None = 
 
 def _distance(probability: np.ndarray, found: np.ndarray) -> float:
     """The sum of |p - 0.5| (p h×w float32) where `found` (h×w uint8) is above 0."""
-    total = 0.0
+    middle, total = np.full((_ROWS, found.shape[1]), 0.5, np.float32), 0.0
     for top in range(0, found.shape[0], _ROWS):
-        rows = slice(top, top + _ROWS)
-        there = cv2.threshold(found[rows], 0, 1, cv2.THRESH_BINARY)[1]
-        distance = cv2.absdiff(probability[rows], 0.5)
-        total += cv2.sumElems(cv2.multiply(distance, there, dst=distance, dtype=cv2.CV_32F))[0]
+        there = found[top : top + _ROWS]
+        total += cv2.norm(probability[top : top + _ROWS], middle[: len(there)], cv2.NORM_L1, mask=there)
     return total
 
 

@@ -32,12 +32,18 @@ def compose(
     return blend(multiplied(image, alpha), alpha, colour, shade)
 
 
-def multiplied(image: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """The premultiplied foreground, round(image * alpha / 255): H×W×3 uint8."""
-    product = np.empty_like(image)
+def multiplied(image: np.ndarray, alpha: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """The premultiplied foreground, round(image * alpha / 255): H×W×3 uint8, in `out` if given, such as the image."""
+    product = np.empty_like(image) if out is None else out
     for rows in _bands(alpha):
         cv2.multiply(image[rows], _thrice(alpha[rows]), dst=product[rows], scale=1 / 255)
     return product
+
+
+def bound(foreground: np.ndarray, alpha: np.ndarray) -> None:
+    """Bound a premultiplied foreground (H×W×3 uint8), in place: no colour is stronger than its alpha."""
+    for rows in _bands(alpha):
+        cv2.min(foreground[rows], _thrice(alpha[rows]), dst=foreground[rows])
 
 
 def blend(

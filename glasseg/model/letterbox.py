@@ -72,8 +72,8 @@ def halvings(size: tuple[int, int], least: tuple[int, int]) -> int:
     return count
 
 
-def unletterbox(map: np.ndarray, box: Letterbox) -> np.ndarray:
-    """Bring a map of the frame (float32, [0, 1]) back to the photo: h×w float32, [0, 1].
+def unletterbox(map: np.ndarray, box: Letterbox, out: np.ndarray | None = None) -> np.ndarray:
+    """Bring a map of the frame (float32, [0, 1]) back to the photo: h×w float32, [0, 1], in `out` if given.
 
     Cubic, because it follows thin wires better than linear: with a perfect 256-pixel map of a 1600-pixel photo, IoU
     rose from .84 to .89 for wires of 10 pixels, for 0.4 ms. Raises ValueError for a map of another size.
@@ -84,6 +84,6 @@ def unletterbox(map: np.ndarray, box: Letterbox) -> np.ndarray:
     inner = map[box.top : box.top + inner_height, box.left : box.left + inner_width]
     height, width = box.size
     if max(height, width) < max(box.frame):
-        return cv2.resize(inner, (width, height), interpolation=cv2.INTER_AREA)
-    photo = cv2.resize(inner, (width, height), interpolation=cv2.INTER_CUBIC)
+        return cv2.resize(inner, (width, height), dst=out, interpolation=cv2.INTER_AREA)
+    photo = cv2.resize(inner, (width, height), dst=out, interpolation=cv2.INTER_CUBIC)
     return np.clip(photo, 0, 1, out=photo)  # cubic overshoots next to a steep edge

@@ -37,27 +37,26 @@ class Segmentation:
         height, width = self.seen.size
         return Window.whole((width, height) if self.quarters % 2 else (height, width))
 
-    def enlarged(self) -> np.ndarray:
-        """Probability of glasses in `seen`: h×w float32 in [0, 1]."""
-        return unletterbox(self.map, self.box)
-
-    def within(self, window: Window, enlarged: np.ndarray) -> np.ndarray:
-        """What `enlarged` returned as the probability in a part of the photo that holds `window`: h×w float32."""
+    def within(self, window: Window) -> np.ndarray:
+        """Probability of glasses in a part of the photo that holds `window`: h×w float32 in [0, 1]."""
         if self.quarters:
-            return turns.turned(self.seen.on(enlarged), -self.quarters)
+            return turns.turned(self.seen.on(unletterbox(self.map, self.box)), -self.quarters)
         if window == self.seen:
-            return enlarged
-        wider = np.zeros(window.shape, np.float32)
-        (x0, y0), (x, y), (height, width) = window.origin, self.seen.origin, self.seen.shape
-        wider[y - y0 : y - y0 + height, x - x0 : x - x0 + width] = enlarged
-        return wider
+            return unletterbox(self.map, self.box)
+        probability = np.zeros(window.shape, np.float32)
+        unletterbox(self.map, self.box, out=self._seen_in(probability, window))
+        return probability
 
-    def agreement(self, enlarged: np.ndarray | None = None) -> float | None:
+    def agreement(self, probability: np.ndarray | None = None, window: Window | None = None) -> float | None:
         """Soft IoU, [0, 1], of the first of two looks with the last, at the first's size; 1 if both see nothing, None
-        if there was only one look. `enlarged`: what that method returned, if it is at hand."""
+        if there was only one look. `probability`: that `within` the `window`, if it is at hand."""
         if self.first is None:
             return None
-        enlarged = self.enlarged() if enlarged is None else enlarged
+        window = window or self.window
+        probability = self.within(window) if probability is None else probability
+        if self.quarters:  # then the window is all
+            probability, window = turns.turned(probability, self.quarters), Window.whole(self.seen.size)
+        enlarged = self._seen_in(probability, window)
         map, box = self.first
         height, width = box.inner
         seen = map[box.top : box.top + height, box.left : box.left + width]
@@ -65,10 +64,15 @@ class Segmentation:
         either = float(np.maximum(seen, last).sum())
         return float(np.minimum(seen, last).sum()) / either if either else 1.0
 
+    def _seen_in(self, part: np.ndarray, window: Window) -> np.ndarray:
+        """The part that was looked at of an array of a window around it; both as the photo was looked at."""
+        (x0, y0), (x, y), (height, width) = window.origin, self.seen.origin, self.seen.shape
+        return part[y - y0 : y - y0 + height, x - x0 : x - x0 + width]
+
     @property
     def probability(self) -> np.ndarray:
         """Probability of glasses at photo size: H×W float32 in [0, 1]; made anew each time."""
-        return self.window.on(self.within(self.window, self.enlarged()))
+        return self.window.on(self.within(self.window))
 
     def shape(self, threshold: float) -> turns.Shape:
         """The shape of what was found in the photo as it was looked at."""

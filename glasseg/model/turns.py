@@ -83,5 +83,5 @@ def shape(map: np.ndarray, window: Window, threshold: float) -> Shape:
 
 
 def turned(array: np.ndarray, quarters: int) -> np.ndarray:
-    """An image or a map turned counterclockwise by quarters, contiguous."""
-    return np.ascontiguousarray(np.rot90(array, quarters))
+    """An image or a map turned counterclockwise by quarters, contiguous; itself if not turned."""
+    return np.ascontiguousarray(np.rot90(array, quarters)) if quarters % 4 else array

@@ -19,6 +19,7 @@ from glasseg.evaluation.metrics import PhotoScore
 from glasseg.evaluation.summary import PLAIN, RIM_SCORES, summary
 from glasseg.evaluation.testset import Composites, Setting
 from glasseg.images import compositing, decoder, encoder
+from glasseg.images.window import Window
 from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
 from glasseg.labels.reading import MAX_PIXELS
 from glasseg.model import quality
@@ -152,8 +153,7 @@ class Judge:
             return Problem(name, str(error))
 
     def _row(self, one: Subject, seen: Segmentation) -> dict[str, Any]:
-        image, label, enlarged = one.image, one.label, seen.enlarged()
-        probability = seen.window.on(seen.within(seen.window, enlarged))
+        image, label, probability = one.image, one.label, seen.probability
         spec = self._segmenter.spec
         colours, alpha = picture.cut(image, probability, spec.threshold, spec.ramp)
         on_white = compositing.compose(colours, alpha)
@@ -174,7 +174,7 @@ class Judge:
             "width": image.shape[1],
             **{key: _null(value) for key, value in scores.items()},
             **{f"{key}_class": value for key, value in conditions.classes_of(measured).items()},
-            **_known(alpha, probability, seen.agreement(enlarged)),
+            **_known(alpha, probability, seen.agreement(probability, Window.whole(image.shape))),
             "counts": metrics.count(alpha >= 128, label).tolist(),
             "histogram": metrics.histogram(levels, label).ravel().tolist(),
             "panel": encoder.encode(panel, "jpeg", 85),
