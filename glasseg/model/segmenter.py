@@ -18,8 +18,6 @@ from glasseg.model.folder import ModelFolder
 from glasseg.model.letterbox import Letterbox, letterbox
 from glasseg.model.segmentation import Segmentation
 
-BATCH: Final = 4
-"""Photos that a worker hands over together."""
 _ROOM: Final = 16
 """Rows or columns on both sides of a frame, at least, that repeat the edge, as far as the square that the network
 learned on has them …"""
@@ -73,8 +71,8 @@ class Segmenter:
         # all shapes share a graph, since tracing delays the start of a worker; one frame a call: several are no faster
         # on a CPU, and an unknown number of them takes up to sixteen times as long
         self._run = tf.function(run, autograph=False, input_signature=[tf.TensorSpec([1, None, None, 3], tf.uint8)])
-        side = self._first_side
-        self._map(np.zeros((side, side, 3), np.uint8))  # compiles, so that the first photo need not wait
+        # compiles, so that the first photo need not wait
+        self._map(np.zeros((SIDE_MULTIPLE, SIDE_MULTIPLE, 3), np.uint8))
 
     @property
     def _first_side(self) -> int:

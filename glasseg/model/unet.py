@@ -106,8 +106,8 @@ def _normalized_together(inputs: Any, scale: Any, offset: Any, epsilon: float) -
 def build(preset: str, *, synchronized: bool = False) -> keras.Model:
     """Build an untrained network.
 
-    `preset` is a key of `INPUT_SIDE`, ValueError otherwise. The model maps N×side×side×3 RGB in [0, 255] to
-    N×side×side×1 float32 in (0, 1), the probability of glasses; the side may be any multiple of 64. `synchronized`
+    `preset` is a key of `INPUT_SIDE`, ValueError otherwise. The model maps N×h×w×3 RGB in [0, 255] to N×h×w×1
+    float32 in (0, 1), the probability of glasses; sides are multiples of `SIDE_MULTIPLE`. `synchronized`
     shares batch statistics between training workers (tensorflow backend only).
     """
     if preset == "baseline":

@@ -17,7 +17,9 @@ from glasseg.images.decoder import Photo
 from glasseg.images.tags import Tags
 from glasseg.model.folder import ModelFolder
 from jobs.bench.process import lower
+from jobs.heap import keep_freed
 from jobs.whiten.order import Order
+from jobs.whiten.worker import GROUP
 
 RECIPE_BATCH: Final = 16
 """Photos per batch of the recipe: they are decoded, so larger batches would fill the object store."""
@@ -57,10 +59,8 @@ class Predictor:
 
 
 def pool(order: Order, model: ModelFolder, keys: Sequence[str], processes: int) -> Rows:
-    """Rows of the photos called `keys` by a `multiprocessing.Pool`, a group of one network call at a time."""
-    from glasseg.model.segmenter import BATCH
-
-    groups = [list(keys[first : first + BATCH]) for first in range(0, len(keys), BATCH)]
+    """Rows of the photos called `keys` by a `multiprocessing.Pool`, a few at a time."""
+    groups = [list(keys[first : first + GROUP]) for first in range(0, len(keys), GROUP)]
     with get_context("spawn").Pool(processes, _start, (model,)) as running:
         return [row for rows in running.imap_unordered(partial(_whiten_group, order), groups) for row in rows]
 
@@ -84,6 +84,7 @@ def _segmenter(model: ModelFolder) -> Any:
 
     from glasseg.model.segmenter import Segmenter
 
+    keep_freed()
     cv2.setNumThreads(1)
     return Segmenter(model, threads=1)
 

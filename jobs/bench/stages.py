@@ -14,6 +14,7 @@ from glasseg.model.folder import ModelFolder
 from jobs.bench.process import process, receive
 from jobs.heap import keep_freed
 from jobs.whiten.order import Order
+from jobs.whiten.worker import GROUP
 
 STAGES: Final = ("read", "decode", "segment", "cut out", "encode", "write")
 """`cut out`: alpha, colours and composing; `encode`: and decoding the result again."""
@@ -39,17 +40,16 @@ def rates(
 def _measure(pipe: Connection, order: Order, model: ModelFolder, photos: Sequence[dict[str, Any]]) -> None:
     import cv2
 
-    from glasseg.model.segmenter import BATCH, Segmenter
+    from glasseg.model.segmenter import Segmenter
 
     keep_freed()  # as a worker does
     cv2.setNumThreads(1)
     segmenter = Segmenter(model, threads=1)
-    groups = [photos[first : first + BATCH] for first in range(0, len(photos), BATCH)]
-    whole = [group for group in groups if len(group) == BATCH] or groups  # a part-filled network call would look slow
-    _run(order, segmenter, whole[0])  # warms up
+    groups = [photos[first : first + GROUP] for first in range(0, len(photos), GROUP)]
+    _run(order, segmenter, groups[0])  # warms up
     pipe.send("ready")
     seconds, done = dict.fromkeys(STAGES, 0.0), 0
-    for number, group in enumerate(whole):
+    for number, group in enumerate(groups):
         if number >= LEAST_GROUPS and sum(seconds.values()) > ENOUGH_SECONDS:
             break
         for stage, spent in _run(order, segmenter, group).items():

@@ -12,7 +12,6 @@ import pyarrow as pa
 
 from glasseg.config import BenchConfig
 from glasseg.model.folder import ModelFolder
-from glasseg.model.segmenter import BATCH
 from jobs.bench import alternatives, plain_loop, rembg_loop
 from jobs.bench.alternatives import RECIPE_BATCH
 from jobs.bench.table import ONE_ACTOR, PIPELINE, POOL, RECIPE, REMBG
@@ -20,6 +19,7 @@ from jobs.bench.timed_photos import refuse_failed
 from jobs.engine import engine
 from jobs.whiten.order import Order
 from jobs.whiten.stream import stream
+from jobs.whiten.worker import GROUP
 
 SKIP: Final = 2
 
@@ -42,7 +42,7 @@ class Plan:
 
     run: Callable[[Job], None]
     """Does all photos of a job. Raises GlassegError."""
-    warm: int = 2 * BATCH
+    warm: int = 2 * GROUP
     """Photos for each process that its first turn begins with: one may have started later than another."""
     skip: int = SKIP
     """The same for later turns: photos that were in hand when the way was suspended."""

@@ -23,7 +23,7 @@ from jobs.whiten.worker import Whitener
 BATCH_ROWS: Final = 32
 """Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""
 GROUP_ROWS: Final = 8
-"""Tasks are multiples of this many photos: whole network calls."""
+"""Tasks are multiples of this many photos: whole groups of a worker."""
 TURNS: Final = 4
 """Tasks that each worker gets of a small run."""
 PASSES: Final = 3
@@ -121,7 +121,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     from ray.data import ActorPoolStrategy, DataContext
 
     least, most = workers
-    # few photos: smaller tasks, since the worker that is ready first takes two at once; whole network calls though
+    # few photos: smaller tasks, since the worker that is ready first takes two at once; whole groups though
     rows = min(BATCH_ROWS, max(GROUP_ROWS, math.ceil(len(work) / (TURNS * least) / GROUP_ROWS) * GROUP_ROWS))
     batches = math.ceil(len(work) / rows)
     context = DataContext.get_current()

@@ -32,6 +32,8 @@ from jobs.whiten.order import ROWS, Order, Pending
 
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
+GROUP = 4
+"""Photos that are segmented one after the other while as many are opened and as many written."""
 
 NO_MASK = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
 
@@ -58,7 +60,7 @@ class Whitener:
     def __init__(self, order: Order, model: ModelFolder | ray.ObjectRef, memory: int | None = None) -> None:
         import cv2
 
-        from glasseg.model.segmenter import BATCH, Segmenter
+        from glasseg.model.segmenter import Segmenter
 
         if not isinstance(model, ModelFolder):
             import ray
@@ -70,7 +72,6 @@ class Whitener:
         with quick_start():
             self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
         self._calibration = model.spec.calibration
-        self._group = BATCH
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
         self._meters = Meters(order.run_id) if order.metered else None
         if memory:
@@ -94,8 +95,8 @@ class Whitener:
         return pa.concat_tables([done, stop])
 
     def _whiten(self, batch: list[Pending]) -> Iterator[Future[Row]]:
-        """Photos go in groups of one network call; meanwhile the next group is opened and the last one written."""
-        groups = [batch[i : i + self._group] for i in range(0, len(batch), self._group)]
+        """Photos go in groups; while one is segmented, the next one is opened and the last one written."""
+        groups = [batch[i : i + GROUP] for i in range(0, len(batch), GROUP)]
         opening = [self._pool.submit(self._open, pending) for pending in groups[0]]
         writing: list[Future[Row]] = []
         for following in [*groups[1:], []]:
