@@ -21,8 +21,8 @@ def seen(quarters: int = 0) -> Segmentation:
     cv2.circle(disc, (30, 33), 9, 1, -1)
     coarse = np.zeros((32, 32), np.float32)
     cv2.circle(coarse, (16, 14), 2, 1, -1)
-    first = (coarse, Letterbox(SIZE, 32, (24, 32), 4, 0))
-    return Segmentation(disc, Letterbox(PART.shape, 64, (32, 64), 16, 0), PART, first, quarters)
+    first = (coarse, Letterbox(SIZE, (32, 32), (24, 32), 4, 0))
+    return Segmentation(disc, Letterbox(PART.shape, (64, 64), (32, 64), 16, 0), PART, first, quarters)
 
 
 def test_around_the_part_that_was_looked_at_there_is_nothing() -> None:
