@@ -55,19 +55,20 @@ def pictures(destination: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in destination.glob("*.jpg")}
 
 
-def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: int) -> bool:
-    """Kill -9 a process of the run once `when` pictures are there; whether there was one to kill."""
+def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: int) -> list[int]:
+    """Kill -9 a process of the run once `when` pictures are there; all that were below it then, [] if none was hit."""
     while len(pictures(destination)) < when:
         if run.poll() is not None:
-            return False
+            return []
         time.sleep(0.01)
-    of_run = [run.pid] if victim == "driver" else below(run.pid)
+    family = below(run.pid)  # those of a dead one would be init's
+    of_run = [run.pid] if victim == "driver" else family
     found = [pid for pid in of_run if VICTIMS[victim] in command_of(pid)]
     if victim == "actor":
         found = [pid for pid in found if "MapWorker" in command_of(pid)]
     if found:
         os.kill(found[0], signal.SIGKILL)
-    return bool(found)
+    return family if found else []
 
 
 @pytest.mark.slow
@@ -88,10 +89,9 @@ def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
     command += ["--max-flagged=1", "--no-report", "--workers=2"]
     environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
-        killed = kill_one(run, victim, destination, when)
-        family = below(run.pid)
+        family = kill_one(run, victim, destination, when)
         words = run.communicate(timeout=120)[1]
-    assert killed, words
+    assert family, words
     deadline = time.monotonic() + 60
     while any("Whitener" in command_of(pid) for pid in family) and time.monotonic() < deadline:
         time.sleep(0.1)
