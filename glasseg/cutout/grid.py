@@ -74,8 +74,14 @@ class Grid:
 
 
 def margin(shape: tuple[int, int]) -> int:
-    """Pixels around a part of a photo of `shape` (height, width) beyond which no grid over glasses in it reaches."""
-    return MARGIN * max(1, round(max(shape) / CELLS))
+    """Pixels around a part of a photo of `shape` (height, width) that are needed for what is found in it.
+
+    A grid over that reaches `MARGIN` cells further, by which the filter may widen it, and another grid lies over the
+    wider one.
+    """
+    cell = max(1, round(max(shape) / CELLS))
+    wider = max(1, round((max(shape) + 2 * MARGIN * cell) / CELLS))
+    return MARGIN * (cell + wider)
 
 
 def _whole(start: int, stop: int, cell: int, length: int) -> slice:

@@ -88,7 +88,7 @@ def _head(spec: ModelSpec) -> str:
     ]
     network = [
         f"A U-Net, preset `{spec.preset}`, trained from scratch{f' on {name}' if name else ''}. A photo is {how} to",
-        f"{spec.input_side} pixels a side{passes}{mirror}. With p the network's probability,",
+        f"{spec.input_side} pixels on its longer side{passes}{mirror}. With p the network's probability,",
         f"alpha = clip((p − {spec.threshold:g}) / {spec.ramp:g} + 0.5, 0, 1),",
         "and along its edge alpha follows the photo.",
     ]

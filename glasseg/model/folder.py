@@ -41,9 +41,9 @@ class ModelSpec:
     `preset` and `input_side` (pixels) as in `unet`; `passes` 1 or 2 (2: what was found is cropped and segmented again);
     `mirror`: where it is in doubt, p is the mean over the photo and its mirror image; alpha = clip((p - threshold) /
     ramp + 0.5, 0, 1).
-    `first_side`: side in pixels of the square in the first of two passes; None, as in older models, for three quarters
-    of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises ValueError or TypeError for values that no
-    segmenter could use, and for an invalid calibration.
+    `first_side`: longer side in pixels of the frame in the first of two passes; None, as in older models, for three
+    quarters of `input_side`. `quality` as `Calibration.to_dict` writes it. Raises ValueError or TypeError for values
+    that no segmenter could use, and for an invalid calibration.
     """
 
     preset: str

@@ -60,7 +60,7 @@ class Segmentation:
         map, box = self.first
         height, width = box.inner
         seen = map[box.top : box.top + height, box.left : box.left + width]
-        last = cv2.resize(_halved(enlarged, self.seen, box.inner), (width, height), interpolation=cv2.INTER_LINEAR)
+        last = _shrunk(enlarged, self.seen, box.inner)
         either = float(np.maximum(seen, last).sum())
         return float(np.minimum(seen, last).sum()) / either if either else 1.0
 
@@ -80,9 +80,9 @@ class Segmentation:
         return turns.shape(self.map[top : top + height, left : left + width], self.seen, threshold)
 
 
-def _halved(part: np.ndarray, window: Window, least: tuple[int, int]) -> np.ndarray:
-    """`halved` of the whole of which `part` (h×w float32) is a window, with 0 around it."""
-    step = 2 ** halvings(window.size, least)
+def _shrunk(part: np.ndarray, window: Window, size: tuple[int, int]) -> np.ndarray:
+    """The whole of which `part` (h×w float32) is a window, with 0 around it, shrunk to `size`, (height, width)."""
+    step = 2 ** halvings(window.size, size)
     rows, columns = (
         slice(one.start // step * step, -(-one.stop // step) * step) for one in (window.rows, window.columns)
     )
@@ -91,6 +91,9 @@ def _halved(part: np.ndarray, window: Window, least: tuple[int, int]) -> np.ndar
         (x0, y0), (x, y), (height, width) = wider.origin, window.origin, window.shape
         below, right = wider.shape[0] - height - (y - y0), wider.shape[1] - width - (x - x0)
         part = cv2.copyMakeBorder(part, y - y0, below, x - x0, right, cv2.BORDER_CONSTANT, value=0)
-    first, second = (slice(one.start // step, one.stop // step) for one in (rows, columns))
-    small = Window(first, second, (window.size[0] // step, window.size[1] // step))
-    return small.on(halved(part, small.shape))
+    small = halved(part, (wider.shape[0] // step, wider.shape[1] // step))
+    # from pixel centres of `size` to those of `small`; never the whole, which would be large where nothing was halved
+    scales = [whole / step / wanted for whole, wanted in zip(window.size, size, strict=True)]
+    starts = [(scale - 1) / 2 - one.start / step for scale, one in zip(scales, (rows, columns), strict=True)]
+    back = np.array([[scales[1], 0, starts[1]], [0, scales[0], starts[0]]])
+    return cv2.warpAffine(small, back, size[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)

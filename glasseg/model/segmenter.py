@@ -22,7 +22,7 @@ _ROOM: Final = 16
 """Rows or columns on both sides of a frame, at least, that repeat the edge, as far as the square that the network
 learned on has them …"""
 _FIRST_ROOM: Final = 32
-"""… and in the first of two passes, which sees glasses that the photo cuts off: with less it loses several pairs."""
+"""… and in the first of two passes, which decides on the crop: with less it loses some of several pairs."""
 
 _FOUND: Final = 0.3
 """Probability from which a pixel belongs inside the second pass's crop; low, to include faint temples."""
@@ -78,7 +78,9 @@ class Segmenter:
     def _first_side(self) -> int:
         """Longer side of the frame in the first pass; the first of two only finds the glasses, and can be coarser."""
         side = self.spec.input_side
-        return (self.spec.first_side or side * 3 // 4) if self.spec.passes == 2 else side
+        if self.spec.passes == 1:
+            return side
+        return self.spec.first_side or max(1, side * 3 // 4 // SIDE_MULTIPLE) * SIDE_MULTIPLE
 
     def segment(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
         """The segmentation of each H×W×3 uint8 RGB photo, which may be stored sideways."""

@@ -13,8 +13,8 @@ def quick_start() -> Iterator[None]:
     """Set up a model within the block, for a process that then only uses it.
 
     Modules and networks are half a million objects that stay; looking for garbage among them took a sixth of the time.
-    It is not done within the block, and never again for what is there at its end. Keras would import matplotlib, to
-    draw galleries of pictures; here it does not find it.
+    It is not done within the block, and never again for what is there at its end, which includes a little garbage.
+    Keras would import matplotlib, to draw galleries of pictures; here it does not find it.
     """
     hidden = not {"keras", "matplotlib"} & set(sys.modules)
     if hidden:
@@ -23,9 +23,9 @@ def quick_start() -> Iterator[None]:
     gc.disable()
     try:
         yield
+        gc.freeze()
     finally:
         if hidden:
             del sys.modules["matplotlib"]
-        gc.freeze()
         if collects:
             gc.enable()

@@ -274,6 +274,32 @@ def test_a_picture_is_composed_with_all_that_the_model_knows() -> None:
     assert not np.array_equal(one.alpha, made(look, photo(shadow=True)).alpha), "another threshold, another alpha"
 
 
+@pytest.mark.parametrize("cell", [1, 2, 3])
+def test_glasses_that_reach_beyond_what_was_seen_are_cut_out_as_in_the_whole_photo(cell: int) -> None:
+    size, model = (300 * cell, 420 * cell), ModelSpec("compact", 512, "letterbox", 2, 0.45, 0.4, "")
+    part = Window(slice(100 * cell, 200 * cell), slice(60 * cell, 360 * cell), size)
+    image = cv2.GaussianBlur(
+        cv2.ellipse(
+            np.full((*size, 3), (200, 190, 180), np.uint8),
+            (210 * cell, 150 * cell),
+            (160 * cell, 35 * cell),
+            0,
+            0,
+            360,
+            (40, 30, 90),
+            9 * cell,
+        ),
+        (0, 0),
+        1.2,
+    )
+    probability = cv2.GaussianBlur((image[..., 0] < 150).astype(np.float32), (0, 0), 3)
+    seen, whole = looked_at(probability, part), Photo(image, None, Tags(), ())
+    assert seen.probability[part.rows, part.columns.start].max() > 0.4
+    one = picture.compose(whole, seen, model, Look())
+    same = picture.make(whole, seen.probability, threshold=0.45, ramp=0.4, look=Look())
+    assert np.array_equal(one.alpha, same.alpha) and np.array_equal(one.pixels, same.pixels)
+
+
 @pytest.mark.parametrize("background", ["white", "#e0f0ff", "transparent"])
 @pytest.mark.parametrize(
     "framing", [Framing(), Framing(frame=(1, 1)), Framing(frame=(1, 1), fill=0.85, size=300), Framing(straighten=True)]

@@ -9,7 +9,7 @@ import pytest
 from glasseg.images.window import Window
 from glasseg.model import turns
 from glasseg.model.letterbox import Letterbox, halved
-from glasseg.model.segmentation import Segmentation, _halved
+from glasseg.model.segmentation import Segmentation, _shrunk
 
 SIZE = (240, 320)
 PART = Window(slice(40, 120), slice(88, 248), SIZE)
@@ -48,7 +48,12 @@ def test_agreement_is_the_same_in_any_window() -> None:
     assert one.agreement(one.within(wider), wider) == agreement
 
 
-@pytest.mark.parametrize("part", [PART, Window(slice(3, 71), slice(5, 320), SIZE), Window.whole(SIZE)])
-def test_a_part_is_halved_as_the_whole_is(part: Window) -> None:
-    values = np.random.default_rng(0).random(part.shape, dtype=np.float32)
-    assert np.allclose(_halved(values, part, (30, 40)), halved(part.on(values), (30, 40)), atol=1e-6)
+@pytest.mark.parametrize("size", [SIZE, (241, 321), (480, 640)])
+@pytest.mark.parametrize(
+    "part", [(slice(40, 120), slice(88, 248)), (slice(3, 71), slice(5, 320)), (slice(0, 240),) * 2]
+)
+def test_a_part_is_shrunk_as_the_whole_is(part: tuple[slice, slice], size: tuple[int, int]) -> None:
+    window = Window(*part, size)
+    values = cv2.GaussianBlur(np.random.default_rng(0).random(window.shape, dtype=np.float32), (0, 0), 3)
+    expected = cv2.resize(halved(window.on(values), (50, 70)), (70, 50), interpolation=cv2.INTER_LINEAR)
+    assert np.allclose(_shrunk(values, window, (50, 70)), expected, atol=0.02) and expected.max() > 0.4
