@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
+from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -223,7 +224,7 @@ def computed(runs: Sequence[Mapping[str, float]], workers: int, photos_per_s: fl
         return None
     actors, rates, busy = (np.array([one[name] for one in runs], float) for name in ("actors", "rows_per_s", "busy"))
     terms = np.column_stack([np.ones_like(rates), rates, rates * actors])
-    idle, row, actor = np.maximum(np.linalg.lstsq(terms, busy)[0], 0.0)
+    idle, row, actor = (float(factor) for factor in _fitted(terms, busy))
     cost, rate = row + actor * workers, workers * photos_per_s
     return {
         "actors": workers,
@@ -232,6 +233,19 @@ def computed(runs: Sequence[Mapping[str, float]], workers: int, photos_per_s: fl
         "busy": round(idle + cost * rate, 3),
         "most_rows_per_s": round((1 - idle) / cost, 1) if cost else float("inf"),
     }
+
+
+def _fitted(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Least squares: the factors of the columns of `terms`, none of them negative.
+
+    The best of those is one of the ordinary fits to some of the columns, and there are few.
+    """
+    fits = []
+    for used in map(np.array, product([True, False], repeat=terms.shape[1])):
+        factors = np.zeros(terms.shape[1])
+        factors[used] = np.linalg.lstsq(terms[:, used], values)[0]
+        fits.append(factors)
+    return min((fit for fit in fits if (fit >= 0).all()), key=lambda fit: float(np.linalg.norm(values - terms @ fit)))
 
 
 def _mean(values: Iterable[float]) -> float:

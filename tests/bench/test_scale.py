@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from glasseg.catalog.schema import Row
@@ -26,6 +27,16 @@ def test_the_cost_of_many_actors_lies_on_the_line_through_those_measured() -> No
     assert far["busy"] == pytest.approx(0.01 + 2560 * 456e-6, abs=1e-3)
     assert far["driver_s"] == pytest.approx(1000 * far["busy"] / 2560, abs=1e-3)
     assert far["most_rows_per_s"] == pytest.approx(0.99 / 456e-6, abs=1)
+
+
+def test_a_cost_that_falls_by_actors_is_computed_from_the_rows_alone() -> None:
+    """An actor cannot cost less than nothing: the other terms are fitted as if actors were free."""
+    runs = [run(1, 80, 0.07), run(8, 640, 0.18), run(32, 2500, 0.4), run(4, 2500, 0.5)]
+    rates = np.array([80, 640, 2500, 2500])
+    row, idle = np.polyfit(rates, [0.07, 0.18, 0.4, 0.5], 1)
+    far = computed(runs, 256, photos_per_s=10)
+    assert far is not None and far["busy"] == pytest.approx(idle + 2560 * row, abs=1e-3)
+    assert far["most_rows_per_s"] == pytest.approx((1 - idle) / row, abs=1)
 
 
 def test_nothing_is_computed_from_two_runs() -> None:
