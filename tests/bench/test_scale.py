@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from glasseg.catalog.schema import Row
 from glasseg.errors import GlassegError
-from jobs.bench.scale import Pace, Watch, computed, figures, text
+from jobs.bench.scale import Pace, Watch, _apart, computed, figures, text
 
 
 def run(actors: int, rows_per_s: float, busy: float) -> dict[str, float]:
@@ -66,6 +71,25 @@ def test_a_run_whose_actors_never_all_worked_measures_nothing() -> None:
     assert list(watch.taken(rows())) == []
     with pytest.raises(GlassegError, match="--seconds"):
         figures(watch, ended=1.0, pace=Pace(8, 0.1))
+
+
+def test_the_error_of_a_run_is_that_of_the_command() -> None:
+    with pytest.raises(GlassegError, match="no photos in"):
+        _apart(1, Pace(8, 0.1), 0, verbose=False)
+
+
+def test_a_run_whose_process_dies_is_an_error_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def kill() -> None:
+        while not (begun := [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]):
+            time.sleep(0.05)
+        begun[0].kill()
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(GlassegError, match="a process of the bench died"):
+        pool.submit(kill)
+        _apart(1, Pace(8, 0.1), 10, verbose=False)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.ray
