@@ -28,6 +28,18 @@ with ThreadPoolExecutor(3) as pool:
     print(faults(30) / 30)
 """
 
+# the bytes that the main thread keeps of what it has freed, 24 MiB at a time
+MAIN = """
+import sys
+import numpy as np, psutil
+from jobs import heap
+heap.keep_freed()
+before = psutil.Process().memory_info().rss
+arrays = [np.ones(24 << 20, np.uint8) for _ in range(int(sys.argv[1]))]
+del arrays
+print(psutil.Process().memory_info().rss - before)
+"""
+
 # the bytes that three threads keep of all that they have freed, arrays just below the size that is never kept
 KEPT = """
 from concurrent.futures import ThreadPoolExecutor
@@ -61,3 +73,9 @@ def test_the_memory_of_a_photo_serves_the_next() -> None:
 def test_what_is_kept_has_a_bound_for_each_thread() -> None:
     """They have freed 192 MiB each."""
     assert 0.2 * heap.KEPT < _printed(KEPT) / 3 < 1.1 * heap.KEPT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc")
+def test_the_main_thread_keeps_what_is_below_the_bound_and_gives_back_what_is_above() -> None:
+    assert _printed(MAIN, "4") > 90 << 20
+    assert _printed(MAIN, "8") < heap.KEPT  # of 192 MiB

@@ -1,4 +1,4 @@
-"""`glasseg bench scale`: what leading many workers costs the driver, on a machine that has not the cores for them.
+"""`glasseg bench scale`: what many workers cost the driver, on a machine that does not have the cores for them.
 
 Each measurement is a real run of `glasseg whiten` on a Ray of its own: plan, lock, claims, actors, rows, manifest,
 record. Only the work in the actors is replaced: sleepers, several in each actor, take as long for a photo as they are
