@@ -7,9 +7,9 @@ import sys
 from typing import Final
 
 KEPT: Final = 128 << 20
-"""Bytes of free memory that a process keeps at the end of its heap: the arrays of some photos of 2 megapixels."""
+"""Bytes of free memory that each thread's heap keeps at its end: the arrays of some photos of 2 megapixels."""
 LARGEST: Final = 32 << 20
-"""Larger arrays always go back to the system at once, so a huge photo leaves nothing behind; glibc allows no more."""
+"""Larger arrays always go back to the system at once and leave nothing behind; glibc allows no more."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # M_… of malloc.h
 

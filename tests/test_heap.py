@@ -1,4 +1,4 @@
-"""What a worker frees serves its next photo, and a huge photo leaves nothing behind."""
+"""What a worker frees serves its next photo, and what is kept for it has a bound."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import subprocess
 import sys
 
 import pytest
+
+from jobs import heap
 
 # arrays of a photo of 2 megapixels, in the threads of a worker; cv2 allocates them as malloc does
 FAULTS = """
@@ -26,17 +28,34 @@ with ThreadPoolExecutor(3) as pool:
     print(faults(30) / 30)
 """
 
-HUGE = """
-from pathlib import Path
-import cv2, numpy as np
+# the bytes that the main thread keeps of what it has freed, 24 MiB at a time
+MAIN = """
+import sys
+import numpy as np, psutil
 from jobs import heap
 heap.keep_freed()
-held = lambda: int(Path("/proc/self/statm").read_text().split()[1])
-before = held()
-photo = cv2.resize(np.zeros((1200, 1600, 3), np.uint8), (12000, 8000))
-most = held()
-del photo
-print((held() - before) / (most - before))
+before = psutil.Process().memory_info().rss
+arrays = [np.ones(24 << 20, np.uint8) for _ in range(int(sys.argv[1]))]
+del arrays
+print(psutil.Process().memory_info().rss - before)
+"""
+
+# the bytes that three threads keep of all that they have freed, arrays just below the size that is never kept
+KEPT = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+import numpy as np, psutil
+from jobs import heap
+heap.keep_freed()
+together = Barrier(3)
+def free(_):
+    arrays = [np.ones(24 << 20, np.uint8) for _ in range(8)]
+    together.wait()  # each in its own thread
+    del arrays
+with ThreadPoolExecutor(3) as pool:
+    before = psutil.Process().memory_info().rss
+    list(pool.map(free, range(3)))
+    print(psutil.Process().memory_info().rss - before)
 """
 
 
@@ -51,5 +70,12 @@ def test_the_memory_of_a_photo_serves_the_next() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
-def test_a_huge_photo_leaves_nothing_behind() -> None:
-    assert _printed(HUGE) < 0.1
+def test_what_is_kept_has_a_bound_for_each_thread() -> None:
+    """They have freed 192 MiB each."""
+    assert 0.2 * heap.KEPT < _printed(KEPT) / 3 < 1.1 * heap.KEPT
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc")
+def test_the_main_thread_keeps_what_is_below_the_bound_and_gives_back_what_is_above() -> None:
+    assert _printed(MAIN, "4") > 90 << 20
+    assert _printed(MAIN, "8") < heap.KEPT  # of 192 MiB

@@ -27,7 +27,7 @@ def whiten(order: Order, model: ModelFolder, work: pa.Table, processes: int, *, 
 
 
 def together(work: Callable[..., None], common: Sequence[Any], shares: Sequence[Any], *, verbose: bool) -> Rows:
-    """What processes of `work(pipe, *common, share)` send at last, one for each share.
+    """What processes of `work(pipe, *common, share)` finally send, one for each share.
 
     They start together, once each of them has sent that it is ready. Raises GlassegError when one of them dies.
     """

@@ -1,4 +1,4 @@
-"""`glasseg bench scale`: what leading many workers costs the driver, on a machine that has not the cores for them.
+"""`glasseg bench scale`: what many workers cost the driver, on a machine that does not have the cores for them.
 
 Each measurement is a real run of `glasseg whiten` on a Ray of its own: plan, lock, claims, actors, rows, manifest,
 record. Only the work in the actors is replaced: sleepers, several in each actor, take as long for a photo as they are
@@ -13,10 +13,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from itertools import product
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ from glasseg.model.folder import ModelFolder
 from glasseg.storage.keys import printable
 from jobs.bench import machine
 from jobs.bench.pipeline import stay_here
+from jobs.bench.process import process, receive
 from jobs.terminal import columns, say
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import ROWS, Order, Pending
@@ -91,11 +93,11 @@ class Watch:
         driver = psutil.Process()
         found = {"rows": self.rows, "time": time.time(), "driver": time.process_time()}
         found["bytes"] = driver.memory_full_info().uss
-        for process in driver.children(recursive=True):
+        for child in driver.children(recursive=True):
             with suppress(psutil.NoSuchProcess):  # it has ended in the meantime
-                command = " ".join(process.cmdline())
+                command = " ".join(child.cmdline())
                 for name in (name for name, words in RAY.items() if words in command):
-                    found[name] = sum(process.cpu_times()[:2])
+                    found[name] = sum(child.cpu_times()[:2])
         return found
 
 
@@ -122,25 +124,45 @@ def scale(actors: Sequence[int], pace: Pace, seconds: float, *, verbose: bool = 
 
 
 def _apart(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, Any]:
-    """One run in a process of its own, so that neither its memory nor its Ray is another's."""
+    """One run in a process of its own, so that neither its memory nor its Ray is another's.
+
+    Raises GlassegError when the run does, or when its process dies.
+    """
     say(f"{actors} actor{'s' * (actors > 1)}, {photos:,} photos of {pace.seconds * 1000:.0f} ms")
-    with ProcessPoolExecutor(1, get_context("spawn")) as apart:
-        return apart.submit(measure, actors, pace, photos, verbose).result()
+    with (
+        tempfile.TemporaryDirectory(
+            prefix="glasseg-bench-"
+        ) as temporary,  # ours: a process that is killed leaves its own
+        process(verbose, _send, actors, pace, photos, temporary, verbose, niceness=0) as pipe,
+    ):
+        found = receive(pipe)
+    if isinstance(found, GlassegError):
+        raise found
+    return dict(found)
 
 
-def measure(actors: int, pace: Pace, photos: int, verbose: bool) -> dict[str, Any]:
-    """What one run of `photos` costs the driver. Raises GlassegError when its actors never all worked."""
+def _send(pipe: Connection, *args: Any) -> None:
+    try:
+        pipe.send(measure(*args))
+    except GlassegError as error:
+        pipe.send(error)
+
+
+def measure(actors: int, pace: Pace, photos: int, folder: str, verbose: bool) -> dict[str, Any]:
+    """What one run of `photos` in an empty `folder` costs the driver.
+
+    Raises GlassegError when the run does, or when its actors never all worked.
+    """
     watch = Watch(actors, photos)
     config = WhitenConfig(
         workers=actors, cpus_per_worker=1, gpus_per_worker=0, memory_per_worker=0, report=False, verbose=verbose
     )
-    with tempfile.TemporaryDirectory(prefix="glasseg-bench-") as temporary:
-        source = Path(temporary).resolve() / "photos"
-        source.mkdir()
-        for number in range(photos):
-            (source / f"sku-{number:09d}.jpg").touch()
-        with redirect_stdout(sys.stderr):  # the summary of a run is not the bench's result
-            whiten(str(source), f"{temporary}/white", config, executor=_watched(watch, pace))
+    source = Path(folder).resolve() / "photos"
+    source.mkdir()
+    for number in range(photos):
+        (source / f"sku-{number:09d}.jpg").touch()
+    with redirect_stdout(sys.stderr):  # the summary of a run is not the bench's result
+        whiten(str(source), f"{folder}/white", config, executor=_watched(watch, pace))
     return figures(watch, time.time(), pace)
 
 
@@ -176,10 +198,14 @@ def sleeper(pace: Pace) -> type:
 
 
 def facts(order: Order, pending: Pending) -> Row:
-    """The columns of a photo that went well, of the usual size; `quality_id` names the actor."""
+    """The columns of a photo that went well, of the usual size.
+
+    No column says which worker did a photo. `quality_id` names the actor here: sleepers have no quality to calibrate,
+    nothing in a run reads it, and it is as long as a real one.
+    """
     etag = f"{hash(pending['key']) & (1 << 128) - 1:032x}"
     return {
-        **{"status": "ok", "published": True, "quality_id": f"actor-{os.getpid()}"},
+        **{"status": "ok", "published": True, "quality_id": f"{os.getpid():012x}"},
         **{"output_key": pending["output"], "output_uri": printable(order.destination.uri_of(pending["output"]))},
         **{"source_etag": etag, "source_bytes": 412_345, "width": 1600, "height": 1200},
         **{"mask_coverage": 0.1234567, "confidence": 0.9123456, "quality": 0.9345678},
@@ -223,7 +249,7 @@ def computed(runs: Sequence[Mapping[str, float]], workers: int, photos_per_s: fl
         return None
     actors, rates, busy = (np.array([one[name] for one in runs], float) for name in ("actors", "rows_per_s", "busy"))
     terms = np.column_stack([np.ones_like(rates), rates, rates * actors])
-    idle, row, actor = np.maximum(np.linalg.lstsq(terms, busy)[0], 0.0)
+    idle, row, actor = (float(factor) for factor in _fitted(terms, busy))
     cost, rate = row + actor * workers, workers * photos_per_s
     return {
         "actors": workers,
@@ -232,6 +258,19 @@ def computed(runs: Sequence[Mapping[str, float]], workers: int, photos_per_s: fl
         "busy": round(idle + cost * rate, 3),
         "most_rows_per_s": round((1 - idle) / cost, 1) if cost else float("inf"),
     }
+
+
+def _fitted(terms: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Least squares: the factors of the columns of `terms`, none of them negative.
+
+    The best of those is one of the ordinary fits to some of the columns, and there are few.
+    """
+    fits = []
+    for used in map(np.array, product([True, False], repeat=terms.shape[1])):
+        factors = np.zeros(terms.shape[1])
+        factors[used] = np.linalg.lstsq(terms[:, used], values)[0]
+        fits.append(factors)
+    return min((fit for fit in fits if (fit >= 0).all()), key=lambda fit: float(np.linalg.norm(values - terms @ fit)))
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -35,7 +35,7 @@ def affordable(rate: float, seconds: float, processes: int) -> int:
 
 
 def needed(count: int, rounds: int, processes: int) -> int:
-    """Photos for all turns of a way, and as many again: none may run out of them, and no two processes are as fast."""
+    """Photos for all turns of a way, and as many again: none may run out, and no two processes are equally fast."""
     return 2 * (rounds * count + (rounds + 1) * processes * BATCH_ROWS)
 
 

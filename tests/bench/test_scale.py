@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
+import psutil
 import pytest
 
 from glasseg.catalog.schema import Row
 from glasseg.errors import GlassegError
-from jobs.bench.scale import Pace, Watch, computed, figures, text
+from jobs.bench.scale import Pace, Watch, _apart, computed, figures, text
 
 
 def run(actors: int, rows_per_s: float, busy: float) -> dict[str, float]:
@@ -26,6 +32,16 @@ def test_the_cost_of_many_actors_lies_on_the_line_through_those_measured() -> No
     assert far["busy"] == pytest.approx(0.01 + 2560 * 456e-6, abs=1e-3)
     assert far["driver_s"] == pytest.approx(1000 * far["busy"] / 2560, abs=1e-3)
     assert far["most_rows_per_s"] == pytest.approx(0.99 / 456e-6, abs=1)
+
+
+def test_a_cost_that_falls_by_actors_is_computed_from_the_rows_alone() -> None:
+    """An actor cannot cost less than nothing: the other terms are fitted as if actors were free."""
+    runs = [run(1, 80, 0.07), run(8, 640, 0.18), run(32, 2500, 0.4), run(4, 2500, 0.5)]
+    rates = np.array([80, 640, 2500, 2500])
+    row, idle = np.polyfit(rates, [0.07, 0.18, 0.4, 0.5], 1)
+    far = computed(runs, 256, photos_per_s=10)
+    assert far is not None and far["busy"] == pytest.approx(idle + 2560 * row, abs=1e-3)
+    assert far["most_rows_per_s"] == pytest.approx((1 - idle) / row, abs=1)
 
 
 def test_nothing_is_computed_from_two_runs() -> None:
@@ -55,6 +71,25 @@ def test_a_run_whose_actors_never_all_worked_measures_nothing() -> None:
     assert list(watch.taken(rows())) == []
     with pytest.raises(GlassegError, match="--seconds"):
         figures(watch, ended=1.0, pace=Pace(8, 0.1))
+
+
+def test_the_error_of_a_run_is_that_of_the_command() -> None:
+    with pytest.raises(GlassegError, match="no photos in"):
+        _apart(1, Pace(8, 0.1), 0, verbose=False)
+
+
+def test_a_run_whose_process_dies_is_an_error_in_one_line(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    def kill() -> None:
+        while not (begun := [one for one in psutil.Process().children() if "spawn_main" in " ".join(one.cmdline())]):
+            time.sleep(0.05)
+        begun[0].kill()
+
+    with ThreadPoolExecutor(1) as pool, pytest.raises(GlassegError, match="a process of the bench died"):
+        pool.submit(kill)
+        _apart(1, Pace(8, 0.1), 10, verbose=False)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.ray
