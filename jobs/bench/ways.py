@@ -69,7 +69,8 @@ def _loop_name(processes: int, threads: int) -> str:
 
 def _plain_loop(processes: int, threads: int, job: Job) -> None:
     order = replace(job.order, cpus=threads)
-    refuse_failed(plain_loop.whiten(order, job.model, job.work, processes, verbose=job.verbose))
+    for rows in plain_loop.whiten(order, job.model, job.work, processes, verbose=job.verbose):
+        refuse_failed(rows)
 
 
 def _pipeline(workers: int, cpus: int, cores: int, job: Job) -> None:

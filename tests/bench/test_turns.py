@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -21,19 +25,57 @@ def family() -> list[psutil.Process]:
     return [one for one in found if "resource_tracker" not in " ".join(one.cmdline())]
 
 
+def naps(processes: Iterable[psutil.Process]) -> list[int]:
+    """How often each of them has gone to sleep so far."""
+    return [one.num_ctx_switches().voluntary for one in processes]
+
+
 def test_nothing_of_a_way_runs_between_its_turns(tmp_path: Path) -> None:
     before, window = set(family()), Window(processes=2, count=20, seconds=60)
     with turns.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
-        for skip in (5, 2):
-            assert 1 < way.turn(skip, window) < 250
-            mine = set(family()) - before
+        assert 1 < way.turn(5, window) < 250
+        mine = set(family()) - before
+        for _ in range(2):
             assert len(mine) == 2 and {one.status() for one in mine} == {psutil.STATUS_STOPPED}
-            there = len(list(tmp_path.iterdir()))
+            worked = naps(mine)
             time.sleep(0.3)
-            assert len(list(tmp_path.iterdir())) == there
-        names = {path.name.split("-")[0] for path in tmp_path.iterdir()}
-        assert names == {"top", "child"}
+            assert naps(mine) == worked
+            assert not list(tmp_path.iterdir()), "the pictures of a turn are deleted"
+            assert 1 < way.turn(2, window) < 250
+            assert all(now > then for now, then in zip(naps(mine), worked, strict=True))
     assert not set(family()) - before
+
+
+def test_a_way_whose_top_dies_leaves_no_process(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    with turns.started(partial(writers.without_a_top, str(pictures)), pictures, verbose=True) as way:
+        with pytest.raises(GlassegError, match="died"):
+            way.turn(1, Window(processes=2, count=10**5, seconds=60))
+        child = psutil.Process(int((tmp_path / "child").read_text()))
+        assert child.status() in {psutil.STATUS_SLEEPING, psutil.STATUS_RUNNING}
+    deadline = time.monotonic() + 20
+    with suppress(psutil.NoSuchProcess):
+        while child.status() != psutil.STATUS_ZOMBIE:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_what_a_terminal_sends_to_the_bench_wakes_no_way(tmp_path: Path) -> None:
+    with turns.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
+        way.turn(1, Window(processes=2, count=10, seconds=60))
+        os.killpg(os.getpgrp(), signal.SIGCONT)
+        time.sleep(0.1)
+        top = psutil.Process(way.pid)
+        assert {one.status() for one in (top, *top.children())} == {psutil.STATUS_STOPPED}
+
+
+def test_a_way_that_loses_one_of_its_processes_ends(tmp_path: Path) -> None:
+    with (
+        pytest.raises(GlassegError, match="a process of the bench died"),
+        turns.started(partial(writers.in_shares, str(tmp_path)), tmp_path, verbose=True) as way,
+    ):
+        way.turn(1, Window(processes=2, count=10**5, seconds=60))
 
 
 def test_a_turn_that_takes_too_long_ends_with_another_photo_of_each_process(tmp_path: Path) -> None:
