@@ -60,7 +60,7 @@ BUDGET_SECONDS: Final = 240.0
 LEAST_SECONDS, MOST_SECONDS = 5.0, 20.0
 """What a turn may take; a longer one would not be steadier."""
 LONGEST: Final = 1.5
-"""What a turn may take, in terms of what the stages promise: cores that share their units do less together."""
+"""What a turn may take, as a multiple of what the stages promise: cores that share their units do less together."""
 RAY_SECONDS: Final = 8.0
 """What Ray adds to the start of a way."""
 
@@ -89,7 +89,9 @@ def bench(folder: Path | None, config: BenchConfig) -> dict[str, Any]:
         rate = cores / sum(1 / one for one in alone.values())
         skipped = ways.SKIP * processes
         seconds = turn_seconds(plans, config.rounds, start, time.monotonic() - began) - skipped / rate
-        count = config.photos or timed_photos.affordable(rate, seconds, processes)
+        count = timed_photos.affordable(rate, seconds, processes)
+        if config.photos:
+            count = timed_photos.whole_clumps(config.photos, processes)
         steps.expect(expected(plans, config.rounds, start, (skipped + count) / rate))
         needed = timed_photos.needed(count, config.rounds, processes)
         job = _job(originals, needed, place / "turns", model, config)
