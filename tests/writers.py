@@ -1,4 +1,4 @@
-"""Ways for `jobs.bench.turns` that take milliseconds a photo. They are here, where a fresh process finds them."""
+"""Ways for `jobs.bench.relay` that take milliseconds a photo. They are here, where a fresh process finds them."""
 
 from __future__ import annotations
 

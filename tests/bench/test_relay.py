@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import pytest
 import writers
 
 from glasseg.errors import GlassegError
-from jobs.bench import turns
+from jobs.bench import relay
 from jobs.bench.timed_photos import Window
 
 
@@ -32,7 +32,7 @@ def naps(processes: Iterable[psutil.Process]) -> list[int]:
 
 def test_nothing_of_a_way_runs_between_its_turns(tmp_path: Path) -> None:
     before, window = set(family()), Window(processes=2, count=20, seconds=60)
-    with turns.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
+    with relay.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
         assert 1 < way.turn(5, window) < 250
         mine = set(family()) - before
         for _ in range(2):
@@ -49,7 +49,7 @@ def test_nothing_of_a_way_runs_between_its_turns(tmp_path: Path) -> None:
 def test_a_way_whose_top_dies_leaves_no_process(tmp_path: Path) -> None:
     pictures = tmp_path / "pictures"
     pictures.mkdir()
-    with turns.started(partial(writers.without_a_top, str(pictures)), pictures, verbose=True) as way:
+    with relay.started(partial(writers.without_a_top, str(pictures)), pictures, verbose=True) as way:
         with pytest.raises(GlassegError, match="died"):
             way.turn(1, Window(processes=2, count=10**5, seconds=60))
         child = psutil.Process(int((tmp_path / "child").read_text()))
@@ -61,8 +61,32 @@ def test_a_way_whose_top_dies_leaves_no_process(tmp_path: Path) -> None:
             time.sleep(0.01)
 
 
+def test_a_second_interruption_waits_until_no_process_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class TerminatedError(Exception):
+        pass
+
+    def terminate(number: int, frame: object) -> None:
+        raise TerminatedError
+
+    def suspend(one: psutil.Process, really: Callable[[psutil.Process], None] = psutil.Process.suspend) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        really(one)
+
+    before, handler = set(family()), signal.signal(signal.SIGTERM, terminate)
+    try:
+        with (
+            pytest.raises(TerminatedError),
+            relay.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way,
+        ):
+            way.turn(1, Window(processes=2, count=10, seconds=60))
+            monkeypatch.setattr(psutil.Process, "suspend", suspend)
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+    assert not set(family()) - before
+
+
 def test_what_a_terminal_sends_to_the_bench_wakes_no_way(tmp_path: Path) -> None:
-    with turns.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
+    with relay.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
         way.turn(1, Window(processes=2, count=10, seconds=60))
         os.killpg(os.getpgrp(), signal.SIGCONT)
         time.sleep(0.1)
@@ -73,13 +97,13 @@ def test_what_a_terminal_sends_to_the_bench_wakes_no_way(tmp_path: Path) -> None
 def test_a_way_that_loses_one_of_its_processes_ends(tmp_path: Path) -> None:
     with (
         pytest.raises(GlassegError, match="a process of the bench died"),
-        turns.started(partial(writers.in_shares, str(tmp_path)), tmp_path, verbose=True) as way,
+        relay.started(partial(writers.in_shares, str(tmp_path)), tmp_path, verbose=True) as way,
     ):
         way.turn(1, Window(processes=2, count=10**5, seconds=60))
 
 
 def test_a_turn_that_takes_too_long_ends_with_another_photo_of_each_process(tmp_path: Path) -> None:
-    with turns.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
+    with relay.started(partial(writers.with_a_child, str(tmp_path)), tmp_path, verbose=True) as way:
         assert way.turn(1, Window(processes=2, count=10**5, seconds=0.2)) > 1
 
 
@@ -88,6 +112,6 @@ def test_a_way_that_ends_says_why(words: str, tmp_path: Path) -> None:
     work = writers.refusing if "disk" in words else partial(writers.two_files, str(tmp_path))
     with (
         pytest.raises(GlassegError, match=f"the bench stopped: .*{words}"),
-        turns.started(work, tmp_path, verbose=True) as way,
+        relay.started(work, tmp_path, verbose=True) as way,
     ):
         way.turn(1, Window(processes=1, count=10, seconds=60))
