@@ -15,8 +15,8 @@ CHILD = "import sys, time\nfor n in range(10**6): open(f'{sys.argv[1]}/child-{n}
 
 
 def with_a_child(folder: str) -> None:
-    """Write an empty file every 10 ms here and in another process, without end."""
-    with subprocess.Popen([sys.executable, "-c", CHILD, folder]):
+    """Write an empty file every 10 ms here and in another process, of a session of its own as some of Ray's; no end."""
+    with subprocess.Popen([sys.executable, "-c", CHILD, folder], start_new_session=True):
         for number in range(10**6):
             (Path(folder) / f"top-{number}").touch(exist_ok=False)
             time.sleep(0.01)

@@ -113,14 +113,26 @@ class Way:
 
         A second Ctrl-C waits until they are gone: nothing else would ever end a suspended process.
         """
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-        try:
+        with _uninterrupted():
             self._suspend()  # so that none of them starts another one in the place of one that is gone
             for one in self._processes():
                 with suppress(psutil.NoSuchProcess):
                     one.kill()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """What would end the bench waits for the end of the block. Blocking it would not do: another thread may get it."""
+    came: list[int] = []
+    ending = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda which, _: came.append(which)) for number in ending}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
 
 
 def _group(one: psutil.Process) -> int | None:
