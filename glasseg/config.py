@@ -300,7 +300,7 @@ class BenchConfig:
     """Options of `glasseg bench pipeline` and `glasseg bench training`."""
 
     photos: int | None = None
-    """Photos that are timed in each turn; None: as many as let the bench end within five minutes."""
+    """Photos that are timed in each turn, rounded up; None: as many as let the bench end within five minutes."""
     training_photos: int = 192
     rounds: int = 3
     model: str = "packaged"

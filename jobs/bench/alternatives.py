@@ -24,11 +24,9 @@ from jobs.whiten.worker import GROUP
 RECIPE_BATCH: Final = 16
 """Photos per batch of the recipe: they are decoded, so larger batches would fill the object store."""
 
-Rows = list[dict[str, Any]]
 
-
-def recipe(order: Order, model: ModelFolder, actors: int) -> Rows:
-    """Rows of all photos of `order.source` by Ray Data's own recipe: `read_images`, then `map_batches` over actors.
+def recipe(order: Order, model: ModelFolder, actors: int) -> None:
+    """Put the photos of `order.source` on white by Ray Data's recipe: `read_images`, then `map_batches` over actors.
 
     Ray must be connected. Each actor asks for half a CPU, since reading needs the other half of them.
     """
@@ -43,7 +41,8 @@ def recipe(order: Order, model: ModelFolder, actors: int) -> Rows:
         num_cpus=0.5,
         compute=ActorPoolStrategy(size=actors),
     )
-    return list(done.iter_rows())
+    for _ in done.iter_rows():
+        pass
 
 
 class Predictor:
@@ -52,17 +51,18 @@ class Predictor:
     def __init__(self, order: Order, model: ModelFolder) -> None:
         self._order, self._segmenter = order, _segmenter(model)
 
-    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, list[Any]]:
+    def __call__(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         photos = [Photo(image, None, Tags(), ()) for image in batch["image"]]
-        rows = _whiten(self._order, self._segmenter, [PurePosixPath(path).name for path in batch["path"]], photos)
-        return {name: [row[name] for row in rows] for name in rows[0]}
+        _whiten(self._order, self._segmenter, [PurePosixPath(path).name for path in batch["path"]], photos)
+        return {"path": batch["path"]}
 
 
-def pool(order: Order, model: ModelFolder, keys: Sequence[str], processes: int) -> Rows:
-    """Rows of the photos called `keys` by a `multiprocessing.Pool`, a few at a time."""
+def pool(order: Order, model: ModelFolder, keys: Sequence[str], processes: int) -> None:
+    """Put the photos called `keys` on white by a `multiprocessing.Pool`, a few at a time."""
     groups = [list(keys[first : first + GROUP]) for first in range(0, len(keys), GROUP)]
     with get_context("spawn").Pool(processes, _start, (model,)) as running:
-        return [row for rows in running.imap_unordered(partial(_whiten_group, order), groups) for row in rows]
+        for _ in running.imap_unordered(partial(_whiten_group, order), groups):
+            pass
 
 
 _of_process: dict[str, Any] = {}
@@ -74,9 +74,9 @@ def _start(model: ModelFolder) -> None:
     _of_process["segmenter"] = _segmenter(model)
 
 
-def _whiten_group(order: Order, keys: list[str]) -> Rows:
+def _whiten_group(order: Order, keys: list[str]) -> None:
     photos = [decoder.decode(order.source.read(key)[0], max_pixels=order.max_pixels) for key in keys]
-    return _whiten(order, _of_process["segmenter"], keys, photos)
+    _whiten(order, _of_process["segmenter"], keys, photos)
 
 
 def _segmenter(model: ModelFolder) -> Any:
@@ -89,13 +89,10 @@ def _segmenter(model: ModelFolder) -> Any:
     return Segmenter(model, threads=1)
 
 
-def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[Photo]) -> Rows:
-    """Put photos on white and write them one by one; returns as much of a manifest row as the bench reads."""
-    spec, rows = segmenter.spec, []
+def _whiten(order: Order, segmenter: Any, keys: Sequence[str], photos: Sequence[Photo]) -> None:
+    """Put photos on white and write them one by one."""
     found = segmenter.segment([photo.on_white() for photo in photos])
     for key, photo, seen in zip(keys, photos, found, strict=True):
-        made = picture.compose(photo, seen, spec, order.look)
+        made = picture.compose(photo, seen, segmenter.spec, order.look)
         sent = finished.finish(made, order.look, formats.format_of(key), order.quality, photo.tags)
         order.destination.write(key, sent.data)
-        rows.append({"status": "ok"})
-    return rows

@@ -41,7 +41,8 @@ def bench() -> None:
     "--photos",
     type=Auto(click.IntRange(min=8)),
     default="auto",
-    help="Photos to time in each turn; auto: as many as let the bench end within five minutes.",
+    help="Photos to time in each turn, rounded up to a multiple of 16 for each process; auto: as many as let the bench "
+    "end within five minutes.",
 )
 @_rounds
 @_model
@@ -54,7 +55,7 @@ def bench() -> None:
     "--versus-rembg",
     metavar="MODEL.onnx",
     type=click.Path(path_type=Path, resolve_path=True),
-    help="Also measure the package rembg with this IS-Net or U²-Net of its.",
+    help="Also measure the package rembg with this IS-Net or U²-Net model file.",
 )
 @cloup.option(
     "--price-per-hour", type=click.FloatRange(min=0), help="Price of this machine per hour, to print photos per dollar."

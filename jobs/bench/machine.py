@@ -23,15 +23,15 @@ def facts() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
-        "ray": _version("ray"),
-        "tensorflow": _version("tensorflow", "tensorflow-cpu"),
-        "keras": _version("keras"),
-        "opencv": _version("opencv-python-headless", "opencv-python"),
+        "ray": version("ray"),
+        "tensorflow": version("tensorflow", "tensorflow-cpu"),
+        "keras": version("keras"),
+        "opencv": version("opencv-python-headless", "opencv-python"),
         "compute_dtype": compute_policy(on_gpu=False),
     }
 
 
-def _version(*names: str) -> str:
+def version(*names: str) -> str:
     """The version of the first of these distributions that is installed."""
     installed = [found.version for name in names for found in metadata.distributions(name=name)]
     return installed[0] if installed else "unknown"

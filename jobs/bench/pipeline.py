@@ -2,7 +2,7 @@
 
 Steady state is measured in the same way on all sides, from the time at which each picture was written. Every way is
 one long run that is started once, warms up, and takes turns with the others; between its turns all of its processes are
-suspended (see `turns`). So nothing of one way runs while another one is timed, and no way pays for starting, nor for
+suspended (see `relay`). So nothing of one way runs while another one is timed, and no way pays for starting, nor for
 workers that idle at the end while another one finishes. In a turn the clock starts when the first photos are finished,
 those that were in hand when the way was suspended, and stops `count` photos later. What recurs is included: the start
 and end of a Ray task, every 32 photos. A plain loop needs no tasks, so each of its processes gets its share at once.
@@ -39,11 +39,11 @@ from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.folder import Folder
-from jobs.bench import machine, photos, rembg_loop, stages, timed_photos, turns, ways
+from jobs.bench import machine, photos, relay, rembg_loop, stages, timed_photos, ways
+from jobs.bench.relay import Way
 from jobs.bench.steps import Steps
 from jobs.bench.table import summary
 from jobs.bench.timed_photos import Window
-from jobs.bench.turns import Way
 from jobs.bench.ways import Job, Plan
 from jobs.engine import available_cpus
 from jobs.whiten.order import PENDING, Order
@@ -60,7 +60,7 @@ BUDGET_SECONDS: Final = 240.0
 LEAST_SECONDS, MOST_SECONDS = 5.0, 20.0
 """What a turn may take; a longer one would not be steadier."""
 LONGEST: Final = 1.5
-"""What a turn may take, in terms of what the stages promise: cores that share their units do less together."""
+"""What a turn may take, as a multiple of what the stages promise: cores that share their units do less together."""
 RAY_SECONDS: Final = 8.0
 """What Ray adds to the start of a way."""
 
@@ -89,7 +89,9 @@ def bench(folder: Path | None, config: BenchConfig) -> dict[str, Any]:
         rate = cores / sum(1 / one for one in alone.values())
         skipped = ways.SKIP * processes
         seconds = turn_seconds(plans, config.rounds, start, time.monotonic() - began) - skipped / rate
-        count = config.photos or timed_photos.affordable(rate, seconds, processes)
+        count = timed_photos.affordable(rate, seconds, processes)
+        if config.photos:
+            count = timed_photos.whole_clumps(config.photos, processes)
         steps.expect(expected(plans, config.rounds, start, (skipped + count) / rate))
         needed = timed_photos.needed(count, config.rounds, processes)
         job = _job(originals, needed, place / "turns", model, config)
@@ -241,7 +243,7 @@ def _started(job: Job, plan: Plan) -> AbstractContextManager[Way]:
     assert isinstance(source, Folder)
     white = Folder(Path(tempfile.mkdtemp(prefix="white-", dir=source.path.parent)))
     run = partial(plan.run, replace(job, order=replace(job.order, destination=white)))
-    return turns.started(run, white.path, verbose=job.verbose)
+    return relay.started(run, white.path, verbose=job.verbose)
 
 
 @contextmanager

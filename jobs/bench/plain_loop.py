@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from multiprocessing.connection import Connection
+from itertools import pairwise
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import pyarrow as pa
@@ -17,19 +18,26 @@ from jobs.whiten.worker import Whitener
 Rows = list[dict[str, Any]]
 
 
-def whiten(order: Order, model: ModelFolder, work: pa.Table, processes: int, *, verbose: bool) -> Rows:
-    """Manifest rows of `work`, a table of `PENDING`, dealt out to `processes` that have `order.cpus` cores each.
+def whiten(order: Order, model: ModelFolder, work: pa.Table, processes: int, *, verbose: bool) -> Iterator[Rows]:
+    """Manifest rows of `work`, a table of `PENDING`, by each of `processes` that have `order.cpus` cores.
 
     Every process gets its share in one call, so its own read-ahead never runs dry before the end.
     """
-    shares = [work.take(pa.array(range(first, len(work), processes))) for first in range(processes)]
-    return together(_whiten_share, (order, model), shares, verbose=verbose)
+    return together(_whiten_share, (order, model), shares(work, processes), verbose=verbose)
 
 
-def together(work: Callable[..., None], common: Sequence[Any], shares: Sequence[Any], *, verbose: bool) -> Rows:
-    """What processes of `work(pipe, *common, share)` finally send, one for each share.
+def shares(work: Any, processes: int) -> list[Any]:
+    """A sequence or table cut into one piece for each process: photos that recur at intervals are in all of them."""
+    ends = [len(work) * number // processes for number in range(processes + 1)]
+    return [work[first:end] for first, end in pairwise(ends)]
 
-    They start together, once each of them has sent that it is ready. Raises GlassegError when one of them dies.
+
+def together(
+    work: Callable[..., None], common: Sequence[Any], shares: Sequence[Any], *, verbose: bool
+) -> Iterator[Any]:
+    """What processes of `work(pipe, *common, share)`, one for each share, finally send, in the order in which they end.
+
+    They start together, once each of them has sent that it is ready. Raises GlassegError as soon as one of them dies.
     """
     with ExitStack() as stack:
         pipes = [stack.enter_context(process(verbose, work, *common, share)) for share in shares]
@@ -37,7 +45,10 @@ def together(work: Callable[..., None], common: Sequence[Any], shares: Sequence[
             receive(pipe)
         for pipe in pipes:
             pipe.send("go")
-        return [row for pipe in pipes for row in receive(pipe)]
+        while pipes:
+            ended = wait(pipes)
+            yield from [receive(pipe) for pipe in pipes if pipe in ended]
+            pipes = [pipe for pipe in pipes if pipe not in ended]
 
 
 def _whiten_share(pipe: Connection, order: Order, model: ModelFolder, share: pa.Table) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from importlib import metadata
 from importlib.util import find_spec
 from io import BytesIO
 from multiprocessing.connection import Connection
@@ -15,7 +14,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from glasseg.errors import GlassegError
-from jobs.bench.plain_loop import together
+from jobs.bench.machine import version
+from jobs.bench.plain_loop import shares, together
 from jobs.bench.process import process, receive
 from jobs.whiten.order import Order
 
@@ -38,13 +38,14 @@ def found(model: Path, *, verbose: bool) -> dict[str, str]:
             raise GlassegError(f"rembg can't open {model}; add --verbose to see why") from error
     if name is None:
         raise GlassegError(f"{model} is neither an IS-Net nor a U²-Net: take {MODELS}/isnet-general-use.onnx")
-    return {"model": model.name, **{name: metadata.version(name) for name in PACKAGES}}
+    runtime = version("onnxruntime", "onnxruntime-gpu")
+    return {"model": model.name, "rembg": version("rembg"), "onnxruntime": runtime}
 
 
 def remove(order: Order, model: Path, keys: Sequence[str], processes: int, *, verbose: bool) -> None:
     """Put the photos called `keys` on white. Raises GlassegError when a process dies."""
-    shares = [keys[first::processes] for first in range(processes)]
-    together(_remove_share, (order, model), shares, verbose=verbose)
+    for _ in together(_remove_share, (order, model), shares(keys, processes), verbose=verbose):
+        pass
 
 
 def _open(pipe: Connection, model: Path) -> None:
@@ -76,4 +77,4 @@ def _remove_share(pipe: Connection, order: Order, model: Path, keys: Sequence[st
         made = BytesIO()
         cut.convert("RGB").save(made, "JPEG", quality=order.quality)
         order.destination.write(f"{PurePosixPath(key).stem}.jpg", made.getvalue())
-    pipe.send([])
+    pipe.send("done")

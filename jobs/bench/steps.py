@@ -21,6 +21,6 @@ class Steps:
     def next(self, what: str) -> None:
         """Say which step begins."""
         self._number += 1
-        left = f", about {round(sum(self._seconds), -1):.0f} s left" if self._seconds else ""
+        left = f", about {max(10, round(sum(self._seconds), -1)):.0f} s left" if self._seconds else ""
         say(f"step {self._number} of {self._total}{left}: {what}")
         del self._seconds[:1]

@@ -16,8 +16,9 @@ ONE_ACTOR: Final = "pipeline, one actor"
 RECIPE: Final = "Ray Data's recipe"
 POOL: Final = "multiprocessing.Pool"
 REMBG: Final = "rembg"
-"""Names of what is measured in addition to the plain loops; three only with `--versus`, one with `--versus-rembg`."""
+"""Names of what is measured in addition to the plain loops."""
 OTHERS: Final = (ONE_ACTOR, RECIPE, POOL, REMBG)
+"""What the pipeline is compared with where it was measured: three with `--versus`, rembg with `--versus-rembg`."""
 
 
 def summary(rates: dict[str, list[float]], price_per_hour: float | None = None) -> dict[str, Any]:

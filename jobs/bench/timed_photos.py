@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -32,6 +33,12 @@ def affordable(rate: float, seconds: float, processes: int) -> int:
     """
     clump = processes * (BATCH_ROWS if rate * seconds >= processes * BATCH_ROWS else CLUMP_ROWS)
     return max(1, int(rate * seconds) // clump) * clump
+
+
+def whole_clumps(count: int, processes: int) -> int:
+    """The least number of photos from `count` that is made of whole clumps of every process."""
+    clump = processes * CLUMP_ROWS
+    return math.ceil(count / clump) * clump
 
 
 def needed(count: int, rounds: int, processes: int) -> int:

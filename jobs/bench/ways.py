@@ -38,14 +38,14 @@ class Job:
 
 @dataclass(frozen=True)
 class Plan:
-    """How a way is run, and which photos of its turns are not timed."""
+    """How a way is run, and how many photos each turn begins with that are not timed."""
 
     run: Callable[[Job], None]
     """Does all photos of a job. Raises GlassegError."""
     warm: int = 2 * GROUP
-    """Photos for each process that its first turn begins with: one may have started later than another."""
+    """Photos for each process that are not timed in the first turn: one may have started later than another."""
     skip: int = SKIP
-    """The same for later turns: photos that were in hand when the way was suspended."""
+    """The same for later turns: about as many were in hand when the way was suspended."""
     has_ray: bool = False
 
 
@@ -69,7 +69,8 @@ def _loop_name(processes: int, threads: int) -> str:
 
 def _plain_loop(processes: int, threads: int, job: Job) -> None:
     order = replace(job.order, cpus=threads)
-    refuse_failed(plain_loop.whiten(order, job.model, job.work, processes, verbose=job.verbose))
+    for rows in plain_loop.whiten(order, job.model, job.work, processes, verbose=job.verbose):
+        refuse_failed(rows)
 
 
 def _pipeline(workers: int, cpus: int, cores: int, job: Job) -> None:
@@ -81,11 +82,11 @@ def _pipeline(workers: int, cpus: int, cores: int, job: Job) -> None:
 
 def _recipe(cores: int, job: Job) -> None:
     with engine("local", cpus=cores, verbose=job.verbose):
-        refuse_failed(alternatives.recipe(job.order, job.model, cores))
+        alternatives.recipe(job.order, job.model, cores)
 
 
 def _pool(cores: int, job: Job) -> None:
-    refuse_failed(alternatives.pool(job.order, job.model, job.work["key"].to_pylist(), cores))
+    alternatives.pool(job.order, job.model, job.work["key"].to_pylist(), cores)
 
 
 def _rembg(model: Path, cores: int, job: Job) -> None:

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 
 from glasseg.config import BenchConfig, WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images import encoder
 from jobs import sizing
-from jobs.bench import machine, photos, pipeline, spread, stages, table, timed_photos, ways
+from jobs.bench import machine, photos, pipeline, plain_loop, spread, stages, table, timed_photos, ways
 from jobs.bench.steps import Steps
+from jobs.engine import available_cpus
 
 RATES = {
     "1 process × 2 cores": [10.0, 12.0, 11.0],
@@ -78,6 +80,21 @@ def test_turns_are_made_of_whole_ray_tasks_where_there_is_time(rate: float, phot
     assert timed_photos.affordable(rate, 10.0, 2) == photos
 
 
+@pytest.mark.parametrize(("wanted", "photos"), [(8, 32), (32, 32), (33, 64), (200, 224)])
+def test_a_wanted_number_of_photos_is_rounded_up_to_what_processes_finish_together(wanted: int, photos: int) -> None:
+    assert timed_photos.whole_clumps(wanted, 2) == photos
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 12])
+def test_every_process_of_the_plain_loop_has_all_photos_in_its_share(processes: int) -> None:
+    names = [f"{number % 12}.jpg" for number in range(240)]
+    for work in (names, pa.table({"key": names})):
+        shares = plain_loop.shares(work, processes)
+        keys = [share if isinstance(share, list) else share["key"].to_pylist() for share in shares]
+        assert [key for share in keys for key in share] == names
+        assert all(set(share) == set(names) for share in keys)
+
+
 def test_photos_that_failed_stop_the_bench() -> None:
     timed_photos.refuse_failed([{"status": "ok", "fatal": None}])
     with pytest.raises(GlassegError, match="disk is full"):
@@ -89,7 +106,7 @@ def test_photos_that_failed_stop_the_bench() -> None:
 def test_steps_say_how_many_and_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     steps = Steps(3)
     steps.next("photos")
-    steps.expect([31.0, 11.0])
+    steps.expect([31.0, 4.0])
     steps.next("first photo")
     steps.next("round 1 of 1: pipeline")
     assert capsys.readouterr().err.splitlines() == [
@@ -193,14 +210,17 @@ def test_tiny_bench_prints_one_json_object(random_model: Path, tmp_path: Path) -
             env=environment,
         )
         assert done.returncode == 0, done.stderr[-2000:]
+        running = [one.info for one in psutil.process_iter(["cmdline", "environ"])]
         assert not [
-            one.info for one in psutil.process_iter(["cmdline"]) if short in " ".join(one.info["cmdline"] or [])
+            one["cmdline"]
+            for one in running
+            if short in " ".join(one["cmdline"] or []) or (one["environ"] or {}).get("TMPDIR") == str(tmp_path)
         ]
     found = json.loads(done.stdout)
     assert set(found) == set(result())
     assert set(found["stages"]) == set(stages.STAGES)
     assert set(found["machine"]) == set(result()["machine"])
-    assert found["photos"] == 16 and found["size"] == [1200, 1600]
+    assert found["photos"] == 16 * available_cpus() and found["size"] == [1200, 1600]
     assert 0 < found["startup_s"] <= found["command_s"]
     assert found["ratio"] > 0 and all(ratios["min"] > 0 for ratios in found["versus"].values())
     assert list(found["versus"]) == [table.ONE_ACTOR, table.RECIPE, table.POOL]
