@@ -277,7 +277,7 @@ def test_a_blob_is_where_it_was_after_letterbox_and_back(
             truth = centroid(image[..., 0], axis)
             as_documented = (centroid(inside, axis) + 0.5) * box.scale[axis] - 0.5
             assert abs(as_documented - truth) < 0.05 * box.scale[axis]
-            assert abs(centroid(back, axis) - truth) < 0.05 * box.scale[axis]
+            assert abs(centroid(back, axis) - truth) < 0.08 * box.scale[axis]  # linear near a factor of one
 
 
 @given(photo_sizes, st.integers(1, 300))
