@@ -176,7 +176,8 @@ def difference(
         Reason.RETRY: pc.and_(failed, pc.or_(transient, may_fit)),
         Reason.UNFINISHED: _unfinished(found, known, touched, naming),
         UNCHANGED: failed,
-        Reason.MODEL: pc.invert(among(known("model_id"), [wanted.model_id])),
+        # what a person said holds for the picture as it is: another model alone does not make it again
+        Reason.MODEL: pc.and_not(pc.is_null(known("reviewed")), among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
         Reason.MISSING: pc.or_(pc.invert(stands), pc.and_not(found["taken"].combine_chunks(), known("held"))),
     }

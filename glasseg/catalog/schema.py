@@ -37,9 +37,14 @@ class Reason(StrEnum):
     GONE = "gone"
     DELETED = "deleted"
     RELEASED = "released"
+    CORRECTED = "corrected"
+    APPROVED = "approved"
+    WITHDRAWN = "withdrawn"
 
 
-SCHEMA_VERSION: Final = 5
+SCHEMA_VERSION: Final = 6
+REVIEWED: Final = ("reviewed", "reviewed_run", "reviewed_etag", "reviewed_model")
+"""Columns of a person's word, see `catalog.reviewed`."""
 
 
 def _text(name: str, required: bool = False) -> pa.Field:
@@ -72,6 +77,7 @@ SCHEMA: Final = pa.schema(
         pa.field("output_width", pa.int32()),
         pa.field("output_height", pa.int32()),
         pa.field("output_bytes", pa.int64()),
+        *(_text(name) for name in REVIEWED),
         pa.field("fill", pa.float64()),
         pa.field("background_exact", pa.float64()),
         pa.field("background_deviation", pa.int32()),
@@ -123,6 +129,10 @@ class Row(TypedDict, total=False):
     output_width: int | None
     output_height: int | None
     output_bytes: int | None
+    reviewed: str | None
+    reviewed_run: str | None
+    reviewed_etag: str | None
+    reviewed_model: str | None
     fill: float | None
     background_exact: float | None
     background_deviation: int | None

@@ -10,15 +10,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import manifest
-from glasseg.catalog.schema import Reason, Status
+from glasseg.catalog import manifest, reviewed
+from glasseg.catalog.schema import REVIEWED, Reason, Status
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
 _WORDS: Final = ("status", "error_code", "reason", "model_id", "options_id", "run_id")
 """Columns of few different values: kept as numbers into a dictionary."""
 
-_BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id", "run_id")
+_BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id", "run_id", *REVIEWED)
 _READ: Final = (
     *(*_BRIEF, "reason", "source_etag", "listed_etag", "source_uri"),
     *("width", "height", "mask_coverage", "output_key"),
@@ -34,8 +34,9 @@ class State:
     photos: pa.Table
     """One row per key. `run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, listed_etag,
     width, height` of its row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture
-    was held back; `of_source`, whether that row's photo is `key` below the source; and of its last published row
-    `standing_run_id, standing_coverage`, null when there is none."""
+    was held back; `reviewed`, a person's word on it as `reviewed.joined` makes it; `of_source`, whether that row's
+    photo is `key` below the source; and of its last published row `standing_run_id, standing_coverage`, null when there
+    is none."""
     places: pa.Table
     """One row per `output_key`: `key, run_seq, run_id, status, mask_coverage` of the row that published the picture
     there last, of whatever photo. The last rows of the photos would not do: one that fails, or changes its name or
@@ -78,13 +79,15 @@ def _joined(parts: list[pa.Table]) -> pa.Table:
 def _slim(part: pa.Table, source_uri: str | None) -> pa.Table:
     """The rows of a part with words as dictionaries and without the long uris; `renamed` is the output's key where it
     is not the photo's."""
-    columns = {name: part[name] for name in part.schema.names if name not in {*_WORDS, "source_uri", "output_key"}}
+    apart = {*_WORDS, *REVIEWED, "source_uri", "output_key"}
+    columns = {name: part[name] for name in part.schema.names if name not in apart}
     columns |= {
         name: pc.cast(part[name], pa.dictionary(pa.int32(), pa.string()))
         for name in _WORDS
         if name in part.schema.names
     }
     columns["published"] = pc.fill_null(part["published"], False)
+    columns["reviewed"] = pc.cast(reviewed.joined(part), pa.dictionary(pa.int32(), pa.string()))
     if "source_uri" in part.schema.names:
         above = pa.scalar(source_uri and printable(source_uri), pa.string())
         uris = pc.binary_join_element_wise(above, part["key"], "/")

@@ -1,0 +1,64 @@
+"""A person's word on a picture: that it was corrected, or is right as it is. Every later row of its photo carries it on.
+
+It holds while the photo is the same, whatever the photo is made again for. The map of a correction lies in
+`DST/_glasseg/corrections/KEY/RUN.png`, named after the run that took it; next to it lies what training learns from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from glasseg.catalog.schema import REVIEWED
+
+CORRECTIONS: Final = "_glasseg/corrections/"
+NOTHING: Final = dict.fromkeys(REVIEWED)
+"""The columns of a photo on which nobody has said a word."""
+_SEPARATOR: Final = "\n"
+
+
+class Word(StrEnum):
+    """What a person said of a picture; the column `reviewed`."""
+
+    CORRECTED = "corrected"
+    APPROVED = "approved"
+
+
+def map_key(key: str, run_id: str) -> str:
+    """Where the map of a correction is kept that a run took: a grey PNG, see `cutout.correction`."""
+    return f"{CORRECTIONS}{key}/{run_id}.png"
+
+
+def label_key(key: str, run_id: str) -> str:
+    """Where the label map of a photo is kept that a run found corrected or approved: its whole mask at full size."""
+    return f"{CORRECTIONS}{key}/{run_id}.label.png"
+
+
+def of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a person's word in a row, or in another mapping with such columns."""
+    return {name: row.get(name) for name in REVIEWED}
+
+
+def joined(rows: pa.Table) -> pa.ChunkedArray:
+    """The four columns as one of few different texts, null where nobody has said a word."""
+    word, run_id, etag, model_id = (rows[name] for name in REVIEWED)
+    parts = (word, *(pc.fill_null(one, "") for one in (run_id, model_id, etag)))
+    return pc.binary_join_element_wise(*parts, _SEPARATOR)  # the etag, which may hold anything, comes last
+
+
+def parted(said: pa.Array) -> dict[str, pa.Array]:
+    """The four columns, by name, of an array of texts that `joined` made."""
+    parts = pc.split_pattern(pc.cast(said, pa.string()), _SEPARATOR, max_splits=3)
+    word, run_id, model_id, etag = (pc.list_element(parts, i) for i in range(4))
+    return dict(zip(REVIEWED, (word, run_id, etag, model_id), strict=True))
+
+
+def counted(said: pa.Array | pa.ChunkedArray) -> dict[str, int]:
+    """How many photos there are of each word, the words in their order, of texts that `joined` made."""
+    counts = pc.value_counts(pc.cast(said, pa.string()).drop_null()).to_pylist()
+    words = [(one["values"].partition(_SEPARATOR)[0], one["counts"]) for one in counts]
+    return {word: total for word in Word if (total := sum(count for name, count in words if name == word))}
