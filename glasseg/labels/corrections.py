@@ -148,7 +148,7 @@ class _Taken:
 
     def __init__(self, uri: str, keys: Collection[str]) -> None:
         self.uri = uri
-        self.keys = set(keys)
+        self.keys = dict.fromkeys(keys)  # in their order, which shows in messages
         self.offers: list[Offer] = []
         self.refused: dict[str, str] = {}
         self._held = 0  # bytes of all offers
@@ -213,7 +213,7 @@ class _Taken:
         """The key of the destination that is this one, perhaps in another Unicode form if there is one such."""
         if key in self.keys:
             return key
-        forms = {unicodedata.normalize(form, key) for form in ("NFC", "NFD")} & self.keys
+        forms = {unicodedata.normalize(form, key) for form in ("NFC", "NFD")} & self.keys.keys()
         return forms.pop() if len(forms) == 1 else None
 
     def _offer(self, offer: Offer, file: File | None) -> None:
