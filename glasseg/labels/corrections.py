@@ -129,6 +129,10 @@ def _label_map(data: bytes) -> np.ndarray:
     label = read_label(data)
     if not (label.material.any() or label.ignored.any()):
         raise ValueError("the mask is empty: no pixel is glasses")
+    ring = label.material.copy()
+    ring[1:-1, 1:-1] = False
+    if ring.sum() > ring.shape[0] + ring.shape[1]:  # half of it
+        raise ValueError("most of the mask's outermost pixels are glasses: is it inverted, or a photo?")
     drawn = np.full(label.material.shape, ERASE, np.uint8)
     drawn[label.material], drawn[label.opening], drawn[label.ignored] = KEEP, CLEAR, UNTOUCHED
     return drawn
