@@ -3,7 +3,7 @@
 
 const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the glasses' longest side
 const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
-const LENS_LEAST = 0.02; // the thickness of material, as a share of the glasses' longest side, below which it is no lens
+const LENS_LEAST = 0.035; // half the thickness of material, as a share of the glasses' longest side, below which it is no lens
 const LENS_CORE = 0.5; // what is deeper inside than this share of the deepest is surely lens
 const LENS_SMOOTH = 0.06; // how far its outline is smoothed, as a share of its greatest depth
 const LENS_EVEN = 4; // a step of colour that doesn't count as an edge
