@@ -1,4 +1,4 @@
-"""The whole loop in a real browser: a person paints over a photo in the editor, and its picture is as they painted it."""
+"""The whole loop in a real browser: what a person paints over a photo in the editor is what its picture shows."""
 
 from __future__ import annotations
 
