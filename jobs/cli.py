@@ -18,7 +18,7 @@ from glasseg.errors import GlassegError
 from glasseg.storage.credentials import without_credentials
 from glasseg.storage.keys import shown
 from jobs.bench.command import bench
-from jobs.destination.command import release, report, status
+from jobs.destination.command import next_photos, release, report, status
 from jobs.evaluate.command import calibrate, evaluate
 from jobs.options import verbose_option
 from jobs.train.command import train
@@ -57,7 +57,7 @@ def demo(**options: Any) -> None:
 
 
 cli.section("Photos", whiten, demo)
-cli.section("Destinations", status, report, release)
+cli.section("Destinations", status, report, next_photos, release)
 cli.section("Models", train, evaluate, calibrate)
 cli.section("This machine", bench)
 
