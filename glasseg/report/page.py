@@ -96,7 +96,7 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"label": _label, "sha256": _sha256, "thousands": "{:,}".format}
+    environment.filters |= {"label": label, "sha256": sha256, "thousands": "{:,}".format}
     return environment.get_template("page.html")
 
 
@@ -104,11 +104,11 @@ def _text(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
 
-def _label(state: str) -> str:
+def label(state: str) -> str:
     return _LABELS.get(state, state)
 
 
-def _sha256(text: str) -> str:
+def sha256(text: str) -> str:
     """The name by which a security policy allows exactly this text."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 

@@ -1,0 +1,95 @@
+"""The editor of a run's masks: a shell with all of its tools, and one page of data per photo that it edits.
+
+A page that is opened from a disk can't read the pixels of a picture beside it. So each photo is in a page of its own,
+as text, which the shell loads in a hidden frame and which posts that text to it. What comes from outside (names,
+messages) is escaped by the templates or read from JSON; a policy allows each page its own script and nothing else.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from glasseg.report.page import label, sha256
+
+_FOLDER: Final = Path(__file__).parent
+_SCRIPTS: Final = ("png", "labels", "paint", "lens", "photos", "view", "tools", "desk", "controls")
+"""The parts of the shell's script, in order: `editor_NAME.js`."""
+
+
+@dataclass(frozen=True)
+class EditedPhoto:
+    """What the shell shows of a photo."""
+
+    key: str
+    source_etag: str
+    model_id: str
+    run_id: str
+    size: tuple[int, int]
+    """(height, width) of the photo itself, upright."""
+    state: str
+    """ok, review or held."""
+    code: str
+    why: str
+    """The error code of its row and what that means; "" without."""
+    quality: float | None
+    corrected: bool
+    """Whether a correction of it is in force."""
+
+
+def shell(photos: Sequence[EditedPhoto], *, title: str, destination: str, run: str) -> str:
+    """`index.html`: everything but the pictures. Photo i of `photos` is edited from the page `page_name(i)`."""
+    return _rendered(
+        "editor.html",
+        style=_text("editor.css"),
+        script="".join(_text(f"editor_{name}.js") for name in _SCRIPTS),
+        title=title,
+        destination=destination,
+        run=run,
+        photos=[{**asdict(photo), "label": label(photo.state)} for photo in photos],
+    )
+
+
+def page_name(index: int) -> str:
+    """The file of photo `index`, from 0, beside `index.html`."""
+    return f"{index + 1:04}.html"
+
+
+def photo_page(picture: bytes, alpha: bytes, labels: bytes | None) -> str:
+    """The data of one photo as a page.
+
+    `picture`: the copy that is edited, a JPEG of h×w pixels. `alpha`: its mask, and `labels`: the map of an earlier
+    correction; both 8-bit grey PNGs of h×w pixels that are not interlaced.
+    """
+    data = {
+        "picture": _data_uri("image/jpeg", picture),
+        "alpha": _data_uri("image/png", alpha),
+        "labels": _data_uri("image/png", labels) if labels else None,
+    }
+    return _rendered("editor_photo.html", script=_text("editor_photo.js"), data=data)
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
+
+
+def _rendered(template: str, **values: Any) -> str:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["sha256"] = sha256
+    text = environment.get_template(template).render(**values)
+    return text.replace("\r", "&#13;")  # a browser would read a bare CR as a line feed
+
+
+def _text(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")

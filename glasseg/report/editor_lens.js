@@ -1,0 +1,230 @@
+
+// --- one click on a lens: an opening of the frame becomes a tinted lens, a tinted lens becomes clear ---
+
+const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the photo's longest side
+const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
+const LENS_LEAST = 0.008; // the thickness of material, as a share of the photo's longest side, below which it is no lens
+const LENS_CORE = 0.5; // what is deeper inside than this share of the deepest is surely lens
+const LENS_EVEN = 4; // a step of colour that doesn't count as an edge
+
+/** Where the mask of a sheet holds: 1, elsewhere 0. */
+const materialOf = (sheet) => joinedAlpha(sheet, whole(sheet)).map((value) => (value > 127 ? 1 : 0));
+
+/** How far each pixel is from the next one that `region` holds, in pixels, within 8 %; 0 inside. */
+function distanceTo(region, width, height) {
+  const far = new Float32Array(width * height).fill(1e6);
+  for (let i = 0; i < far.length; i++) if (region[i]) far[i] = 0;
+  const nearer = (i, j, step) => {
+    if (far[j] + step < far[i]) far[i] = far[j] + step;
+  };
+  const slant = Math.SQRT2;
+  for (let y = 0, i = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, i++) {
+      if (x) nearer(i, i - 1, 1);
+      if (!y) continue;
+      nearer(i, i - width, 1);
+      if (x) nearer(i, i - width - 1, slant);
+      if (x < width - 1) nearer(i, i - width + 1, slant);
+    }
+  }
+  for (let y = height - 1, i = far.length - 1; y >= 0; y--) {
+    for (let x = width - 1; x >= 0; x--, i--) {
+      if (x < width - 1) nearer(i, i + 1, 1);
+      if (y === height - 1) continue;
+      nearer(i, i + width, 1);
+      if (x) nearer(i, i + width - 1, slant);
+      if (x < width - 1) nearer(i, i + width + 1, slant);
+    }
+  }
+  return far;
+}
+
+const isWithin = (far, most) => far.map((value) => (value <= most ? 1 : 0));
+const flipped = (region) => region.map((value) => 1 - value);
+
+function boundsOf(region, width) {
+  let area = null;
+  for (let i = region.indexOf(1); i >= 0; i = region.indexOf(1, area.bottom * width)) {
+    const top = Math.floor(i / width);
+    const last = region.subarray(0, (top + 1) * width).lastIndexOf(1);
+    area = united(area, { left: i - top * width, top, right: last - top * width + 1, bottom: top + 1 });
+  }
+  return area;
+}
+
+const touchesBorder = (area, { width, height }) => !area.left || !area.top || area.right === width || area.bottom === height;
+
+/** Material with the small gaps in its rims closed. */
+function bridged(material, { width, height }) {
+  const reach = LENS_GAP * Math.max(width, height);
+  const thick = isWithin(distanceTo(material, width, height), reach);
+  const shrunk = distanceTo(flipped(thick), width, height);
+  return material.map((value, i) => (value || shrunk[i] > reach ? 1 : 0));
+}
+
+/** The opening around pixel `start`, with the soft edge of its rim; null if nothing encloses it. */
+function openingAt(sheet, material, start) {
+  const { width, height } = sheet;
+  let region = reached(width, height, start, (i) => !material[i]);
+  if (touchesBorder(boundsOf(region, width), sheet)) {
+    const closed = bridged(material, sheet);
+    region = reached(width, height, start, (i) => !closed[i]);
+    const area = boundsOf(region, width);
+    if (!area || touchesBorder(area, sheet)) return null;
+    const near = distanceTo(region, width, height);
+    const reach = 2 * LENS_GAP * Math.max(width, height);
+    region = region.map((value, i) => (value || (near[i] <= reach && !material[i]) ? 1 : 0));
+  }
+  const near = distanceTo(region, width, height);
+  return region.map((value, i) => (value || (near[i] <= LENS_SOFT && material[i]) ? 1 : 0));
+}
+
+/** From pixel `start` up to where the material is thickest. */
+function deepest(depth, width, height, start) {
+  let best = start;
+  for (let before = -1; best !== before; ) {
+    before = best;
+    const reach = Math.max(3, Math.floor(depth[before] / 3));
+    const x = before % width;
+    const y = Math.floor(before / width);
+    for (let j = Math.max(0, y - reach); j <= Math.min(height - 1, y + reach); j++) {
+      for (let i = Math.max(0, x - reach); i <= Math.min(width - 1, x + reach); i++) {
+        if (depth[j * width + i] > depth[best]) best = j * width + i;
+      }
+    }
+  }
+  return best;
+}
+
+/**
+ * The tinted lens around pixel `start` of the material; null where the material is thin.
+ *
+ * Its core is where the material is thickest, what is thin or at the edge is not lens; between, the border runs where colours
+ * change most: both sides grow towards each other, slowly over edges, and meet there.
+ */
+function tintedAt(sheet, depth, start) {
+  const { width, height } = sheet;
+  const peak = deepest(depth, width, height, start);
+  const most = depth[peak];
+  if (most < LENS_LEAST * Math.max(width, height)) return null;
+  const core = reached(width, height, peak, (i) => depth[i] > LENS_CORE * most);
+  const near = distanceTo(core, width, height);
+  const owner = new Uint8Array(width * height); // 0 undecided, 1 lens, 2 not
+  const rim = Math.min(2, most / 4);
+  for (let i = 0; i < owner.length; i++) owner[i] = core[i] ? 1 : depth[i] > rim && near[i] <= LENS_CORE * most ? 0 : 2;
+  grow(sheet, owner, clipped(grown(boundsOf(core, width), most + 2), sheet));
+  return owner.map((value) => (value === 1 ? 1 : 0));
+}
+
+/** Give every undecided pixel of an area to the owner that reaches it first, as in a watershed. */
+function grow({ width, pixels }, owner, area) {
+  const queues = Array.from({ length: 512 }, () => []);
+  const cost = new Float32Array(owner.length).fill(Infinity);
+  let waiting = 0;
+  const put = (i, at) => {
+    cost[i] = at;
+    queues[at & 511].push(i);
+    waiting++;
+  };
+  const inside = (x, y) => x >= area.left && x < area.right && y >= area.top && y < area.bottom;
+  const neighbours = (i) => {
+    const x = i % width;
+    const y = (i - x) / width;
+    return [inside(x - 1, y) && i - 1, inside(x + 1, y) && i + 1, inside(x, y - 1) && i - width, inside(x, y + 1) && i + width].filter((j) => j !== false);
+  };
+  for (let y = area.top; y < area.bottom; y++) {
+    for (let x = area.left; x < area.right; x++) {
+      const i = y * width + x;
+      if (owner[i] && neighbours(i).some((j) => !owner[j])) put(i, 0);
+    }
+  }
+  for (let at = 0; waiting; at++) {
+    const queue = queues[at & 511];
+    while (queue.length) {
+      const i = queue.pop();
+      waiting--;
+      if (cost[i] !== at) continue;
+      for (const j of neighbours(i)) {
+        const step = 1 + Math.min(500, Math.floor(unlike(pixels, i, j) / (LENS_EVEN * LENS_EVEN)));
+        if (at + step >= cost[j] || (owner[j] && cost[j] === Infinity)) continue;
+        owner[j] = owner[i];
+        put(j, at + step);
+      }
+    }
+  }
+}
+
+/** The lens at a point, with its twin if wanted, and the label that turns it into the other kind; null if there is none. */
+function lensesAt(sheet, at, twin) {
+  const { width, height } = sheet;
+  const material = materialOf(sheet);
+  const start = Math.floor(at.y) * width + Math.floor(at.x);
+  if (material[start]) {
+    const depth = distanceTo(flipped(material), width, height);
+    const first = tintedAt(sheet, depth, start);
+    const other = first && twin && tintedTwin(sheet, depth, first);
+    return first && { regions: other ? [first, other] : [first], label: CLEAR };
+  }
+  const first = openingAt(sheet, material, start);
+  const other = first && twin && openTwin(sheet, material, first);
+  return first && { regions: other ? [first, other] : [first], label: KEEP };
+}
+
+/** The middle, size and number of pixels of a region. */
+function shapeOf(region, width) {
+  const area = boundsOf(region, width);
+  const pixels = region.reduce((sum, value) => sum + value, 0);
+  return { x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2, wide: area.right - area.left, high: area.bottom - area.top, pixels };
+}
+
+/** How unlike a lens and its twin two shapes are, small for good ones; Infinity if they can't be. */
+function mismatch(one, other) {
+  const larger = Math.abs(Math.log(one.pixels / other.pixels));
+  const size = Math.max(one.wide, one.high, other.wide, other.high);
+  const apart = Math.hypot(one.x - other.x, one.y - other.y) / size;
+  if (larger > 1 || apart < 0.6 || apart > 2.5) return Infinity;
+  return larger + 0.5 * Math.abs(apart - 1.2) + Math.abs(Math.log(one.high / other.high));
+}
+
+function bestTwin(first, regions, width) {
+  const shape = shapeOf(first, width);
+  let best = null;
+  let least = Infinity;
+  for (const region of regions) {
+    if (!region || region.some((value, i) => value && first[i])) continue;
+    const unfit = mismatch(shape, shapeOf(region, width));
+    if (unfit < least) [best, least] = [region, unfit];
+  }
+  return best;
+}
+
+function openTwin(sheet, material, first) {
+  const { width, height } = sheet;
+  const closed = bridged(material, sheet);
+  const seen = first.slice();
+  const regions = [];
+  const least = first.reduce((sum, value) => sum + value, 0) / 4;
+  for (let i = 0; i < seen.length; i++) {
+    if (seen[i] || closed[i]) continue;
+    if (spread(width, height, i, (j) => !closed[j], seen) > least) regions.push(openingAt(sheet, material, i));
+  }
+  return bestTwin(first, regions, width);
+}
+
+function tintedTwin(sheet, depth, first) {
+  const { width, height } = sheet;
+  const most = first.reduce((found, value, i) => (value ? Math.max(found, depth[i]) : found), 0);
+  const seen = isWithin(distanceTo(first, width, height), 2);
+  const regions = [];
+  for (let tries = 0; tries < 4; tries++) {
+    let peak = -1;
+    for (let i = 0; i < depth.length; i++) if (!seen[i] && depth[i] > most / 2 && (peak < 0 || depth[i] > depth[peak])) peak = i;
+    if (peak < 0) break;
+    const region = tintedAt(sheet, depth, peak);
+    if (!region) break;
+    region.forEach((value, i) => (seen[i] ||= value));
+    seen[peak] = 1;
+    regions.push(region);
+  }
+  return bestTwin(first, regions, width);
+}
