@@ -111,7 +111,7 @@ def write(
                 if not photos:  # an older index.html would show the new pages under the names of its own photos
                     roots.delete_if_allowed(destination, index_of(name))
                 photos.append(_facts(row, one.photo))
-                records.store(destination, f"{folder_of(name)}{len(photos):04d}.html", page, lasting=False)
+                records.store(destination, folder_of(name) + editor.page_name(len(photos) - 1), page, lasting=False)
                 size += len(page)
             bar.update(1)
     if not photos:
@@ -253,7 +253,7 @@ def _facts(row: Row, photo: Photo) -> EditedPhoto:
 
 def _sweep(destination: Root, name: str, pages: int) -> None:
     """Delete all editors but the new one, if the storage allows it: each holds copies of its photos."""
-    mine = {index_of(name), *(f"{folder_of(name)}{number:04d}.html" for number in range(1, pages + 1))}
+    mine = {index_of(name), *(folder_of(name) + editor.page_name(i) for i in range(pages))}
     folders = [folder_of(one) for one in (NEXT, *runs.names(destination))]  # to list all pages would take minutes
     with suppress(GlassegError), ThreadPoolExecutor(runs.THREADS) as pool:  # leftovers do no harm
         for entries in pool.map(lambda folder: list(destination.list(folder)), folders):
