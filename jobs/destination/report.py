@@ -66,7 +66,7 @@ def write_editor(
     """
     chosen = choice.worst(wanted, marked)
     if len(chosen) < len(wanted):
-        say(f"  left out  {len(wanted) - len(chosen)} photos: an editor takes {len(chosen)}, here the worst")
+        say(f"  left out  {len(wanted) - len(chosen)} of {len(wanted)} photos: an editor takes the {len(chosen)} worst")
     title = f"Masks of run {run_id}"
     if not (chosen and editor.write(destination, run_id, chosen, known, title=title, endpoint_url=endpoint_url)):
         say(f"Nothing to edit: run {run_id} has no picture in review or held back{' that can be' * bool(chosen)}.")
@@ -93,7 +93,7 @@ def _not_overtaken(destination: Root, rows: pa.Table) -> pa.Table:
     overtaken = pc.is_in(rows["key"], value_set=pa.concat_arrays(later))
     if count := pc.sum(overtaken).as_py():
         example = rows["key"].filter(overtaken)[0].as_py()
-        say(f"  left out  {count} photos, such as {example}: a later run did them again")
+        say(f"  left out  {example}{f' and {count - 1} more' * (count > 1)}: done again by a later run")
     return rows.filter(pc.invert(overtaken))
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import html
 import io
-import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -18,7 +15,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from drawnphotos import SIZE, drawn
-from inprocess import Remembering, whiten
+from editorpages import edited, files, folder_of, one_model, page
+from inprocess import whiten
 from manifestrows import row
 from PIL import Image
 from s3server import S3Server
@@ -27,7 +25,7 @@ from glasseg.catalog import manifest, reviewed, runs
 from glasseg.config import WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.images import encoder
-from glasseg.storage.roots import Folder, Root, open_root
+from glasseg.storage.roots import Folder, open_root
 from jobs.cli import cli
 from jobs.destination import editor
 from jobs.destination.report import report
@@ -44,12 +42,8 @@ HOSTILE = (
 
 
 @pytest.fixture(autouse=True)
-def one_model(tensorflow: Any) -> Iterator[None]:
-    """The real model, set up once for all tests with the one thread that they share."""
-    with (
-        mock.patch("glasseg.model.segmenter.Segmenter", Remembering),
-        mock.patch("jobs.destination.editor.available_cpus", lambda: 1),
-    ):
+def model(tensorflow: Any) -> Iterator[None]:
+    with one_model():
         yield
 
 
@@ -66,37 +60,8 @@ def catalog(folder: Path, photos: dict[str, bytes], config: WhitenConfig = DOUBT
     return source, destination, runs.names(destination)[-1]
 
 
-def folder_of(run: str) -> str:
-    return f"_glasseg/report/{run}/edit/"
-
-
-def edited(root: Root, run: str) -> list[dict[str, Any]]:
-    """What the editor of a run shows of its photos."""
-    return json.loads(_script(root, folder_of(run) + "index.html", "photos"))
-
-
-def page(root: Root, run: str, number: int) -> dict[str, np.ndarray | None]:
-    """The pictures in the page of a photo, RGB or grey."""
-    data = json.loads(_script(root, f"{folder_of(run)}{number:04}.html", "data"))
-    return {name: None if uri is None else _picture(uri) for name, uri in data.items()}
-
-
-def _script(root: Root, key: str, name: str) -> str:
-    text = root.read(key)[0].decode()
-    [found] = re.findall(rf'<script type="application/json" id="{name}">(.*?)</script>', text, re.DOTALL)
-    return html.unescape(found)
-
-
-def _picture(uri: str) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
-
-
 def iou(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.minimum(one, other).sum() / np.maximum(one, other).sum())
-
-
-def files(root: Root, run: str) -> set[str]:
-    return {entry.key.removeprefix(folder_of(run)) for entry in root.list(folder_of(run))}
 
 
 # --- what is in it ---
@@ -220,7 +185,7 @@ def test_photos_that_are_not_the_ones_that_the_run_saw_are_left_out_and_named(
     assert [one["key"] for one in edited(destination, run)] == ["4.jpg"]
     assert "left out  1.jpg: the photo has changed since: whiten it again first" in said
     assert re.search(r"left out  2.jpg: .*/2.jpg is gone", said)
-    assert "left out  1 photos, such as 3.jpg: a later run did them again" in said
+    assert "left out  3.jpg: done again by a later run" in said
 
 
 def test_photos_of_another_model_are_left_out_with_the_way_out(
