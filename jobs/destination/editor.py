@@ -204,9 +204,9 @@ def _open(row: Row, source: Root, destination: Root, max_pixels: int) -> _Opened
     try:
         labels = cv2.imdecode(np.frombuffer(destination.read(key)[0], np.uint8), cv2.IMREAD_GRAYSCALE)
     except (PhotoError, cv2.error) as error:
-        raise _LeftOut(f"its correction can't be read ({error}): mend that, or withdraw it") from error
+        raise _LeftOut(f"its correction can't be read ({error}): mend that, or forget it with glasseg correct --withdraw") from error
     if labels is None:
-        raise _LeftOut(f"its correction {destination.uri_of(key)} is not a picture: mend that, or withdraw it")
+        raise _LeftOut(f"its correction {destination.uri_of(key)} is not a picture: mend that, or forget it with glasseg correct --withdraw")
     return _Opened(photo, labels)
 
 
