@@ -20,6 +20,7 @@ from glasseg.cutout import picture
 from glasseg.errors import ERROR_CODES, GlassegError, PhotoError
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
+from glasseg.labels import corrections
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.report import editor
@@ -202,11 +203,11 @@ def _open(row: Row, source: Root, destination: Root, max_pixels: int) -> _Opened
         return _Opened(photo, None)
     key = reviewed.map_key(row["key"], str(row["reviewed_run"]))
     try:
-        labels = cv2.imdecode(np.frombuffer(destination.read(key)[0], np.uint8), cv2.IMREAD_GRAYSCALE)
-    except (PhotoError, cv2.error) as error:
-        raise _LeftOut(f"its correction can't be read ({error}): mend that, or forget it with glasseg correct --withdraw") from error
-    if labels is None:
-        raise _LeftOut(f"its correction {destination.uri_of(key)} is not a picture: mend that, or forget it with glasseg correct --withdraw")
+        data = destination.read(key)[0]
+        labels = corrections.labels(data, photo.image.shape[:2], max_pixels, is_export=True)
+    except (PhotoError, ValueError) as error:
+        way_out = "mend that, or forget it with glasseg correct --withdraw"
+        raise _LeftOut(f"its correction can't be read ({error}): {way_out}") from error
     return _Opened(photo, labels)
 
 

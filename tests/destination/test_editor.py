@@ -131,7 +131,7 @@ def test_what_a_person_painted_earlier_comes_back_over_the_mask_without_it(tmp_p
     assert iou(found["alpha"] / 255, truth(1)) > LIKE
 
 
-@pytest.mark.parametrize(("data", "words"), [(None, "is gone"), (b"no picture", "is not a picture")])
+@pytest.mark.parametrize(("data", "words"), [(None, "is gone"), (b"no picture", "neither PNG nor JPEG")])
 def test_a_photo_whose_earlier_correction_is_damaged_is_not_offered_without_it(
     tmp_path: Path, data: bytes | None, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
