@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 
 from glasseg.catalog.reviewed import Word
+from glasseg.cutout.correction import CLEAR, ERASE, KEEP, LABELS, UNTOUCHED
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import is_photo
 from glasseg.images import decoder, jpeg, png
@@ -24,11 +25,6 @@ from glasseg.labels.masks import read_label
 from glasseg.lists.spelling import visible
 from glasseg.storage.keys import unsafe_reason
 
-MATERIAL: Final = 255
-OPENING: Final = 128
-UNTOUCHED: Final = 64
-BACKGROUND: Final = 0
-_VALUES: Final = (BACKGROUND, UNTOUCHED, OPENING, MATERIAL)
 _PNG_KIND: Final = slice(24, 26)  # of a PNG's header: bits, and the kind of colour
 _GREY_8: Final = b"\x08\x00"
 
@@ -123,7 +119,7 @@ def _map(data: bytes) -> np.ndarray:
     drawn = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE)
     if not data.startswith(png.SIGNATURE) or data[_PNG_KIND] != _GREY_8 or drawn is None:
         raise ValueError("the map is not as the editor writes it, a grey PNG of 8 bits: export it again")
-    if not np.isin(np.unique(drawn), _VALUES).all():
+    if not np.isin(np.unique(drawn), LABELS).all():
         raise ValueError("the map has other values than 0, 64, 128 and 255: export it again")
     return drawn
 
@@ -133,8 +129,12 @@ def _label_map(data: bytes) -> np.ndarray:
     label = read_label(data)
     if not (label.material.any() or label.ignored.any()):
         raise ValueError("the mask is empty: no pixel is glasses")
-    drawn = np.full(label.material.shape, BACKGROUND, np.uint8)
-    drawn[label.material], drawn[label.opening], drawn[label.ignored] = MATERIAL, OPENING, UNTOUCHED
+    ring = label.material.copy()
+    ring[1:-1, 1:-1] = False
+    if ring.sum() > ring.shape[0] + ring.shape[1]:  # half of it
+        raise ValueError("most of the mask's outermost pixels are glasses: is it inverted, or a photo?")
+    drawn = np.full(label.material.shape, ERASE, np.uint8)
+    drawn[label.material], drawn[label.opening], drawn[label.ignored] = KEEP, CLEAR, UNTOUCHED
     return drawn
 
 
@@ -152,7 +152,7 @@ class _Taken:
 
     def __init__(self, uri: str, keys: Collection[str]) -> None:
         self.uri = uri
-        self.keys = set(keys)
+        self.keys = dict.fromkeys(keys)  # in their order, which shows in messages
         self.offers: list[Offer] = []
         self.refused: dict[str, str] = {}
         self._held = 0  # bytes of all offers
@@ -217,7 +217,7 @@ class _Taken:
         """The key of the destination that is this one, perhaps in another Unicode form if there is one such."""
         if key in self.keys:
             return key
-        forms = {unicodedata.normalize(form, key) for form in ("NFC", "NFD")} & self.keys
+        forms = {unicodedata.normalize(form, key) for form in ("NFC", "NFD")} & self.keys.keys()
         return forms.pop() if len(forms) == 1 else None
 
     def _offer(self, offer: Offer, file: File | None) -> None:

@@ -45,7 +45,7 @@ def photos_of(names: Collection[str], keys: Collection[str]) -> tuple[dict[str, 
             refused[name] = "a mask is PNG or JPEG: export it as PNG"
         elif name in own and shared[own[name]] > 1:
             better = f"{posixpath.basename(stem)}{_MARK}.png"
-            refused[name] = f"may be the photo itself, as another file of its name: call the mask {better}"
+            refused[name] = f"this or another file of its name may be the photo itself: call the mask {better}"
         elif name in first:
             match search.meant(stem):
                 case [key]:

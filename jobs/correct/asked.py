@@ -138,7 +138,7 @@ def _said(offer: Offer, row: Mapping[str, Any] | None, destination: Destination)
     model_id = offer.model_id or row["model_id"]
     if offer.word == Word.CORRECTED:
         size = (int(row["height"]), int(row["width"]))
-        labels = corrections.labels(offer.data or b"", size, destination.max_pixels)
+        labels = corrections.labels(offer.data or b"", size, destination.max_pixels, is_export=offer.is_export)
         return Asked(offer.key, Reason.CORRECTED, row["source_etag"], corrections.encode(labels), model_id)
     if destination.model_id not in {model_id} & {row["model_id"]}:
         raise ValueError("its picture is of another model: run glasseg whiten first, and look at it again")

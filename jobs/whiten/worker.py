@@ -162,7 +162,7 @@ class Whitener:
         key = reviewed.map_key(pending["key"], str(pending["reviewed_run"]))
         try:
             data = self._order.destination.read(key)[0]
-            labels = corrections.labels(data, opened.photo.image.shape[:2], self._order.max_pixels)
+            labels = corrections.labels(data, opened.photo.image.shape[:2], self._order.max_pixels, is_export=True)
         except (PhotoError, ValueError) as error:
             why = f"its correction can't be used ({error}): mend that, or forget it with glasseg correct --withdraw"
             return self._order.failed(pending, "read_error", why, facts)

@@ -15,7 +15,7 @@ from typing import Any
 import inprocess
 import pytest
 from drawnphotos import drawn
-from handed import erased, export
+from painted import erased, export
 from powercut import Disk, started_again
 
 from glasseg.catalog import claims, lock, manifest, reviewed

@@ -13,7 +13,7 @@ import inprocess
 import numpy as np
 import pytest
 from drawnphotos import BLANK, by_key, drawn, rows
-from handed import erased, export, kept, photo_of, zipped
+from painted import erased, export, kept, photo_of, zipped
 from s3server import S3Server
 
 from glasseg.catalog import lock, manifest, reviewed

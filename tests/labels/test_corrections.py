@@ -260,6 +260,7 @@ def test_masks_of_other_tools_mean_material_and_background_everywhere(data: byte
 @pytest.mark.parametrize(
     ("data", "words"),
     [
+        (png(255 - mask()), "is it inverted"),
         (png(np.zeros((30, 40), np.uint8)), "empty"),
         (png(mask(colour=128)), "empty"),
         (png(np.random.default_rng(1).integers(0, 256, (30, 40, 3), dtype=np.uint8)), "colour photo"),
