@@ -33,6 +33,14 @@ function toggleMask() {
   draw();
 }
 
+function showGlasses() {
+  if (!desk) return;
+  const { sheet } = desk;
+  const area = boundsOf(materialOf(sheet), sheet.width);
+  if (area) showArea(grown(area, (area.right - area.left) / 20));
+  else fit();
+}
+
 function compare(on) {
   if (view.compared === on) return;
   view.compared = on;
@@ -94,6 +102,7 @@ const keys = {
   "=": () => zoomMiddle(1.25),
   "-": () => zoomMiddle(0.8),
   0: fit,
+  g: showGlasses,
   a: approve,
   j: () => step(1),
   k: () => step(-1),

@@ -9,6 +9,7 @@ const sheets = new Map(); // loaded or loading: the photo on the desk and its ne
 let desk = null; // { index, sheet, history } of the photo that is edited
 let wanted = -1; // the photo that is to come on the desk
 let store = null;
+let dropped = ""; // what the person should know of an earlier visit
 let unstored = 0; // writes to the store that have not ended well
 
 function newWork() {
@@ -60,7 +61,8 @@ function lay(index, sheet) {
   desk = { index, sheet, history: histories[index] };
   newLayers(sheet);
   fit();
-  say(fits ? tools[chosen.tool].hint : "What was drawn here before no longer fits the photo, and was dropped.");
+  say(fits ? dropped || tools[chosen.tool].hint : "What was drawn here before no longer fits the photo, and was dropped.");
+  dropped = "";
   showAbout();
 }
 
@@ -134,15 +136,17 @@ async function recall() {
   store = await openStore();
   if (!store) return;
   let stale = 0;
-  for (const [index, photo] of photos.entries()) {
-    const work = await storedWork(store, nameOf(photo));
-    if (!work) continue;
-    const same = work.source_etag === photo.source_etag && String(work.size) === String(photo.size);
-    if (same) done[index] = work;
-    else await dropWork(store, nameOf(photo));
-    if (!same) stale++;
+  try {
+    for (const [index, photo] of photos.entries()) {
+      const work = await storedWork(store, nameOf(photo));
+      if (!work) continue;
+      if (work.source_etag === photo.source_etag && String(work.size) === String(photo.size)) done[index] = work;
+      else stale += await dropWork(store, nameOf(photo)).then(() => 1);
+    }
+  } catch {
+    store = null;
   }
-  if (stale) say(`${stale} of the photos changed since your last visit; what was done about them was dropped.`);
+  if (stale) dropped = `${counted(stale, "photo")} changed since your last visit; what was done about ${stale === 1 ? "it" : "them"} was dropped.`;
 }
 
 window.addEventListener("beforeunload", (event) => {
@@ -190,8 +194,13 @@ const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 // --- what is shown around the photo ---
 
+let said = 0;
+
+/** Tell the person something, for as long as it takes to read. */
 function say(text) {
   one("#say").textContent = text;
+  clearTimeout(said);
+  said = setTimeout(() => (one("#say").textContent = ""), 3000 + 60 * text.length);
 }
 
 function showDone(index) {

@@ -1,10 +1,11 @@
 
 // --- one click on a lens: an opening of the frame becomes a tinted lens, a tinted lens becomes clear ---
 
-const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the photo's longest side
+const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the glasses' longest side
 const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
-const LENS_LEAST = 0.008; // the thickness of material, as a share of the photo's longest side, below which it is no lens
+const LENS_LEAST = 0.035; // half the thickness of material, as a share of the glasses' longest side, below which it is no lens
 const LENS_CORE = 0.5; // what is deeper inside than this share of the deepest is surely lens
+const LENS_SMOOTH = 0.06; // how far its outline is smoothed, as a share of its greatest depth
 const LENS_EVEN = 4; // a step of colour that doesn't count as an edge
 
 /** Where the mask of a sheet holds: 1, elsewhere 0. */
@@ -54,9 +55,11 @@ function boundsOf(region, width) {
 
 const touchesBorder = (area, { width, height }) => !area.left || !area.top || area.right === width || area.bottom === height;
 
+const gapOf = (width, height) => Math.max(2, LENS_GAP * Math.max(width, height));
+
 /** Material with the small gaps in its rims closed. */
 function bridged(material, { width, height }) {
-  const reach = LENS_GAP * Math.max(width, height);
+  const reach = gapOf(width, height);
   const thick = isWithin(distanceTo(material, width, height), reach);
   const shrunk = distanceTo(flipped(thick), width, height);
   return material.map((value, i) => (value || shrunk[i] > reach ? 1 : 0));
@@ -72,7 +75,7 @@ function openingAt(sheet, material, start) {
     const area = boundsOf(region, width);
     if (!area || touchesBorder(area, sheet)) return null;
     const near = distanceTo(region, width, height);
-    const reach = 2 * LENS_GAP * Math.max(width, height);
+    const reach = 2 * gapOf(width, height);
     region = region.map((value, i) => (value || (near[i] <= reach && !material[i]) ? 1 : 0));
   }
   const near = distanceTo(region, width, height);
@@ -112,62 +115,106 @@ function tintedAt(sheet, depth, start) {
   const owner = new Uint8Array(width * height); // 0 undecided, 1 lens, 2 not
   const rim = Math.min(2, most / 4);
   for (let i = 0; i < owner.length; i++) owner[i] = core[i] ? 1 : depth[i] > rim && near[i] <= LENS_CORE * most ? 0 : 2;
-  grow(sheet, owner, clipped(grown(boundsOf(core, width), most + 2), sheet));
-  return owner.map((value) => (value === 1 ? 1 : 0));
+  grow(sheet, owner);
+  const lens = owner.map((value) => (value === 1 ? 1 : 0));
+  return smoothed(lens, width, height, Math.max(1, Math.round(LENS_SMOOTH * most)));
 }
 
-/** Give every undecided pixel of an area to the owner that reaches it first, as in a watershed. */
-function grow({ width, pixels }, owner, area) {
-  const queues = Array.from({ length: 512 }, () => []);
-  const cost = new Float32Array(owner.length).fill(Infinity);
+/** Give every undecided pixel (0) to the owner that reaches it first, as in a watershed. */
+function grow({ width, pixels }, owner) {
+  const queues = Array.from({ length: 512 }, () => []); // by cost: no step costs more than there are queues
+  const cost = new Int32Array(owner.length).fill(2 ** 30);
   let waiting = 0;
   const put = (i, at) => {
     cost[i] = at;
     queues[at & 511].push(i);
     waiting++;
   };
-  const inside = (x, y) => x >= area.left && x < area.right && y >= area.top && y < area.bottom;
-  const neighbours = (i) => {
-    const x = i % width;
-    const y = (i - x) / width;
-    return [inside(x - 1, y) && i - 1, inside(x + 1, y) && i + 1, inside(x, y - 1) && i - width, inside(x, y + 1) && i + width].filter((j) => j !== false);
+  const visit = (i, j) => {
+    const at = cost[i] + 1 + Math.min(500, Math.floor(unlike(pixels, i, j) / (LENS_EVEN * LENS_EVEN)));
+    if (at >= cost[j]) return;
+    owner[j] = owner[i];
+    put(j, at);
   };
-  for (let y = area.top; y < area.bottom; y++) {
-    for (let x = area.left; x < area.right; x++) {
-      const i = y * width + x;
-      if (owner[i] && neighbours(i).some((j) => !owner[j])) put(i, 0);
-    }
-  }
+  const around = (i, call) => {
+    const x = i % width;
+    if (x > 0) call(i, i - 1);
+    if (x < width - 1) call(i, i + 1);
+    if (i >= width) call(i, i - width);
+    if (i + width < owner.length) call(i, i + width);
+  };
+  const reach = (j, i) => owner[i] && cost[i] && put(i, 0);
+  for (let i = 0; i < owner.length; i++) if (!owner[i]) around(i, reach);
+  owner.forEach((value, i) => value && (cost[i] = 0)); // who owns a pixel from the beginning keeps it
   for (let at = 0; waiting; at++) {
     const queue = queues[at & 511];
     while (queue.length) {
       const i = queue.pop();
       waiting--;
-      if (cost[i] !== at) continue;
-      for (const j of neighbours(i)) {
-        const step = 1 + Math.min(500, Math.floor(unlike(pixels, i, j) / (LENS_EVEN * LENS_EVEN)));
-        if (at + step >= cost[j] || (owner[j] && cost[j] === Infinity)) continue;
-        owner[j] = owner[i];
-        put(j, at + step);
-      }
+      if (cost[i] === at) around(i, visit);
     }
   }
 }
 
+/** A region with a smooth outline: each pixel as most within `reach` of it are. */
+function smoothed(region, width, height, reach) {
+  const across = slidingSums(region, width, height, 1, width, reach);
+  const counts = slidingSums(across, height, width, width, 1, reach);
+  const half = (2 * reach + 1) ** 2 / 2;
+  return region.map((_, i) => (counts[i] > half ? 1 : 0));
+}
+
+/** Sums over 2 `reach` + 1 values along each of `lines` lines of `length` values, whose values are `step` apart. */
+function slidingSums(values, length, lines, step, next, reach) {
+  const sums = new Int32Array(values.length);
+  for (let line = 0; line < lines; line++) {
+    let sum = 0;
+    for (let i = -reach; i < length; i++) {
+      if (i + reach < length) sum += values[line * next + (i + reach) * step];
+      if (i - reach > 0) sum -= values[line * next + (i - reach - 1) * step];
+      if (i >= 0) sums[line * next + i * step] = sum;
+    }
+  }
+  return sums;
+}
+
 /** The lens at a point, with its twin if wanted, and the label that turns it into the other kind; null if there is none. */
 function lensesAt(sheet, at, twin) {
-  const { width, height } = sheet;
   const material = materialOf(sheet);
-  const start = Math.floor(at.y) * width + Math.floor(at.x);
-  if (material[start]) {
-    const depth = distanceTo(flipped(material), width, height);
-    const first = tintedAt(sheet, depth, start);
-    const other = first && twin && tintedTwin(sheet, depth, first);
-    return first && { regions: other ? [first, other] : [first], label: CLEAR };
-  }
-  const first = openingAt(sheet, material, start);
-  const other = first && twin && openTwin(sheet, material, first);
-  return first && { regions: other ? [first, other] : [first], label: KEEP };
+  const x = Math.floor(at.x);
+  const y = Math.floor(at.y);
+  const area = united(boundsOf(material, sheet.width), { left: x, top: y, right: x + 1, bottom: y + 1 });
+  const part = partOf(sheet, material, clipped(grown(area, 2), sheet));
+  const start = (y - part.area.top) * part.width + x - part.area.left;
+  const found = part.material[start] ? tintedLenses(part, start, twin) : openLenses(part, start, twin);
+  return found[0] ? { regions: found.map((region) => part.whole(region)), label: part.material[start] ? CLEAR : KEEP } : null;
+}
+
+/** A sheet of the glasses only: there is less to search. `whole` lays a region of it back into the photo. */
+function partOf({ width, height, pixels }, material, area) {
+  const colours = new Uint32Array(pixels.buffer, pixels.byteOffset, width * height);
+  const wide = area.right - area.left;
+  const part = new Uint32Array(wide * (area.bottom - area.top));
+  for (let y = area.top; y < area.bottom; y++) part.set(colours.subarray(y * width + area.left, y * width + area.right), (y - area.top) * wide);
+  const whole = (region) => {
+    const out = new Uint8Array(width * height);
+    pasted(region, out, width, area);
+    return out;
+  };
+  return { area, whole, width: wide, height: area.bottom - area.top, pixels: new Uint8Array(part.buffer), material: cropped(material, width, area) };
+}
+
+function openLenses(part, start, twin) {
+  const first = openingAt(part, part.material, start);
+  const other = first && twin && openTwin(part, part.material, first);
+  return other ? [first, other] : [first];
+}
+
+function tintedLenses(part, start, twin) {
+  const depth = distanceTo(flipped(part.material), part.width, part.height);
+  const first = tintedAt(part, depth, start);
+  const other = first && twin && tintedTwin(part, depth, first);
+  return other ? [first, other] : [first];
 }
 
 /** The middle, size and number of pixels of a region. */

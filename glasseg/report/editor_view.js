@@ -110,16 +110,21 @@ function panes() {
 
 const paneAt = (x, y) => panes().find((pane) => x >= pane.x && y >= pane.y && x < pane.x + pane.width && y < pane.y + pane.height) ?? panes()[0];
 
+/** Show all of an area as large as possible. */
+function showArea({ left, top, right, bottom }) {
+  const [pane] = panes();
+  const margin = Math.min(16, pane.width / 20);
+  view.scale = Math.min(MOST_SCALE, (pane.width - 2 * margin) / (right - left), (pane.height - 2 * margin) / (bottom - top));
+  view.x = pane.width / 2 - ((left + right) / 2) * view.scale;
+  view.y = pane.height / 2 - ((top + bottom) / 2) * view.scale;
+  view.fitted = false;
+  draw();
+}
+
 function fit() {
   if (!layers) return;
-  const [pane] = panes();
-  const { width, height } = layers.photo;
-  const margin = Math.min(16, pane.width / 20);
-  view.scale = Math.min((pane.width - 2 * margin) / width, (pane.height - 2 * margin) / height);
-  view.x = (pane.width - width * view.scale) / 2;
-  view.y = (pane.height - height * view.scale) / 2;
+  showArea(whole(layers.photo));
   view.fitted = true;
-  draw();
 }
 
 /** Zoom by a factor so that the point x, y of the pane stays where it is. */

@@ -235,19 +235,6 @@ def test_a_photo_that_changed_since_the_run_says_so(tmp_path: Path) -> None:
 # --- how it is used ---
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One Chromium for the module; skipped where there is none."""
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no browser tests: pip install playwright")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        pytest.skip("no browser tests: chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
-
-
 @pytest.fixture
 def page(browser: Any, made: tuple[Folder, Folder, Path]) -> Iterator[Any]:
     """The page in a fresh profile; nothing may have gone wrong in it when the test is over."""
