@@ -16,17 +16,19 @@ import pytest
 from click.testing import CliRunner
 from drawnphotos import SIZE, drawn
 from editorpages import edited, files, folder_of, one_model, page
-from inprocess import whiten
+from inprocess import in_process, whiten
 from manifestrows import row
+from painted import zipped
 from PIL import Image
 from s3server import S3Server
 
 from glasseg.catalog import manifest, reviewed, runs
-from glasseg.config import WhitenConfig
+from glasseg.config import CorrectConfig, WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.images import encoder
 from glasseg.storage.roots import Folder, open_root
 from jobs.cli import cli
+from jobs.correct import run as correct
 from jobs.destination import editor
 from jobs.destination.report import report
 
@@ -118,17 +120,23 @@ def test_a_transparent_photo_is_shown_on_white(tmp_path: Path) -> None:
 
 
 def test_what_a_person_painted_earlier_comes_back_over_the_mask_without_it(tmp_path: Path) -> None:
-    _, destination, run = catalog(tmp_path, {"1.jpg": drawn(1)})
-    labels = np.full((SIZE[0] // 2, SIZE[1] // 2), 64, np.uint8)
-    labels[:20] = 255
-    destination.write(reviewed.map_key("1.jpg", "R"), encoder.encode(labels, "png", 90))
-    correct(destination, run, "1.jpg", "R")
+    _, destination, run = catalog(tmp_path, {"1.jpg": drawn(1, (480, 640))})
     report(destination.uri, run, None, edit=True)
-    [one], found = edited(destination, run), page(destination, run, 1)
-    assert one["corrected"] is True
-    assert found["labels"].shape == SIZE
-    assert (found["labels"][:40] == 255).all() and (found["labels"][40:] == 64).all()
-    assert iou(found["alpha"] / 255, truth(1)) > LIKE
+    [shown], before = edited(destination, run), page(destination, run, 1)
+    labels = np.full((240, 320), 64, np.uint8)  # half as large as the copy
+    labels[:21], labels[21:40] = 255, 128
+    said = {name: shown[name] for name in ("key", "source_etag", "model_id", "run_id", "size")}
+    (tmp_path / "export.zip").write_bytes(zipped({**said, "png": encoder.encode(labels, "png", 90)}))
+    correct.correct(destination.uri, str(tmp_path / "export.zip"), CorrectConfig(), executor=in_process)
+    run = runs.names(destination)[-1]
+    (tmp_path / "marked.csv").write_text("photo\n1.jpg\n")
+    report(destination.uri, run, None, edit=True, marked=str(tmp_path / "marked.csv"))
+    [shown], after = edited(destination, run), page(destination, run, 1)
+    assert shown["corrected"] is True and shown["run_id"] == run and before["labels"] is None
+    assert np.array_equal(after["labels"], labels.repeat(2, 0).repeat(2, 1))
+    assert np.array_equal(after["alpha"], before["alpha"])
+    text = (destination.path / f"_glasseg/report/{run}/index.html").read_text()
+    assert '<span class="badge reviewed">corrected</span>' in text
 
 
 @pytest.mark.parametrize(("data", "words"), [(None, "is gone"), (b"no picture", "neither PNG nor JPEG")])
@@ -138,13 +146,13 @@ def test_a_photo_whose_earlier_correction_is_damaged_is_not_offered_without_it(
     _, destination, run = catalog(tmp_path, {"1.jpg": drawn(1), "2.jpg": drawn(2)})
     if data:
         destination.write(reviewed.map_key("1.jpg", "R"), data)
-    correct(destination, run, "1.jpg", "R")
+    say_corrected(destination, run, "1.jpg", "R")
     report(destination.uri, run, None, edit=True)
     assert [one["key"] for one in edited(destination, run)] == ["2.jpg"]
     assert re.search(rf"left out  1.jpg: its correction .*{words}.*withdraw", capsys.readouterr().err)
 
 
-def correct(destination: Folder, run: str, key: str, by: str) -> None:
+def say_corrected(destination: Folder, run: str, key: str, by: str) -> None:
     """Have the rows of a run say that a photo was corrected by the run `by`."""
     rows = manifest.of_run(destination, run).to_pylist()
     for one in rows:
