@@ -145,6 +145,13 @@ function useAtCrosshair(far, straight) {
   if (chosen.tool !== "line" || line.to !== line.from) tool.up(crosshair);
 }
 
+const inList = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
+
+function stepInList(by) {
+  step(by);
+  items[wanted].focus();
+}
+
 document.addEventListener("keydown", (event) => {
   const { key, target, shiftKey } = event;
   if (event.altKey) return;
@@ -152,6 +159,7 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey) does = Object.hasOwn(withControl, key) ? withControl[key] : null;
   else if (key === " " && (target === stage || target === document.body)) does = () => (spaced = true);
   else if (target === stage && desk && Object.hasOwn(onKeyboard, key)) does = () => onKeyboard[key](shiftKey ? 10 : 1, shiftKey);
+  else if (target.matches(".photo") && Object.hasOwn(inList, key)) does = () => stepInList(inList[key]);
   else if (key === "Enter" && corners.length && target === document.body) does = closePolygon;
   else if (Object.hasOwn(keys, key)) does = keys[key];
   if (!does) return;
@@ -184,9 +192,10 @@ const buttons = {
   export: exportAll,
 };
 
-document.addEventListener("click", ({ target }) => {
+document.addEventListener("click", ({ target, detail }) => {
   const button = target.closest("button");
   if (!button) return;
+  if (detail) stage.focus({ preventScroll: true }); // after the mouse, the space bar moves the photo and presses nothing
   const { tool, label, view: mode, index } = button.dataset;
   if (tool) choose(tool);
   else if (label) paintWith(Number(label));

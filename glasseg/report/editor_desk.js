@@ -240,7 +240,11 @@ function showAbout() {
   one("#why").textContent = [photo.why, photo.quality === null ? "" : `quality ${photo.quality.toFixed(2)}`, photo.corrected ? "corrected before" : ""]
     .filter(Boolean)
     .join(" · ");
-  items.forEach((item, index) => (index === wanted ? item.setAttribute("aria-current", "true") : item.removeAttribute("aria-current")));
+  items.forEach((item, index) => {
+    item.tabIndex = index === wanted ? 0 : -1; // the list is one stop of the Tab key
+    if (index === wanted) item.setAttribute("aria-current", "true");
+    else item.removeAttribute("aria-current");
+  });
   items[wanted].scrollIntoView({ block: "nearest", inline: "nearest" });
   one("#previous").disabled = wanted === 0;
   one("#next").disabled = wanted === photos.length - 1;

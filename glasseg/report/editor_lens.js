@@ -6,6 +6,7 @@ const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
 const LENS_LEAST = 0.035; // half the thickness of material, as a share of the glasses' longest side, below which it is no lens
 const LENS_CORE = 0.5; // what is deeper inside than this share of the deepest is surely lens
 const LENS_SMOOTH = 0.06; // how far its outline is smoothed, as a share of its greatest depth
+const LENS_SLOW = 3; // how much slower what is not lens grows, so that a lens without a rim reaches its own edge
 const LENS_EVEN = 4; // a step of colour that doesn't count as an edge
 
 /** Where the mask of a sheet holds: 1, elsewhere 0. */
@@ -131,7 +132,7 @@ function grow({ width, pixels }, owner) {
     waiting++;
   };
   const visit = (i, j) => {
-    const at = cost[i] + 1 + Math.min(500, Math.floor(unlike(pixels, i, j) / (LENS_EVEN * LENS_EVEN)));
+    const at = cost[i] + (owner[i] === 1 ? 1 : LENS_SLOW) + Math.min(500, Math.floor(unlike(pixels, i, j) / (LENS_EVEN * LENS_EVEN)));
     if (at >= cost[j]) return;
     owner[j] = owner[i];
     put(j, at);

@@ -32,6 +32,7 @@ function cancel() {
   }
   edit = line = null;
   corners = [];
+  if (gesture === "draw") gesture = "";
   draw();
 }
 

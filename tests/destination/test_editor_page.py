@@ -268,6 +268,18 @@ def test_every_stroke_is_undone_and_redone_for_itself(page: Any) -> None:
     assert (labels(page) != UNTOUCHED).any()
 
 
+def test_what_is_being_drawn_can_be_given_up(page: Any) -> None:
+    for tool in ("b", "i"):
+        page.keyboard.press(tool)
+        page.mouse.move(*place(page, 20, 20))
+        page.mouse.down()
+        page.mouse.move(*place(page, 90, 50), steps=3)
+        page.keyboard.press("Escape")
+        page.mouse.move(*place(page, 90, 90), steps=3)
+        page.mouse.up()
+        assert (labels(page) == UNTOUCHED).all() and page.is_disabled("#undo")
+
+
 def test_the_soft_rest_of_the_brush_keeps_to_the_colour_under_its_middle(page: Any) -> None:
     set_brush(page, 16, hardness=0.25)
     page.keyboard.press("2")
@@ -476,6 +488,15 @@ def test_an_earlier_correction_is_where_one_starts(page: Any) -> None:
     assert (labels(page) == earlier()).all() and page.is_disabled("#export")
 
 
+def test_a_message_from_elsewhere_is_no_photo(page: Any) -> None:
+    script = """async () => {
+        const loading = loadSheet(1);
+        window.postMessage({ picture: "x" }, "*");
+        return (await loading).width;
+    }"""
+    assert page.evaluate(script) == 160
+
+
 def test_a_photo_that_is_not_there_says_so_and_the_others_work(browser: Any, tmp_path: Path) -> None:
     shell = write(tmp_path)
     tmp_path.joinpath("0002.html").write_text("<!doctype html><title>gone</title>")
@@ -522,6 +543,7 @@ def test_work_on_a_photo_that_has_changed_is_dropped(browser: Any, tmp_path: Pat
         write(tmp_path, **change)
         page.reload()
         ready(page)
+        assert "1 photo changed since your last visit" in page.inner_text("#say")
         assert (labels(page) == UNTOUCHED).all()
         assert page.inner_text("#corrected") == "0"
         assert page.evaluate("storedWork(store, nameOf(photos[0]))") is None
@@ -563,11 +585,31 @@ def test_it_works_from_a_web_server(browser: Any, site: Path) -> None:
             click(page, 70, 60)
             _, maps = exported(page)
             assert (maps[KEYS[PATCHES]] == labels(page)).all()
+        assert not heard(browser, f"http://127.0.0.1:{serve.server_port}/0001.html")
     finally:
         serve.shutdown()
         serve.server_close()
 
 
+def heard(browser: Any, url: str) -> list[str]:
+    """The messages that a page of another origin gets from the page `url` in a frame of its own."""
+    script = """async (url) => {
+        const heard = [];
+        window.addEventListener("message", ({ origin }) => heard.push(origin));
+        const frame = document.createElement("iframe");
+        const loaded = new Promise((resolve) => frame.addEventListener("load", resolve));
+        frame.src = url;
+        document.body.append(frame);
+        await loaded;
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return heard;
+    }"""
+    with browser.new_context() as context:
+        found: list[str] = context.new_page().evaluate(script, url)
+        return found
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(390, 844), (844, 390), (768, 1024), (1440, 900)])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_all_controls_fit_every_screen(browser: Any, site: Path, size: tuple[int, int], scheme: str) -> None:
@@ -630,6 +672,23 @@ def test_a_lens_is_turned_without_a_pointer(page: Any) -> None:
         page.keyboard.press("ArrowRight" if page.evaluate("crosshair.x") < want[0] else "ArrowLeft")
     page.keyboard.press("Enter")
     assert iou(labels(page) == KEEP, discs()) > 0.8
+
+
+def test_the_list_is_one_stop_of_the_tab_key(page: Any) -> None:
+    page.keyboard.press("Tab")  # the skip link
+    page.keyboard.press("Tab")
+    for index in (OPEN, TINTED):
+        page.keyboard.press("ArrowDown")
+        until(page, f"desk?.index === {index}")
+    assert page.evaluate("document.activeElement.dataset.index") == str(TINTED)
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "stage"
+
+
+def test_after_a_click_the_space_bar_presses_nothing(page: Any) -> None:
+    page.click("#approve")
+    page.keyboard.press(" ")
+    assert page.get_attribute("#approve", "aria-pressed") == "true"
 
 
 def test_keys_leave_sliders_and_buttons_alone(page: Any) -> None:
