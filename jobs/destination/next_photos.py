@@ -24,7 +24,7 @@ _HEADS: Final = {"photo": "", "quality": ".2f", "status": "", "why": "", "run": 
 def next_photos(destination_uri: str, count: int, *, as_json: bool, edit: bool, endpoint_url: str | None) -> None:
     """Print at most `count` photos that are most worth a person's time, and make the editor `editor.NEXT` of them.
 
-    It takes the memory of `glasseg status` and 16 bytes a photo: the names of all photos are in memory. Raises
+    It takes the memory of `glasseg status`, where the names of all photos are, and about 40 bytes more for each. Raises
     GlassegError when glasseg has never worked there.
     """
     root = open_root(destination_uri, endpoint_url=endpoint_url)
