@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import uuid
 from collections.abc import Callable, Iterator
@@ -139,3 +140,16 @@ def untrained_model(untrained_folder: Path) -> Any:
     from glasseg.model import folder as model_folder
 
     return model_folder.load(str(untrained_folder))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for the module; skipped where there is none."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="no browser tests: pip install playwright")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        pytest.skip("no browser tests: chromium is not installed")
+    with sync_api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()

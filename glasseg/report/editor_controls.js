@@ -108,8 +108,13 @@ const keys = {
   k: () => step(-1),
   n: nextOpen,
   e: exportAll,
-  Escape: cancel,
+  Escape() {
+    one(".keys").open = false;
+    cancel();
+  },
 };
+
+const onceEach = "aemrtvx"; // a key that is held down does these once
 
 const withControl = { z: () => takeBack(undoStep), y: () => takeBack(redoStep), Z: () => takeBack(redoStep), s: exportAll };
 
@@ -154,7 +159,7 @@ function stepInList(by) {
 
 document.addEventListener("keydown", (event) => {
   const { key, target, shiftKey } = event;
-  if (event.altKey) return;
+  if (event.altKey || (event.repeat && onceEach.includes(key))) return;
   let does = null;
   if (event.ctrlKey || event.metaKey) does = Object.hasOwn(withControl, key) ? withControl[key] : null;
   else if (key === " " && (target === stage || target === document.body)) does = () => (spaced = true);

@@ -27,7 +27,7 @@ const sheetOf = (index) => {
 };
 
 async function show(index) {
-  if (index === wanted || !photos[index]) return;
+  if (!photos[index] || (index === wanted && sheets.has(index))) return;
   commit();
   cancel();
   desk = last = pointed = crosshair = null;
@@ -82,7 +82,7 @@ function labelsChanged() {
   const touched = !sameValues(sheet.labels, sheet.initial);
   const { width, height } = sheet;
   setDone(index, { ...newWork(), runs: touched ? toRuns(sheet.labels) : null, width, height });
-  if (!edit) say("");
+  say("");
 }
 
 function approve() {

@@ -504,6 +504,8 @@ def test_a_photo_that_is_not_there_says_so_and_the_others_work(browser: Any, tmp
         page.click("[data-index='1']")
         until(page, "one('#say').textContent.includes('0002.html could not be loaded')")
         assert page.is_disabled("#approve")
+        write(tmp_path)
+        show(page, 1)  # once it is there, another click loads it
         show(page, 2)
         click(page, 20, 20)
 
