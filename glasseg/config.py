@@ -88,6 +88,7 @@ class WhitenConfig:
     dry_run: bool = False
     price_per_hour: float | None = None
     report: bool = True
+    editor: bool = False
     keep_seconds: float = 30.0
     """Longest time that rows wait before they are stored."""
     max_pixels: int = 100_000_000

@@ -51,9 +51,12 @@ def read(root: Root, source_uri: str | None = None) -> State:
     return State(_photos(rows, keys, codes), places)
 
 
-def photos(root: Root) -> pa.Table:
-    """`State.photos` without the columns that only a plan needs: what the source holds, `reason` and `standing_*`."""
-    rows = _gathered(root, _BRIEF, None)
+def photos(root: Root, *more: str) -> pa.Table:
+    """`State.photos` without the columns that only a plan needs: what the source holds, `reason` and `standing_*`.
+
+    `more`: columns of numbers that it has as well.
+    """
+    rows = _gathered(root, (*_BRIEF, *more), None)
     return _photos(rows, *_encoded(rows["key"]))
 
 

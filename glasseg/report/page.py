@@ -43,6 +43,9 @@ _REASONS: Final = {
     "options": "the picture was made with other options",
     "missing": "the picture was missing",
     "retry": "it failed last time",
+    "corrected": "a person corrected its mask",
+    "approved": "a person took its picture as it is",
+    "withdrawn": "a person took such a word back",
 }
 """What each reason of the manifest means."""
 
@@ -50,10 +53,13 @@ _LABELS: Final = {"held": "held back"}
 """What people read where it differs from the state's name."""
 
 
-def page(record: Mapping[str, Any], counts: Mapping[str, Any], cards: Sequence[PhotoCard]) -> str:
+def page(
+    record: Mapping[str, Any], counts: Mapping[str, Any], cards: Sequence[PhotoCard], *, edited: bool = False
+) -> str:
     """The whole page as HTML.
 
-    `record` is the run's, as in `runs/RUN.json`; any key may be missing. `counts` come from `cards.count`.
+    `record` is the run's, as in `runs/RUN.json`; any key may be missing. `counts` come from `cards.count`. `edited`:
+    whether the run has an editor, in `edit/` next to the page.
     """
     rows = [one.card.row for one in cards]
     text = _template().render(
@@ -72,6 +78,7 @@ def page(record: Mapping[str, Any], counts: Mapping[str, Any], cards: Sequence[P
         reasons=counts["reasons"],
         reason_meanings=_REASONS,
         about=_about(record),
+        edited=edited,
         shown=len(cards),
         shown_states=_shown_states(cards),
         shown_reasons=_values(rows, "reason"),

@@ -46,6 +46,7 @@ def card_facts(photo: PhotoCard, number: int) -> dict[str, Any]:
         "number": number,
         "name": str(row.get("key", "")),
         "state": photo.card.state,
+        "reviewed": row.get("reviewed") or "",
         "reason": row.get("reason") or "",
         "code": code,
         "meaning": ERROR_CODES.get(code, ""),

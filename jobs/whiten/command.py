@@ -159,6 +159,7 @@ _WHITEN = WhitenConfig()
         help="Price of all machines per hour, for the estimate of --dry-run.",
     ),
     cloup.option("--report/--no-report", default=_WHITEN.report, help="Make the page of the run."),
+    cloup.option("--editor", is_flag=True, help="Make a page in which a person can correct the masks in review."),
     cloup.option("--summary-json", metavar="FILE", help="Write the summary of the run to this file, local or s3://."),
     cloup.option("--log-json", is_flag=True, help="Print everything on stderr as lines of JSON, with the run_id."),
     cloup.option(

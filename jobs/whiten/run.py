@@ -6,7 +6,8 @@ Only this module knows `WhitenConfig`; everything below takes plain arguments.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from glasseg.catalog import claims, compaction, lock, manifest, pending, records, runs, state
@@ -20,6 +21,7 @@ from glasseg.cutout.look import Look, colour_of, contradiction
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.lists import selection
 from glasseg.model.folder import ModelSpec
+from glasseg.report import choice
 from glasseg.storage import roots
 from jobs import terminal
 from jobs.destination import report
@@ -219,8 +221,8 @@ def perform(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Execu
         )
         messages.say_summary(planned, writer.tally, made, ended)
     tally = writer.tally
-    if config.report and (tally.processed or tally.counts["gone"]):
-        _write_page(order, made)
+    if tally.processed or tally.counts["gone"]:
+        _write_pages(order, made, config)
     own_lock.check()
     compaction.compact(order.destination, order.run_id, own_lock.check)
     if tally.all_failed:
@@ -236,14 +238,27 @@ def perform(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Execu
     return EXIT_FLAGGED if ended == "stopped" else 0
 
 
-def _write_page(order: Order, made: Mapping[str, Any]) -> None:
-    """Write the page of the run. All the work is done and recorded: what is in the way of the page is a warning."""
+def _write_pages(order: Order, made: Mapping[str, Any], config: WhitenConfig) -> None:
+    """Write the editor and the page of the run, which links to it, as far as they are asked for."""
+    destination, run_id = order.destination, order.run_id
+    if config.editor:
+        with _only_warned("editor", f"{destination.uri} {run_id} --editor"):
+            wanted = choice.editable(manifest.of_run(destination, run_id, merged=False))
+            report.write_editor(destination, run_id, wanted, [made], endpoint_url=config.endpoint_url)
+    if config.report:
+        with _only_warned("page", f"{destination.uri} {run_id}"):
+            rows = manifest.of_run(destination, run_id, merged=False)
+            terminal.say(f"Page: {report.write(destination, order.source, run_id, rows, made)}")
+
+
+@contextmanager
+def _only_warned(what: str, arguments: str) -> Iterator[None]:
+    """All the work is done and recorded: what is in the way of a page is a warning."""
     try:
-        rows = manifest.of_run(order.destination, order.run_id, merged=False)
-        terminal.say(f"Page: {report.write(order.destination, order.source, order.run_id, rows, made)}")
+        yield
     except (GlassegError, PhotoError) as error:
-        again = f"`glasseg report {order.destination.uri} {order.run_id}` makes it when that is mended"
-        terminal.say(f"  warning: the page can't be made: {error}; {again}", level="warning")
+        again = f"`glasseg report {arguments}` makes it when that is mended"
+        terminal.say(f"  warning: the {what} can't be made: {error}; {again}", level="warning")
 
 
 def _store_unmatched(planned: Plan) -> None:

@@ -225,3 +225,14 @@ def test_an_empty_record_is_enough() -> None:
 def test_groups_that_are_larger_than_the_page_say_how_large() -> None:
     counts = {**COUNTS, "states": {**COUNTS["states"], "failed": 1234}}
     assert "1 of 1,234" in page({}, counts, [shown(status="failed", group="failed")])
+
+
+@pytest.mark.parametrize("word", ["corrected", "approved"])
+def test_a_card_says_what_a_person_said_of_its_picture(word: str) -> None:
+    badges = Page(page({}, COUNTS, [shown(reviewed=word), shown()])).texts["span"]
+    assert badges.count(word) == 1
+
+
+def test_the_editor_is_linked_where_there_is_one() -> None:
+    assert Page(page({}, COUNTS, [shown()], edited=True)).all("a")[-1]["href"] == "edit/index.html"
+    assert "edit/" not in page({}, COUNTS, [shown()])
