@@ -102,8 +102,8 @@ def _data(data: dict[str, Any] | None, split: dict[str, Any] | None) -> str:
     rows += [("background", side, n) for side, n in data.get("backgrounds", {}).items()]
     words = [f"{data['name']}, fingerprint `{data['fingerprint']}`." if data.get("fingerprint") else f"{data['name']}."]
     if data.get("corrections"):
-        counts = " and ".join(f"{n} {word}" for word, n in data["corrections"].items())
-        words.append(f"Of its photos, people {counts} in pictures that `glasseg whiten` had made.")
+        counts = " and ".join(f"{word} {n}" for word, n in data["corrections"].items())
+        words.append(f"Among its photos are those of which people {counts} with `glasseg correct`.")
     if data.get("skipped"):
         words.append(f"{data['skipped']} could not be used.")
     if split and "share" not in split:

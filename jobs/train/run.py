@@ -135,7 +135,7 @@ def _checked(found: Found, config: TrainConfig, max_bad: int, endpoint_url: str 
     for split, kinds in _photos(usable).items():
         say(f"  {split}: " + ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in kinds.items()))
     if reviewed := _reviewed(usable):
-        say("  of these " + ", ".join(f"{n} {word}" for word, n in reviewed.items()) + " by a person")
+        say("  " + " and ".join(f"{n} {word}" for word, n in reviewed.items()) + " by people")
     others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in [*Split])
     if left_out := {**usable.left_out, **others}:
         say("  left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
