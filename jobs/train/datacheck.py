@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import corrections, reading
+from glasseg.labels import reading, reviewed_photos
 from glasseg.labels.pairs import Backdrop, Found, Pair, Problem, Split
 from glasseg.storage.roots import open_root
 from glasseg.training.samples import PHOTO_SIDE
@@ -26,7 +26,7 @@ NAMED: Final = 20
 def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, list[str]]:
     """What of `found` can be used, and a digest of the content of each pair and backdrop. Ray must be connected.
 
-    A photo that was corrected keeps one label, see `corrections.settled`. Reports what is skipped. Raises GlassegError
+    A photo that was corrected keeps one label, see `reviewed_photos.settled`. Reports what is skipped. Raises GlassegError
     when that is more than `max_bad`.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
@@ -45,7 +45,7 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
         )
     n = len(found.pairs)
     photos = {i: checks[i]["photo_digest"] for i in range(n) if i not in bad}
-    pairs, left_out = corrections.settled({i: found.pairs[i] for i in photos}, photos)
+    pairs, left_out = reviewed_photos.settled({i: found.pairs[i] for i in photos}, photos)
     backdrops = {i: one for i, one in enumerate(found.backdrops, n) if i not in bad}
     reasons = dict(Counter(found.left_out) + Counter(left_out))
     usable = Found([*pairs.values()], [*backdrops.values()], problems, reasons)

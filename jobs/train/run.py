@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError
-from glasseg.labels import corrections, pairs, splits
+from glasseg.labels import pairs, reviewed_photos, splits
 from glasseg.labels.pairs import Found, Split
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
@@ -90,7 +90,7 @@ def find(data: str, job: TrainJob) -> Found:
     """
     found = pairs.find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, endpoint_url=job.endpoint_url)
     if job.corrections:
-        found = _together(found, corrections.find(job.corrections, endpoint_url=job.endpoint_url))
+        found = _together(found, reviewed_photos.find(job.corrections, endpoint_url=job.endpoint_url))
     if not job.val:
         return found
     other = pairs.find(job.val, endpoint_url=job.endpoint_url)

@@ -16,7 +16,7 @@ from manifestrows import row
 from glasseg.catalog import manifest, reviewed
 from glasseg.catalog.reviewed import Word
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import corrections, reading, splits
+from glasseg.labels import reading, reviewed_photos, splits
 from glasseg.labels.pairs import Correction, Found, Kind, Pair
 from glasseg.storage.roots import Root, open_root
 
@@ -59,7 +59,7 @@ def test_a_corrected_photo_is_read_from_its_source_and_its_label_from_the_destin
     source, out = open_root(new_uri()), open_root(new_uri())
     source.write("b/c d.jpg", png(GREY))
     put(out, reviewed_row(source, "b/c d.jpg"))
-    (pair,) = corrections.find([out.uri, out.uri]).pairs
+    (pair,) = reviewed_photos.find([out.uri, out.uri]).pairs
     etag = source.read("b/c d.jpg")[1]
     said = Correction(out.uri, Word.CORRECTED, "run1", etag)
     label = "_glasseg/corrections/b/c d.jpg/run1.label.png"
@@ -72,14 +72,14 @@ def test_the_last_row_of_a_photo_says_whether_a_word_is_in_force_and_which(sourc
     later = reviewed_row(source, "a.jpg", 3, reason="model", reviewed_run="run2", run_id="run3")
     changed = row("e.jpg", 2, source_uri=source.uri_of("e.jpg"))
     rows = [reviewed_row(source, "a.jpg", 1), later, reviewed_row(source, "e.jpg", 1), changed]
-    found = corrections.find([put(open_root(folder_uri), *rows).uri])
+    found = reviewed_photos.find([put(open_root(folder_uri), *rows).uri])
     assert [(pair.photo, pair.correction and pair.correction.run_id) for pair in found.pairs] == [("a.jpg", "run2")]
 
 
 @pytest.mark.parametrize("status", ["failed", "gone"])
 def test_photos_that_failed_or_left_are_left_out_and_counted(source: Root, folder_uri: str, status: str) -> None:
     rows = [reviewed_row(source, "a.jpg", status="review"), reviewed_row(source, "e.jpg", 2, status=status)]
-    found = corrections.find([put(open_root(folder_uri), *rows).uri])
+    found = reviewed_photos.find([put(open_root(folder_uri), *rows).uri])
     assert [pair.photo for pair in found.pairs] == ["a.jpg"]
     assert found.left_out == {"corrected or approved, but failed or gone since": 1}
 
@@ -88,7 +88,7 @@ def test_photos_that_failed_or_left_are_left_out_and_counted(source: Root, folde
 def test_a_place_where_nobody_said_a_word_is_refused(folder_uri: str, rows: list[dict[str, Any]]) -> None:
     put(open_root(folder_uri), *rows)
     with pytest.raises(GlassegError, match=f"nobody has corrected or approved a photo in {folder_uri}: is it the"):
-        corrections.find([folder_uri])
+        reviewed_photos.find([folder_uri])
 
 
 @pytest.mark.parametrize(
@@ -105,14 +105,14 @@ def test_photos_of_a_product_that_the_list_named_are_a_group(
     source: Root, folder_uri: str, columns: Any, group: str
 ) -> None:
     put(open_root(folder_uri), reviewed_row(source, "a.jpg", list_columns=columns))
-    assert [pair.group for pair in corrections.find([folder_uri]).pairs] == [group]
+    assert [pair.group for pair in reviewed_photos.find([folder_uri]).pairs] == [group]
 
 
 def test_a_photo_that_has_changed_since_or_lost_its_label_is_refused(source: Root, folder_uri: str) -> None:
     out = put(open_root(folder_uri), reviewed_row(source, "a.jpg"), reviewed_row(source, "e.jpg", word="approved"))
     source.write("e.jpg", png(GREY // 2))
     out.delete(reviewed.label_key("a.jpg", "run1"))
-    lost, changed = corrections.find([out.uri]).pairs
+    lost, changed = reviewed_photos.find([out.uri]).pairs
     with pytest.raises(ValueError, match="the photo has changed since it was approved"):
         reading.files(changed, open_root)
     with pytest.raises(PhotoError, match=r"run1\.label\.png is gone"):
@@ -133,7 +133,7 @@ def said(name: str, run_id: str = "run1", word: str = "corrected", root: str = "
 
 def settled(*pairs: tuple[str, Pair]) -> tuple[list[Pair], dict[str, int]]:
     """What is used of pairs that are given with the content of their photo."""
-    used, left_out = corrections.settled(
+    used, left_out = reviewed_photos.settled(
         dict(enumerate(pair for _, pair in pairs)), dict(enumerate(content for content, _ in pairs))
     )
     return list(used.values()), left_out
