@@ -123,6 +123,24 @@ def _without_user(address: str) -> str:
 
 
 @dataclass(frozen=True)
+class CorrectConfig:
+    """Options of `glasseg correct`."""
+
+    approve: str | None = None
+    """A list of photos whose pictures are right as they are."""
+    withdraw: tuple[str, ...] = ()
+    model: str | None = None
+    """None: that of the destination's last run."""
+    workers: int | None = WhitenConfig.workers
+    cpus_per_worker: int | None = WhitenConfig.cpus_per_worker
+    gpus_per_worker: float | None = WhitenConfig.gpus_per_worker
+    memory_per_worker: float = WhitenConfig.memory_per_worker
+    address: str | None = None
+    endpoint_url: str | None = None
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One recipe of `glasseg train`, whole: what the weights depend on, apart from the data and where they start from.
 

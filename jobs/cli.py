@@ -18,6 +18,7 @@ from glasseg.errors import GlassegError
 from glasseg.storage.credentials import without_credentials
 from glasseg.storage.keys import shown
 from jobs.bench.command import bench
+from jobs.correct.command import correct
 from jobs.destination.command import release, report, status
 from jobs.evaluate.command import calibrate, evaluate
 from jobs.options import verbose_option
@@ -57,7 +58,7 @@ def demo(**options: Any) -> None:
 
 
 cli.section("Photos", whiten, demo)
-cli.section("Destinations", status, report, release)
+cli.section("Destinations", status, report, release, correct)
 cli.section("Models", train, evaluate, calibrate)
 cli.section("This machine", bench)
 

@@ -14,6 +14,7 @@ FLOORS = (
     ("jobs.__main__",),
     ("jobs.cli",),
     ("jobs.bench", "jobs.demo"),
+    ("jobs.correct",),
     ("jobs.train", "jobs.whiten"),
     ("jobs.destination", "jobs.evaluate"),
     ("jobs",),

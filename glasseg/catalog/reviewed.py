@@ -1,4 +1,4 @@
-"""A person's word on a picture: that it was corrected, or is right as it is. Every later row of its photo carries it on.
+"""A person's word on a picture: it was corrected, or is right as it is. Every later row of its photo carries that on.
 
 It holds while the photo is the same, whatever the photo is made again for. The map of a correction lies in
 `DST/_glasseg/corrections/KEY/RUN.png`, named after the run that took it; next to it lies what training learns from it.
@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog.schema import REVIEWED
+from glasseg.catalog.schema import REVIEWED, Row
 
 CORRECTIONS: Final = "_glasseg/corrections/"
-NOTHING: Final = dict.fromkeys(REVIEWED)
+NOTHING: Final[Row] = {"reviewed": None, "reviewed_run": None, "reviewed_etag": None, "reviewed_model": None}
 """The columns of a photo on which nobody has said a word."""
 _SEPARATOR: Final = "\n"
 
@@ -38,9 +38,9 @@ def label_key(key: str, run_id: str) -> str:
     return f"{CORRECTIONS}{key}/{run_id}.label.png"
 
 
-def of(row: Mapping[str, Any]) -> dict[str, Any]:
+def of(row: Mapping[str, Any]) -> Row:
     """The columns of a person's word in a row, or in another mapping with such columns."""
-    return {name: row.get(name) for name in REVIEWED}
+    return cast(Row, {name: row.get(name) for name in REVIEWED})
 
 
 def joined(rows: pa.Table) -> pa.ChunkedArray:
@@ -50,15 +50,23 @@ def joined(rows: pa.Table) -> pa.ChunkedArray:
     return pc.binary_join_element_wise(*parts, _SEPARATOR)  # the etag, which may hold anything, comes last
 
 
-def parted(said: pa.Array) -> dict[str, pa.Array]:
+def parted(texts: pa.Array) -> dict[str, pa.Array]:
     """The four columns, by name, of an array of texts that `joined` made."""
-    parts = pc.split_pattern(pc.cast(said, pa.string()), _SEPARATOR, max_splits=3)
+    parts = pc.split_pattern(pc.cast(texts, pa.string()), _SEPARATOR, max_splits=3)
     word, run_id, model_id, etag = (pc.list_element(parts, i) for i in range(4))
     return dict(zip(REVIEWED, (word, run_id, etag, model_id), strict=True))
 
 
-def counted(said: pa.Array | pa.ChunkedArray) -> dict[str, int]:
+def said(text: str | None) -> Row:
+    """The four columns of a text that `joined` made."""
+    if text is None:
+        return NOTHING
+    word, run_id, model_id, etag = text.split(_SEPARATOR, 3)
+    return {"reviewed": word, "reviewed_run": run_id, "reviewed_etag": etag, "reviewed_model": model_id}
+
+
+def counted(texts: pa.Array | pa.ChunkedArray) -> dict[str, int]:
     """How many photos there are of each word, the words in their order, of texts that `joined` made."""
-    counts = pc.value_counts(pc.cast(said, pa.string()).drop_null()).to_pylist()
+    counts = pc.value_counts(pc.cast(texts, pa.string()).drop_null()).to_pylist()
     words = [(one["values"].partition(_SEPARATOR)[0], one["counts"]) for one in counts]
     return {word: total for word in Word if (total := sum(count for name, count in words if name == word))}

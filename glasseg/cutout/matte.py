@@ -29,11 +29,20 @@ _GAIN: Final = 1.4
 """Steepens what the filter gives: its windows spread an edge over a few cells."""
 
 
-def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> np.ndarray:
+def alpha(
+    image: np.ndarray,
+    probability: np.ndarray,
+    threshold: float,
+    ramp: float,
+    *,
+    kept: np.ndarray | None = None,
+    trust: np.ndarray | None = None,
+) -> np.ndarray:
     """The alpha (h×w uint8) of a photo (h×w×3 uint8 RGB) by its probability (h×w float32 in [0, 1]).
 
     `threshold` and `ramp` as in `to_alpha`, whose result it equals away from the edge, except for specks: exactly 0 and
-    255.
+    255. A part that touches `kept` (h×w uint8, above 0) is no speck, however small. Where `trust` (h×w float32, [0, 1])
+    is low, the photo's colours decide on an edge more than the probability does.
     """
     found = to_alpha(probability, threshold, ramp)
     grid = Grid.over(found)
@@ -41,8 +50,10 @@ def alpha(image: np.ndarray, probability: np.ndarray, threshold: float, ramp: fl
         return found
     photo, soft, p = (one[grid.window] for one in (image, found, probability))
     small = grid.shrink(soft)
-    _drop_specks(soft, small, grid)
+    _drop_specks(soft, small, grid, None if kept is None else grid.shrink(kept[grid.window]))
     decided = np.square((grid.shrink(p) - np.float32(threshold)) / max(threshold, 1 - threshold))
+    if trust is not None:
+        decided *= grid.shrink(trust[grid.window])
     planes = _coefficients(grid.shrink(photo), small, decided + _UNDECIDED)
     for cells, pixels in grid.tiles(_uncertain(small, MARGIN + 1)):  # enlarged, a cell reaches into its neighbours
         soft[pixels] = _applied(soft[pixels], photo[pixels], [grid.enlarge(plane, cells) for plane in planes])
@@ -63,10 +74,11 @@ def to_alpha(probability: np.ndarray, threshold: float, ramp: float) -> np.ndarr
     return cv2.addWeighted(probability, gain, probability, 0.0, 127.5 - gain * threshold, dtype=cv2.CV_8U)
 
 
-def _drop_specks(soft: np.ndarray, small: np.ndarray, grid: Grid) -> None:
+def _drop_specks(soft: np.ndarray, small: np.ndarray, grid: Grid, kept: np.ndarray | None) -> None:
     """Clear, in place, what is small next to the largest part of an alpha (uint8) and apart from it, in whole cells.
 
-    `small`: the alpha averaged over each cell, float32 in [0, 1], which is cleared, too.
+    `small`: the alpha averaged over each cell, float32 in [0, 1], which is cleared, too. `kept`: above 0 in cells whose
+    part stays.
     """
     count, parts = cv2.connectedComponents((small > 0).astype(np.uint8), connectivity=8)
     mass = np.bincount(parts.ravel(), small.ravel(), count)
@@ -75,6 +87,8 @@ def _drop_specks(soft: np.ndarray, small: np.ndarray, grid: Grid) -> None:
     stays = np.zeros(count, bool)
     stays[parts[cv2.dilate(large, np.ones((2 * _NEAR + 1, 2 * _NEAR + 1), np.uint8)) > 0]] = True
     stays[0] = True
+    if kept is not None:
+        stays[parts[kept > 0]] = True
     if stays.all():
         return
     specks = ~stays[parts]

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from glasseg.cutout import framing, fringe, grid, lenses, matte, review, shadows, transparency
+from glasseg.cutout.correction import CLEAR, KEEP, UNTOUCHED, Correction, Touch
 from glasseg.cutout.foreground import decontaminate
 from glasseg.cutout.look import Look
 from glasseg.cutout.placement import Placement, place
@@ -58,28 +59,62 @@ class Picture:
         return *cut_out, *self.placement.warnings
 
 
-def compose(photo: Photo, seen: Segmentation, model: ModelSpec, look: Look) -> Picture:
-    """The picture of a photo by what `model` saw in it; raises as `make`."""
+def compose(
+    photo: Photo, seen: Segmentation, model: ModelSpec, look: Look, correction: Correction | None = None
+) -> Picture:
+    """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`."""
     _refuse_strip(photo, look)
+    window = _window(photo, seen, model, correction)
+    touch = correction.within(window) if correction else None
+    cutting, mask = _found(photo, window, seen, model, touch)
+    return replace(_composed(photo, window, cutting, mask, look, touch=touch), sideways=seen.sideways)
+
+
+def alpha_of(photo: Photo, seen: Segmentation, model: ModelSpec) -> np.ndarray:
+    """The alpha of a photo's glasses by what `model` saw in it, before any framing: H×W uint8."""
     window = _window(photo, seen, model)
-    cutting, mask = _found(photo, window, seen, model)
-    return replace(_composed(photo, window, cutting, mask, look), sideways=seen.sideways)
+    return window.on(_cut(photo, window, seen.within(window), model.threshold, model.ramp).alpha)
 
 
-def _found(photo: Photo, window: Window, seen: Segmentation, model: ModelSpec) -> tuple[_Cut, MaskFacts]:
+def label_map(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> np.ndarray:
+    """The mask of a photo on which a person said a word, for training: H×W uint8 of `correction.LABELS`.
+
+    Where nothing was painted and the network is undecided, the word means little: 64, not scored.
+    """
+    window = _window(photo, seen, model, correction)
+    probability = seen.within(window)
+    touch = correction.within(window) if correction else None
+    alpha = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch).alpha
+    labels = np.where(alpha > 127, KEEP, 0).astype(np.uint8)
+    soft = matte.to_alpha(probability, model.threshold, model.ramp)
+    undecided = (soft > 0) & (soft < 255)
+    if touch:
+        undecided &= touch.touched < 128
+        labels[(touch.clear > 127) & (alpha <= 127)] = CLEAR
+    labels[undecided] = UNTOUCHED
+    return window.on(labels)
+
+
+def _found(
+    photo: Photo, window: Window, seen: Segmentation, model: ModelSpec, touch: Touch | None
+) -> tuple[_Cut, MaskFacts]:
     """The glasses in a window and the facts of their mask; the enlarged probability is gone afterwards."""
     probability = seen.within(window)
     agreement = seen.agreement(probability, window)
-    cutting = _cut(photo, window, probability, model.threshold, model.ramp)
+    cutting = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch)
+    probability = touch.joined(probability) if touch else probability
     return cutting, _judged(cutting, window, probability, model.calibration, agreement)
 
 
-def _window(photo: Photo, seen: Segmentation, model: ModelSpec) -> Window:
-    """The part of a photo in which its picture is made: what the network saw and as much around it as alpha reaches."""
+def _window(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> Window:
+    """The part of a photo in which its picture is made: what the network saw, or a person touched, and as much around
+    it as alpha reaches."""
     bare = matte.to_alpha(np.zeros((1, 1), np.float32), model.threshold, model.ramp)
     if photo.alpha is not None or bare.any():
         return Window.whole(photo.image.shape)
-    return seen.window.grown(grid.margin(seen.window.shape) + max(seen.window.size) // 256)
+    touched = correction.window(seen.window.size) if correction else None
+    window = seen.window.around(touched) if touched else seen.window
+    return window.grown(grid.margin(window.shape) + max(window.size) // 256)
 
 
 def make(
@@ -119,7 +154,9 @@ def _judged(
     return replace(mask, quality=calibration.predict(features(cutting.alpha, probability, agreement, window)))
 
 
-def _composed(photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look: Look) -> Picture:
+def _composed(
+    photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look: Look, *, touch: Touch | None = None
+) -> Picture:
     """The picture of a photo whose glasses were cut out in a window."""
     alpha, own = cutting.alpha, cutting.own
     image = decontaminate(window.of(photo.image), alpha) if cutting.image is None else cutting.image
@@ -129,6 +166,7 @@ def _composed(photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look
         shade = shadows.soft_shade(photo.on_white(), window.on(alpha)) if look.shadow == "soft" else None
         if look.lenses == "keep":
             openings = lenses.openings(alpha)
+            openings = touch.openings(openings) if touch else openings
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
             cv2.copyTo(window.of(photo.image), openings, image)
             alpha = cv2.max(alpha, openings)
@@ -187,13 +225,26 @@ class _Cut:
     """Whether the photo's own transparency contradicts what the network sees."""
 
 
-def _cut(photo: Photo, window: Window, probability: np.ndarray, threshold: float, ramp: float) -> _Cut:
-    """The glasses of a photo in its `window`; its own transparency is respected.
+def _cut(
+    photo: Photo, window: Window, probability: np.ndarray, threshold: float, ramp: float, *, touch: Touch | None = None
+) -> _Cut:
+    """The glasses of a photo in its `window`; its own transparency is respected, and what a person painted over both.
 
     A cut-out is used as it is, but for a shadow and a fringe; elsewhere, transparent pixels stay background.
     """
     if photo.alpha is None or photo.alpha.min() >= transparency.OPAQUE:
-        return _Cut(matte.alpha(window.of(photo.image), probability, threshold, ramp))
+        find = touch.alpha if touch else matte.alpha
+        return _Cut(find(window.of(photo.image), probability, threshold, ramp))
+    found = _cut_transparent(photo, probability, threshold, ramp)
+    if not touch:
+        return found
+    # hidden pixels have no colours to show
+    return replace(found, alpha=cv2.min(touch.own_alpha(found.alpha), photo.alpha))
+
+
+def _cut_transparent(photo: Photo, probability: np.ndarray, threshold: float, ramp: float) -> _Cut:
+    """The glasses of a photo with transparency."""
+    assert photo.alpha is not None
     hides = transparency.hides(photo.alpha, probability)
     if transparency.cuts_out(photo.alpha, probability):
         parts = transparency.take_apart(photo.image, photo.alpha, probability)

@@ -39,6 +39,14 @@ class Window:
         )
         return Window(rows, columns, self.size)
 
+    def around(self, other: Window) -> Window:
+        """The least window that holds this one and another of the same array."""
+        rows, columns = (
+            slice(min(one.start, two.start), max(one.stop, two.stop))
+            for one, two in ((self.rows, other.rows), (self.columns, other.columns))
+        )
+        return Window(rows, columns, self.size)
+
     def of(self, whole: np.ndarray) -> np.ndarray:
         """Its part of an H×W or H×W×C array, a view."""
         return whole[self.rows, self.columns]

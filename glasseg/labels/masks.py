@@ -42,20 +42,24 @@ def read_label(data: bytes) -> Label:
     """Read the bytes of a mask file.
 
     A lossless mask whose values all lie in {0, 64, 128, 255} is a label map (255 material, 128 opening, 64 not
-    scored); in any other mask a value above 127 is material. Transparent pixels are background. Raises ValueError when
-    the bytes are not a picture, or one in colour, such as the photo itself.
+    scored). In another lossless mask of exactly two colours, one of them black, the other is material: tools for
+    labelling save classes as colours, or as numbers. In any other mask a value above 127 is material. Transparent
+    pixels are background. Raises ValueError when the bytes are not a picture, or one in colour, such as the photo
+    itself.
     """
     picture = _decoded(data, cv2.IMREAD_COLOR)
     if data.startswith(_PNG) and data[_PNG_COLOUR_TYPE] in _PNG_WITH_ALPHA:
         alpha = _decoded(data, cv2.IMREAD_UNCHANGED)[..., 3]
         picture[alpha < np.iinfo(alpha.dtype).max // 2] = 0
+    lossless = not data.startswith(_JPEG)
+    nothing = np.zeros(picture.shape[:2], bool)
+    if lossless and (painted := _painted(picture)) is not None:
+        return Label(painted, nothing, nothing)
     if _coloured_share(picture) > _COLOURED_SHARE:
         raise ValueError("the mask is a colour photo, not a mask")
     mask = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY)
-    lossless = not data.startswith(_JPEG)
     if lossless and np.isin(np.unique(mask), _LABEL_MAP_VALUES).all():
         return Label(mask == 255, mask == 128, mask == 64)
-    nothing = np.zeros(mask.shape, bool)
     return Label(mask > 127, nothing, nothing)
 
 
@@ -68,6 +72,22 @@ def _decoded(data: bytes, flags: int) -> np.ndarray:
     if picture is None:
         raise ValueError("the mask is not a picture")
     return picture
+
+
+def _painted(picture: np.ndarray) -> np.ndarray | None:
+    """Where an H×W×3 uint8 picture of black and one other colour has that, H×W bool; None for any other picture.
+
+    None also if the colour is a value of label maps.
+    """
+    one, two, three = cv2.split(picture)
+    highest = cv2.max(cv2.max(one, two), three)
+    place = int(highest.argmax())
+    colour = tuple(int(channel.flat[place]) for channel in (one, two, three))
+    if len({*colour}) == 1 and colour[0] in _LABEL_MAP_VALUES:
+        return None
+    painted = cv2.inRange(picture, colour, colour)
+    count = cv2.countNonZero(painted)
+    return painted > 0 if count == cv2.countNonZero(highest) < highest.size else None
 
 
 def _coloured_share(picture: np.ndarray) -> float:

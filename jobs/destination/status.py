@@ -10,7 +10,7 @@ import click
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import lock, manifest, runs, state
+from glasseg.catalog import lock, manifest, reviewed, runs, state
 from glasseg.catalog.state import among
 from glasseg.errors import GlassegError
 from glasseg.storage.keys import shown
@@ -23,7 +23,8 @@ _NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no longer in the s
 """Counts that do not add up with the others to the photos."""
 SHOWN = (
     *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),
-    *("confidence", "quality", "quality_id", "model_id", "options_id", "replaced_run_id", "source_etag", "warnings"),
+    *("confidence", "quality", "quality_id", "reviewed", "reviewed_run", "model_id", "options_id", "replaced_run_id"),
+    *("source_etag", "warnings"),
     "list_columns",
 )
 """Columns of a photo's rows for people; `--json` has all."""
@@ -57,6 +58,7 @@ def overview(root: Root) -> dict[str, Any]:
         "error_codes": _counts(here["error_code"]),
         "models": _counts(here["model_id"]),
         "options": _counts(here["options_id"]),
+        "reviewed": reviewed.counted(here["reviewed"]),
         "held": _held(known),
         "runs": runs.latest(root, RUNS),
         "running": lock.holder(root),
@@ -82,7 +84,8 @@ def _page(root: Root, found: Mapping[str, Any]) -> str:
     parts = [f"{root.uri}: {found['photos']:,} photos"]
     if holder := found["running"]:
         parts.append(f"run {holder['run_id']} is working: process {holder['pid']} on {holder['host']}")
-    for title, name in (("status", "status"), ("why not ok", "error_codes"), ("model", "models")):
+    titles = {"status": "status", "why not ok": "error_codes", "by hand": "reviewed", "model": "models"}
+    for title, name in titles.items():
         if counts := {_NOT_ALONE.get(word, word): count for word, count in found[name].items() if count}:
             parts.append(columns({title: "", "photos": ","}, counts.items()))
     if found["held"]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import manifest
+from glasseg.catalog import manifest, reviewed
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
@@ -94,7 +94,7 @@ def _delete(root: Root, output: str) -> None:
 def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
     """The row of a photo that left: "gone", or "deleted" when its pictures left with it."""
     order = plan.order
-    pending: Pending = {
+    pending: dict[str, Any] = {
         "key": known["key"],
         "output": known["key"],
         "etag": known["source_etag"],
@@ -104,6 +104,7 @@ def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
         "standing_coverage": known["standing_coverage"],
         "guarded": False,
         "list_columns": None,
+        **reviewed.said(known["reviewed"]),
     }
     facts: Row = {
         "status": Status.GONE,
@@ -112,4 +113,4 @@ def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
         "width": known["width"],
         "height": known["height"],
     }
-    return order.row(pending, facts)
+    return order.row(cast(Pending, pending), facts)

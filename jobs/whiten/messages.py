@@ -23,6 +23,9 @@ _REASONS: Final = {
     Reason.MODEL: "of another model",
     Reason.OPTIONS: "of other options",
     Reason.MISSING: "whose picture is missing",
+    Reason.CORRECTED: "corrected",
+    Reason.APPROVED: "approved",
+    Reason.WITHDRAWN: "withdrawn",
 }
 """A reason of the manifest as people read it after a number."""
 

@@ -8,9 +8,9 @@ from typing import TypedDict
 
 import pyarrow as pa
 
-from glasseg.catalog import manifest, schema
+from glasseg.catalog import manifest, reviewed, schema
 from glasseg.catalog.pending import listed_in
-from glasseg.catalog.schema import Row, Status
+from glasseg.catalog.schema import REVIEWED, Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage import listing
@@ -26,12 +26,13 @@ PENDING = pa.schema(
         *((name, pa.string()) for name in ("key", "output", "etag", "reason", "standing_status", "standing_run_id")),
         ("standing_coverage", pa.float64()),
         ("guarded", pa.bool_()),
+        *((name, pa.string()) for name in REVIEWED),
         ("list_columns", pa.map_(pa.string(), pa.string())),
     ]
 )
 """What a batch gets: photos, and what stands in the place of their pictures.
 
-`guarded`: it is not known whether that place is free, and a file there is not ours.
+`guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
 """
 
 
@@ -46,6 +47,10 @@ class Pending(TypedDict):
     standing_run_id: str | None
     standing_coverage: float | None
     guarded: bool
+    reviewed: str | None
+    reviewed_run: str | None
+    reviewed_etag: str | None
+    reviewed_model: str | None
     list_columns: list[tuple[str, str]] | None
 
 
@@ -103,6 +108,7 @@ class Order:
             "source_etag": pending["etag"],
             "previous_coverage": pending["standing_coverage"],
             "list_columns": pending["list_columns"],
+            **reviewed.of(pending),
             "model_id": self.model_id,
             "options_id": self.options_id,
             "run_id": self.run_id,

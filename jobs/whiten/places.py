@@ -80,8 +80,8 @@ def open_places(
             2,
         )
     lock.refuse_if_taken(destination)
-    if not any(is_photo(entry.key, all_folders=all_folders) for entry in _entries(source, names)):
-        _, others = pending.photos(listing.table(_entries(source, names)), "keep")
+    if not any(is_photo(entry.key, all_folders=all_folders) for entry in entries(source, names)):
+        _, others = pending.photos(listing.table(entries(source, names)), "keep")
         raise GlassegError(_no_photos(source_uri, skipped.kinds(others)))
     return Places(source, names, destination, model, naming.guessed(destination))
 
@@ -125,7 +125,7 @@ def find(
     elif places.names is None:
         listed = listing.read(source)
     else:
-        listed = listing.table(_entries(source, places.names))
+        listed = listing.table(entries(source, places.names))
     photos, others = pending.photos(listed, format, transparent, all_folders=all_folders)
     kinds, system = skipped.kinds(others), others.filter(pending.in_system_folders(others))
     if not len(photos):  # never to be mistaken for a catalog that is gone as a whole
@@ -148,7 +148,7 @@ def _no_photos(uri: str, kinds: dict[str, int]) -> str:
     return f"no photos in {uri}{files}: is it the right place{way_out}"
 
 
-def _entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
+def entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
     """What a source holds, or only the entries called `names`."""
     if names is None:
         return source.list()

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, gates, gone, pending, state
+from glasseg.catalog import claims, gates, gone, pending, reviewed, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
 from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import State
@@ -182,6 +182,10 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
         todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(place))
     todo = todo.append_column("guarded", guarded)
+    said = known.photos["reviewed"].combine_chunks()
+    said = said.take(pc.index_in(todo["key"], value_set=known.photos["key"]).combine_chunks())
+    for name, column in reviewed.parted(said).items():
+        todo = todo.append_column(name, column)
     if "list_columns" not in todo.schema.names:
         todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))
     return todo.select(PENDING.names).cast(PENDING)

@@ -59,7 +59,7 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
     )
     if config.dry_run:
         planned = _plan(places, look, config, run_id)
-        _say_plan(planned, config, "Would whiten")
+        say_plan(planned, config, "Would whiten")
         dry_run.show(planned, gone=config.gone, price_per_hour=config.price_per_hour)
         return 0
     roots.check_writable(places.destination)
@@ -76,8 +76,8 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         if planned.refusal:
             raise GlassegError(planned.refusal)
         own_lock.note(planned.order.run_seq)
-        _say_plan(planned, config)
-        return _run(planned, config, own_lock, executor)
+        say_plan(planned, config)
+        return perform(planned, config, own_lock, executor)
 
 
 def _checked(config: WhitenConfig) -> Look:
@@ -88,15 +88,20 @@ def _checked(config: WhitenConfig) -> Look:
         raise GlassegError("--column names a column of --photos: give both, or neither", 2)
     if config.price_per_hour is not None and not config.dry_run:
         raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
+    look = look_of(config)
+    if reason := contradiction(look, config.format, config.quality):
+        raise GlassegError(reason, 2)
+    return look
+
+
+def look_of(config: WhitenConfig) -> Look:
+    """The look that the options ask for. Raises GlassegError, as wrong usage, when framing or colour are none."""
     try:
         framing = Framing(config.frame, config.fill, config.size, config.straighten, config.max_upscale)
         colour_of(config.background)
     except ValueError as error:
         raise GlassegError(str(error), 2) from error
-    look = Look(config.background, config.lenses, config.shadow, framing, config.check)
-    if reason := contradiction(look, config.format, config.quality):
-        raise GlassegError(reason, 2)
-    return look
+    return Look(config.background, config.lenses, config.shadow, framing, config.check)
 
 
 def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:
@@ -119,21 +124,8 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         column=config.column,
         endpoint_url=config.endpoint_url,
     )
-    order = Order(
-        source=source,
-        destination=destination,
-        run_id=run_id,
-        run_seq=runs.next_seq(destination, known.photos["run_seq"], last_run_seq),
-        model_id=spec.model_id,
-        options_id=config.options_id,
-        mask=config.mask,
-        quality=config.quality,
-        max_pixels=config.max_pixels,
-        look=look,
-        gates=config.gates,
-        inventory=found.inventory,
-        review_below=_review_below(spec, config),
-    )
+    run_seq = runs.next_seq(destination, known.photos["run_seq"], last_run_seq)
+    order = order_of(places, look, config, run_id, run_seq, inventory=found.inventory)
     return make_plan(
         places,
         found,
@@ -147,6 +139,28 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
     )
 
 
+def order_of(
+    places: Places, look: Look, config: WhitenConfig, run_id: str, run_seq: int, *, inventory: str | None = None
+) -> Order:
+    """What the workers of a run must know."""
+    spec = places.model.spec
+    return Order(
+        source=places.source,
+        destination=places.destination,
+        run_id=run_id,
+        run_seq=run_seq,
+        model_id=spec.model_id,
+        options_id=config.options_id,
+        mask=config.mask,
+        quality=config.quality,
+        max_pixels=config.max_pixels,
+        look=look,
+        gates=config.gates,
+        inventory=inventory,
+        review_below=_review_below(spec, config),
+    )
+
+
 def _review_below(spec: ModelSpec, config: WhitenConfig) -> float | None:
     """The quality below which a person should look: as asked for, else the model's own line; None without one."""
     if config.review_below is None and spec.calibration:
@@ -154,7 +168,8 @@ def _review_below(spec: ModelSpec, config: WhitenConfig) -> float | None:
     return config.review_below
 
 
-def _say_plan(planned: Plan, config: WhitenConfig, doing: str = "Whitening") -> None:
+def say_plan(planned: Plan, config: WhitenConfig, doing: str = "Whitening") -> None:
+    """Print what will be done."""
     messages.say_plan(
         planned,
         address=config.address,
@@ -164,7 +179,7 @@ def _say_plan(planned: Plan, config: WhitenConfig, doing: str = "Whitening") -> 
     )
 
 
-def _run(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor) -> int:
+def perform(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor) -> int:
     """Do what was planned, and leave the run's record whatever happens; the exit code."""
     order = planned.order
     _store_unmatched(planned)

@@ -5,22 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import pyarrow as pa
 
 from glasseg import formats
-from glasseg.catalog import gates, manifest, pictures
+from glasseg.catalog import gates, manifest, pictures, reviewed
+from glasseg.catalog.reviewed import Word
 from glasseg.catalog.schema import Row, Status
 from glasseg.cutout import finished, picture, review
+from glasseg.cutout.correction import Correction
 from glasseg.cutout.finished import Finished
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Picture
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError, PhotoError, ReviewCode
 from glasseg.images import decoder, encoder
 from glasseg.images.decoder import Photo
+from glasseg.labels import corrections
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
 from glasseg.model.start import quick_start
@@ -35,6 +38,10 @@ THREADS_PER_CPU = 3
 GROUP = 4
 """Photos that are segmented one after the other while as many are opened and as many written."""
 
+DROPPED = {
+    Word.CORRECTED: "the photo has changed since it was corrected: the correction holds no longer",
+    Word.APPROVED: "the photo has changed since its picture was approved: that holds no longer",
+}
 NO_MASK = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
 
 if TYPE_CHECKING:
@@ -48,6 +55,10 @@ class Opened:
     pending: Pending
     photo: Photo
     facts: Row
+    correction: Correction | None = None
+    vouched: bool = False
+    """Whether a person has seen this model's mask of it, and corrected or approved it."""
+    warnings: tuple[str, ...] = ()
 
 
 class Whitener:
@@ -135,17 +146,38 @@ class Whitener:
         except MemoryError:
             return order.failed(pending, "out_of_memory", "no memory to decode it", facts)
         facts["height"], facts["width"] = photo.image.shape[:2]
-        return Opened(pending, photo, facts)
+        return self._heeded(Opened(pending, photo, facts))
+
+    def _heeded(self, opened: Opened) -> Opened | Row:
+        """A photo with what a person said of it, while it is the same; a correction that can't be read fails it."""
+        pending, facts = opened.pending, opened.facts
+        if not pending["reviewed"]:
+            return opened
+        if facts["source_etag"] != pending["reviewed_etag"]:
+            facts.update(reviewed.NOTHING)
+            return replace(opened, warnings=(DROPPED[Word(pending["reviewed"])],))
+        vouched = pending["reviewed_model"] == self._order.model_id
+        if pending["reviewed"] != Word.CORRECTED:
+            return replace(opened, vouched=vouched)
+        key = reviewed.map_key(pending["key"], str(pending["reviewed_run"]))
+        try:
+            data = self._order.destination.read(key)[0]
+            labels = corrections.labels(data, opened.photo.image.shape[:2], self._order.max_pixels, is_export=True)
+        except (PhotoError, ValueError) as error:
+            why = f"its correction can't be used ({error}): mend that, or forget it with glasseg correct --withdraw"
+            return self._order.failed(pending, "read_error", why, facts)
+        return replace(opened, vouched=vouched, correction=Correction(labels))
 
     def _write(self, opened: Opened, seen: Segmentation) -> Row:
         """Make, encode, verify and write one picture; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
         pending, photo = opened.pending, opened.photo
         try:
-            made = picture.compose(photo, seen, spec, order.look)
+            made = picture.compose(photo, seen, spec, order.look, opened.correction)
             sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
-            code = _review_code(photo, made, sent, order.look, order.review_below)
-            held = _held_code(code, made.mask.coverage, pending) if order.gates else None
+            code = None if opened.vouched else _review_code(photo, made, sent, order.look, order.review_below)
+            held = _held_code(code, made.mask.coverage, pending) if order.gates and not opened.vouched else None
+            self._store_label(opened, seen)
             folder, before = manifest.held_folder(order.run_id) if held else "", client.repeated()
             try:
                 uris = self._store(folder, pending["output"], made, sent, guarded=bool(pending["guarded"] and not held))
@@ -160,7 +192,13 @@ class Whitener:
             "status": Status.REVIEW if code else Status.OK,
             "error_code": code,
             "error": _why(code, made.mask.quality) if code else None,
-            "warnings": [*photo.warnings, *made.warnings, *self._unmasked(pending["output"])] or None,
+            "warnings": [
+                *opened.warnings,
+                *photo.warnings,
+                *made.warnings,
+                *self._unmasked(pending["output"]),
+            ]
+            or None,
             "output_key": pending["output"],
             "published": not held,
             "replaced_run_id": None if held else pending["standing_run_id"],
@@ -171,6 +209,15 @@ class Whitener:
 
     def _unmasked(self, output: str) -> list[str]:
         return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
+
+    def _store_label(self, opened: Opened, seen: Segmentation) -> None:
+        """Keep what training learns from a photo of which a person says a word in this run."""
+        order, pending = self._order, opened.pending
+        if pending["reviewed_run"] == order.run_id and opened.vouched:
+            labels = picture.label_map(opened.photo, seen, self._segmenter.spec, opened.correction)
+            key = reviewed.label_key(pending["key"], order.run_id)
+            order.destination.write(key, encoder.encode(labels, "png", order.quality))
+            order.destination.sync([key])
 
     def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
         """Write the picture, and its mask if it has one, below `folder`; where they are now."""

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from glasseg.errors import PhotoError
 from glasseg.labels import masks, reading
@@ -114,6 +117,40 @@ def test_what_a_product_mask_does_not_score_is_no_part_of_the_layer() -> None:
 def test_dividers_and_tracking_pixels_are_no_backdrops(shape: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="pixels are too"):
         reading.read_backdrop(png(np.zeros(shape, np.uint8)), 640)
+
+
+@pytest.mark.parametrize("colour", [(250, 50, 83), (128, 0, 0), (0, 0, 1), (1, 1, 1), (100, 100, 100), (254, 255, 255)])
+@pytest.mark.parametrize("share", [0.0005, 0.4])
+def test_in_a_mask_of_black_and_one_colour_the_colour_is_glasses(colour: tuple[int, int, int], share: float) -> None:
+    material = np.zeros((100, 60), bool)
+    material[: max(1, int(100 * share)), :3] = True
+    label = masks.read_label(png(np.where(material[..., None], np.uint8(colour), np.uint8(0))))
+    assert np.array_equal(label.material, material) and not label.opening.any() and not label.ignored.any()
+
+
+def test_a_palette_with_one_class_is_such_a_mask() -> None:
+    picture = Image.fromarray(np.kron(np.eye(2, dtype=np.uint8), np.ones((9, 9), np.uint8)), "P")
+    picture.putpalette([0, 0, 0, 250, 50, 83])
+    picture.save(data := io.BytesIO(), "PNG")
+    assert np.array_equal(masks.read_label(data.getvalue()).material, np.asarray(picture) == 1)
+
+
+@pytest.mark.parametrize("value", [64, 128, 255])
+def test_a_value_of_label_maps_keeps_its_meaning_next_to_black_alone(value: int) -> None:
+    mask = np.zeros((30, 40), np.uint8)
+    mask[10:20] = value
+    label = masks.read_label(png(mask))
+    assert (label.material.any(), label.opening.any(), label.ignored.any()) == (value == 255, value == 128, value == 64)
+
+
+@pytest.mark.parametrize("colours", [[(9, 0, 0)], [(0, 0, 0), (200, 0, 0), (0, 200, 0)], [(1, 1, 1), (200, 0, 0)]])
+def test_more_colours_or_no_black_are_no_mask_of_one_class(colours: list[tuple[int, int, int]]) -> None:
+    picture = np.uint8(colours)[np.arange(900).reshape(30, 30) % len(colours)]
+    if len(colours) == 1:
+        assert not masks.read_label(png(picture)).material.any()
+    else:
+        with pytest.raises(ValueError, match="colour photo"):
+            masks.read_label(png(picture))
 
 
 def test_nothing_is_printed_about_a_broken_mask(capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""The Ray job `glasseg correct`: what a person says of pictures, published and remembered."""

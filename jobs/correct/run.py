@@ -1,0 +1,186 @@
+"""`glasseg correct`: a person's corrections and approvals, published by the workers of `glasseg whiten` and kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields, replace
+from typing import Any, Final
+
+import pyarrow as pa
+
+from glasseg.catalog import compaction, lock, records, reviewed, runs, state
+from glasseg.catalog.pending import Wanted
+from glasseg.catalog.schema import Reason
+from glasseg.config import CorrectConfig, WhitenConfig
+from glasseg.errors import GlassegError
+from glasseg.model import folder as model_folder
+from glasseg.storage import naming, roots
+from glasseg.storage.keys import shown
+from glasseg.storage.roots import Root
+from jobs import terminal
+from jobs.correct import asked as ask
+from jobs.correct.asked import Asked, Destination, Refused
+from jobs.whiten.executor import Executor, on_ray
+from jobs.whiten.order import PENDING, Order
+from jobs.whiten.places import Places, entries, find
+from jobs.whiten.plan import Plan, make_plan
+from jobs.whiten.run import EXIT_FLAGGED, look_of, order_of, perform, say_plan
+
+_TAKEN: Final = (
+    *("model", "mask", "format", "quality", "background", "lenses", "shadow"),
+    *("frame", "fill", "size", "straighten", "max_upscale"),
+    *("check", "max_pixels", "review_below", "gates", "all_folders"),
+)
+"""Options of the last `glasseg whiten` with which a corrected photo is made again."""
+
+
+def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, executor: Executor = on_ray) -> int:
+    """Publish corrections and approvals, and forget those that are withdrawn; the exit code.
+
+    `given`: a zip of the editor, or masks, see `labels.corrections.read`. Photos that can't be done as asked are named,
+    and the others done. Raises GlassegError when none of them can, and as `jobs.whiten.run.whiten` does.
+    """
+    if not (given or config.approve or config.withdraw):
+        raise GlassegError("nothing to do: give a FILE of corrections, --approve or --withdraw", 2)
+    run_id = runs.new_id()
+    terminal.bind(run_id=run_id)
+    root = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
+    last = _last_whitening(root)
+    made_with = _options(last, config)
+    places = _places(root, str(last["source"]), made_with.model, config.endpoint_url)
+    lock.refuse_if_taken(root)
+    roots.check_writable(root)
+    with lock.taken(root, run_id) as own_lock:
+        compaction.finish(root)
+        places = replace(places, naming=naming.probed(root))
+        known = state.read(root, places.source.uri)
+        run_seq = runs.next_seq(root, known.photos["run_seq"], own_lock.last_run_seq)
+        order = order_of(places, look_of(made_with), made_with, run_id, run_seq)
+        wanted, overtaken, refused = ask.gather(
+            Destination.of(root, known.photos, order.model_id, made_with.max_pixels),
+            given,
+            config.approve,
+            config.withdraw,
+            source_uri=places.source.uri,
+            endpoint_url=config.endpoint_url,
+        )
+        plan = _plan(places, known, made_with, order, wanted, refused=refused)
+        for name, why in refused.items():
+            terminal.say(f"  refused {shown(name)}: {why}", level="warning")
+        own_lock.note(run_seq)
+        _keep_maps(plan, [*wanted, *overtaken])
+        say_plan(plan, made_with, "Correcting")
+        code = perform(plan, made_with, own_lock, executor)
+        return code or (EXIT_FLAGGED if _too_many(len(refused), len(plan.work), made_with.max_flagged) else 0)
+
+
+def _last_whitening(root: Root) -> dict[str, Any]:
+    """The record of the last run that worked with options: a release has none."""
+    for record in runs.latest(root):
+        if "options" in record and "source" in record:
+            return record
+    raise GlassegError(f"no run of glasseg whiten in {root.uri}: is it the folder that it wrote to?")
+
+
+def _options(last: Mapping[str, Any], config: CorrectConfig) -> WhitenConfig:
+    """The options of the last `glasseg whiten` that pictures depend on, with the workers that were asked for now."""
+    known = {field.name for field in fields(WhitenConfig)}
+    options = {name: _hashable(value) for name, value in last["options"].items() if name in _TAKEN and name in known}
+    if config.model:
+        options["model"] = config.model
+    return WhitenConfig(
+        **options,
+        workers=config.workers,
+        cpus_per_worker=config.cpus_per_worker,
+        gpus_per_worker=config.gpus_per_worker,
+        memory_per_worker=config.memory_per_worker,
+        address=config.address,
+        endpoint_url=config.endpoint_url,
+        verbose=config.verbose,
+        stop_above=1.0,  # a person has chosen these photos, and they say nothing of others
+    )
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _places(root: Root, source_uri: str, model_uri: str, endpoint_url: str | None) -> Places:
+    source = roots.open_root(source_uri, endpoint_url=endpoint_url)
+    return Places(source, [], root, model_folder.load(model_uri, endpoint_url=endpoint_url), naming.guessed(root))
+
+
+def _plan(
+    places: Places,
+    known: state.State,
+    config: WhitenConfig,
+    order: Order,
+    wanted: Sequence[Asked],
+    *,
+    refused: Refused,
+) -> Plan:
+    """A plan of `glasseg whiten` for these photos alone, each with its new word.
+
+    Those that have changed or left join `refused`. Raises GlassegError when none is left.
+    """
+    listed = {entry.key for entry in entries(places.source, [one.key for one in wanted])}
+    refused |= {one.key: "it is not in the source any more" for one in wanted if one.key not in listed}
+    if not listed:
+        raise GlassegError(_nothing(refused))
+    found = find(
+        replace(places, names=sorted(listed)),
+        format=config.format,
+        transparent=order.look.colour is None,
+        masks=config.mask,
+        all_folders=True,
+        inventory_uri=None,
+        photo_list=None,
+        column=None,
+        endpoint_url=config.endpoint_url,
+    )
+    plan = make_plan(
+        places,
+        found,
+        known,
+        order,
+        wanted=Wanted(order.model_id, order.options_id, config.max_pixels, "all"),
+        limit=None,
+        overwrite=False,
+        delete_gone=False,
+        delete_many=False,
+    )
+    by_key, work = {one.key: one for one in wanted}, []
+    for row in plan.work.to_pylist():
+        one = by_key[row["key"]]
+        if row["reason"] in {Reason.NEW, Reason.CHANGED} and one.reason != Reason.WITHDRAWN:
+            refused[one.key] = "the photo has changed since"
+        else:
+            work.append({**row, "reason": one.reason, **one.word(order.run_id)})
+    if not work:
+        raise GlassegError(_nothing(refused))
+    table = pa.Table.from_pylist(work, schema=PENDING)
+    reasons = {one["values"]: one["counts"] for one in table["reason"].value_counts().to_pylist()}
+    return replace(plan, work=table, outputs=table["output"], reasons=reasons, unsolved={}, others={})
+
+
+def _keep_maps(plan: Plan, wanted: Iterable[Asked]) -> None:
+    """Keep the maps of all corrections that are taken, the one that counts first, then those that it overtook."""
+    root, run_id, kept = plan.order.destination, plan.order.run_id, Counter[str]()
+    done = set(plan.work["key"].to_pylist())
+    for one in wanted:
+        if one.map and one.key in done:
+            number = kept[one.key]
+            records.store(root, reviewed.map_key(one.key, f"{run_id}.{number}" if number else run_id), one.map)
+            kept[one.key] += 1
+
+
+def _nothing(refused: Refused) -> str:
+    name, why = next(iter(refused.items()), ("the file", "it names no photo"))
+    more = f", and {len(refused) - 1} more are refused" if len(refused) > 1 else ""
+    return f"nothing can be done as asked: {name}: {why}{more}"
+
+
+def _too_many(refused: int, worked_on: int, most: float) -> bool:
+    """Whether what was refused counts as photos that failed do: at least 5, and more than the share `most` of all."""
+    return refused >= 5 and refused > most * (refused + worked_on)

@@ -1,0 +1,467 @@
+"""What a person said of a picture is published, and holds for every remake of its photo until that changes."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import inprocess
+import numpy as np
+import pytest
+from drawnphotos import BLANK, by_key, drawn, rows
+from painted import erased, export, kept, photo_of, zipped
+from s3server import S3Server
+
+from glasseg.catalog import lock, manifest, reviewed
+from glasseg.config import CorrectConfig, WhitenConfig
+from glasseg.errors import GlassegError
+from glasseg.labels.masks import read_label
+from glasseg.storage.roots import Folder, Root, open_root
+from jobs.correct import run as job
+from jobs.destination.status import overview
+from jobs.whiten.executor import Executor
+
+pytestmark = pytest.mark.usefixtures("tensorflow")
+
+MINE = "a.jpg"
+OTHER = "b.jpg"
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Root, Root]:
+    """A source of three photos and a destination where they are done."""
+    source, destination = open_root(str(tmp_path / "in")), open_root(str(tmp_path / "out"))
+    for seed, key in enumerate((MINE, OTHER, "sub/two words.jpg")):
+        source.write(key, drawn(seed))
+    whiten((source, destination))
+    return source, destination
+
+
+def whiten(places: tuple[Root, Root], **options: Any) -> int:
+    source, destination = places
+    return inprocess.whiten(
+        source.uri, destination.uri, WhitenConfig(**{"report": False, "max_flagged": 1.0, **options})
+    )
+
+
+def correct(
+    destination: Root, given: str | None = None, executor: Executor = inprocess.in_process, **options: Any
+) -> int:
+    return job.correct(destination.uri, given, CorrectConfig(**options), executor=executor)
+
+
+def picture(destination: Root, key: str = MINE) -> np.ndarray:
+    """H×W×3 uint8."""
+    found = cv2.imdecode(np.frombuffer(destination.read(key)[0], np.uint8), cv2.IMREAD_COLOR)
+    assert found is not None
+    return found
+
+
+def white_left(destination: Root, key: str = MINE) -> bool:
+    """Whether what `erased` erases is white."""
+    one = picture(destination, key)
+    return bool((one[:, : one.shape[1] // 2 - 16] > 250).all())
+
+
+def said(destination: Root, key: str = MINE) -> tuple[Any, ...]:
+    row = by_key(destination)[key]
+    return row["status"], row["reason"], row["reviewed"]
+
+
+# published ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_correction_is_published_and_all_else_stays(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    before, other = picture(destination), destination.read(OTHER)[0]
+    assert not white_left(destination)
+    assert correct(destination, export(tmp_path, destination, {MINE: erased})) == 0
+    assert white_left(destination)
+    half = before.shape[1] // 2 + 40
+    assert np.abs(before[:, half:].astype(int) - picture(destination)[:, half:]).max() < 12  # it is a JPEG
+    assert destination.read(OTHER)[0] == other
+    row = by_key(destination)[MINE]
+    assert said(destination) == ("ok", "corrected", "corrected") and row["published"]
+    assert (row["reviewed_run"], row["reviewed_model"]) == (row["run_id"], row["model_id"])
+    assert row["reviewed_etag"] == row["source_etag"] and not destination.exists(lock.LOCK)
+    assert overview(destination)["reviewed"] == {"corrected": 1}
+
+
+def test_a_correction_brings_back_what_was_lost(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    assert (picture(destination)[20:30, 25:40] > 250).all()
+    correct(destination, export(tmp_path, destination, {MINE: kept}))
+    photo = picture(source)[20:30, 25:40].astype(int)
+    assert np.abs(picture(destination)[20:30, 25:40].astype(int) - photo).max() < 25
+
+
+def test_the_map_and_the_label_are_kept(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    run_id = by_key(destination)[MINE]["run_id"]
+    map = read_label(destination.read(reviewed.map_key(MINE, run_id))[0])
+    assert map.ignored[:, -1].all() and not map.ignored[:, 0].any()
+    label = read_label(destination.read(reviewed.label_key(MINE, run_id))[0])
+    half = label.material.shape[1] // 2
+    assert label.material[:, half:].any() and not label.material[:, : half - 8].any()
+    assert not label.ignored[:, : half - 8].any() and label.ignored[:, half:].any()
+
+
+def test_a_photo_for_review_is_ok_once_it_is_corrected(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    source.write(MINE, BLANK)
+    whiten(places, gates=False)
+    assert said(destination)[0] == "review"
+    correct(destination, export(tmp_path, destination, {MINE: kept}))
+    assert said(destination) == ("ok", "corrected", "corrected")
+
+
+def test_a_held_picture_that_is_corrected_is_published(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    source.write(MINE, BLANK)
+    whiten(places)
+    assert not by_key(destination)[MINE]["published"]
+    correct(destination, export(tmp_path, destination, {MINE: kept}))
+    row = by_key(destination)[MINE]
+    assert row["published"] and row["status"] == "ok" and (picture(destination)[18:36, 20:48] < 250).any()
+    assert not overview(destination)["held"]
+
+
+def test_a_correction_on_s3(s3: S3Server, tmp_path: Path) -> None:
+    top = open_root(f"s3://{s3.bucket}/{uuid.uuid4().hex}")
+    source, destination = open_root(f"{top.uri}/in"), open_root(f"{top.uri}/out")
+    source.write(MINE, drawn(0))
+    whiten((source, destination))
+    path = export(tmp_path, destination, {MINE: erased})
+    top.write("handed/corrections.zip", Path(path).read_bytes())
+    assert correct(destination, f"{top.uri}/handed/corrections.zip") == 0
+    assert white_left(destination)
+
+
+# it holds whenever the photo is made again ----------------------------------------------------------------------------
+
+
+def _other_options(places: tuple[Root, Root]) -> dict[str, Any]:
+    return {"quality": 90}
+
+
+def _missing(places: tuple[Root, Root]) -> dict[str, Any]:
+    places[1].delete(MINE)
+    return {}
+
+
+def _empty(places: tuple[Root, Root]) -> dict[str, Any]:
+    places[1].write(MINE, b"")
+    return {}
+
+
+def _redo(places: tuple[Root, Root]) -> dict[str, Any]:
+    return {"redo": "all"}
+
+
+def _another_output(places: tuple[Root, Root]) -> dict[str, Any]:
+    return {"format": "png"}
+
+
+def _framed(places: tuple[Root, Root]) -> dict[str, Any]:
+    return {"redo": "all", "review_below": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("why", "reason"),
+    [
+        (_other_options, "options"),
+        (_missing, "missing"),
+        (_empty, "missing"),
+        (_redo, "redo"),
+        (_another_output, "options"),
+        (_framed, "redo"),
+    ],
+)
+def test_a_correction_is_applied_whatever_the_photo_is_made_again_for(
+    places: tuple[Root, Root], tmp_path: Path, why: Callable[[tuple[Root, Root]], dict[str, Any]], reason: str
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    taken = by_key(destination)[MINE]
+    whiten(places, **why(places))
+    row = by_key(destination)[MINE]
+    assert said(destination) == ("ok", reason, "corrected")
+    assert all(row[name] == taken[name] for name in ("reviewed_run", "reviewed_etag", "reviewed_model"))
+    assert white_left(destination, row["output_key"])
+
+
+def test_a_correction_is_applied_after_a_failure(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    whiten(places, redo="all", max_pixels=1000)
+    assert said(destination) == ("failed", "redo", "corrected")
+    whiten(places)
+    assert said(destination) == ("ok", "retry", "corrected") and white_left(destination)
+
+
+def test_a_correction_is_applied_after_an_unfinished_run(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+
+    def die(rows: list[Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        inprocess.whiten(*(one.uri for one in places), WhitenConfig(redo="all", report=False), inprocess.watched(die))
+    whiten(places)
+    assert said(destination) == ("ok", "unfinished", "corrected") and white_left(destination)
+
+
+def test_a_correction_outlives_that_its_photo_is_away(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    assert isinstance(source, Folder)
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    path, away = source.path / MINE, tmp_path / "away.jpg"
+    path.rename(away)
+    whiten(places, gone="delete", yes=True)
+    assert said(destination) == ("gone", "deleted", "corrected")
+    away.rename(path)
+    whiten(places)
+    assert said(destination) == ("ok", "new", "corrected") and white_left(destination)
+
+
+def test_a_new_model_alone_makes_no_corrected_photo_again(
+    places: tuple[Root, Root], tmp_path: Path, other_model: str
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    whiten(places, model=other_model)
+    assert said(destination) == ("ok", "corrected", "corrected"), "it was not done again"
+    assert by_key(destination)[OTHER]["reason"] == "model"
+    whiten(places, model=other_model, redo="all")
+    assert said(destination)[1:] == ("redo", "corrected") and white_left(destination)
+
+
+def test_masks_that_nobody_has_seen_are_judged_also_where_a_person_painted(
+    places: tuple[Root, Root], tmp_path: Path, other_model: str
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    whiten(places, redo="all", review_below=1.0)
+    assert said(destination) == ("ok", "redo", "corrected"), "a person has seen this model's mask"
+    whiten(places, model=other_model, redo="all", review_below=1.0, gates=False)
+    assert said(destination) == ("review", "redo", "corrected")
+
+
+def test_a_photo_that_changes_drops_its_correction_and_its_row_says_so(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    source, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    source.write(MINE, drawn(7))
+    whiten(places, gates=False)
+    row = by_key(destination)[MINE]
+    assert row["reason"] == "changed" and row["reviewed"] is None and row["reviewed_run"] is None
+    assert "the photo has changed since it was corrected" in " ".join(row["warnings"])
+    assert not white_left(destination)
+    whiten(places, redo="all")
+    assert by_key(destination)[MINE]["warnings"] is None
+
+
+def test_a_correction_that_is_lost_fails_its_photo_and_its_picture_stays(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    before = destination.read(MINE)[0]
+    destination.delete(reviewed.map_key(MINE, by_key(destination)[MINE]["reviewed_run"]))
+    whiten(places, redo="all")
+    row = by_key(destination)[MINE]
+    assert (row["status"], row["error_code"], row["reviewed"]) == ("failed", "read_error", "corrected")
+    assert "--withdraw" in row["error"] and destination.read(MINE)[0] == before
+    assert correct(destination, withdraw=(MINE,)) == 0
+    assert said(destination) == ("ok", "withdrawn", None)
+
+
+# approved and withdrawn -----------------------------------------------------------------------------------------------
+
+
+def test_an_approved_picture_stays_as_it_is_and_is_ok_from_then_on(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    whiten(places, redo="all", review_below=1.0)
+    before = destination.read(MINE)[0]
+    assert said(destination)[0] == "review"
+    (tmp_path / "marked.csv").write_text("photo,status,error_code,note\r\na.jpg,review,uncertain_mask,x\r\n")
+    assert correct(destination, approve=str(tmp_path / "marked.csv")) == 0
+    assert said(destination) == ("ok", "approved", "approved") and destination.read(MINE)[0] == before
+    assert destination.exists(reviewed.label_key(MINE, by_key(destination)[MINE]["run_id"]))
+    whiten(places, redo="all", review_below=1.0, quality=90)
+    assert said(destination) == ("ok", "redo", "approved") and said(destination, OTHER)[0] == "review"
+    assert overview(destination)["reviewed"] == {"approved": 1}
+
+
+def test_approving_a_picture_that_was_held_back_publishes_it(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    source.write(MINE, BLANK)
+    whiten(places)
+    assert correct(destination, export(tmp_path, destination, {MINE: None})) == 0
+    row = by_key(destination)[MINE]
+    assert row["published"] and said(destination) == ("ok", "approved", "approved")
+    assert (picture(destination) > 250).all()
+
+
+def test_a_picture_of_another_model_is_not_approved(
+    places: tuple[Root, Root], tmp_path: Path, other_model: str
+) -> None:
+    _, destination = places
+    (tmp_path / "marked.csv").write_text("photo\na.jpg\n")
+    with pytest.raises(GlassegError, match=r"a\.jpg.*another model: run glasseg whiten first"):
+        correct(destination, approve=str(tmp_path / "marked.csv"), model=other_model)
+
+
+def test_approving_a_corrected_picture_keeps_its_correction(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    correct(destination, export(tmp_path, destination, {MINE: None}))
+    assert said(destination) == ("ok", "approved", "corrected") and white_left(destination)
+    whiten(places, redo="all")
+    assert white_left(destination)
+
+
+def test_a_withdrawn_correction_is_forgotten_and_the_photo_done_anew(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    before = destination.read(MINE)[0]
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    assert correct(destination, withdraw=(MINE,)) == 0
+    assert said(destination) == ("ok", "withdrawn", None) and destination.read(MINE)[0] == before
+    whiten(places, redo="all")
+    assert destination.read(MINE)[0] == before and overview(destination)["reviewed"] == {}
+    with pytest.raises(GlassegError, match=r"a\.jpg: nobody has corrected or approved"):
+        correct(destination, withdraw=(MINE,))
+
+
+def test_of_two_exports_of_a_photo_the_later_counts_and_both_are_kept(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    folder = tmp_path / "handed"
+    folder.mkdir()
+    later, earlier = photo_of(destination, MINE, erased), photo_of(destination, MINE, kept)
+    (folder / "1.zip").write_bytes(zipped(later, exported_at="2026-02-02T06:00:00Z"))
+    (folder / "2.zip").write_bytes(zipped(earlier, exported_at="2026-02-01T06:00:00Z"))
+    assert correct(destination, str(folder)) == 0
+    assert white_left(destination)
+    run_id = by_key(destination)[MINE]["run_id"]
+    maps = {entry.key.rpartition("/")[2] for entry in destination.list(f"{reviewed.CORRECTIONS}{MINE}/")}
+    assert maps == {f"{run_id}.png", f"{run_id}.1.png", f"{run_id}.label.png"}
+    correct(destination, export(tmp_path, destination, {MINE: kept}))
+    assert not white_left(destination) and len(list(destination.list(f"{reviewed.CORRECTIONS}{MINE}/"))) == 5
+
+
+# refused --------------------------------------------------------------------------------------------------------------
+
+
+def test_a_photo_that_changed_since_is_refused_and_the_others_done(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, destination = places
+    path = export(tmp_path, destination, {MINE: erased, OTHER: erased})
+    source.write(MINE, drawn(9))
+    before = destination.read(MINE)[0]
+    assert correct(destination, path) == 0
+    assert "refused a.jpg: the photo has changed since" in capsys.readouterr().err
+    assert destination.read(MINE)[0] == before and len(rows(destination, MINE)) == 1
+    assert said(destination, OTHER) == ("ok", "corrected", "corrected")
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"),
+    [
+        ({"source_etag": "1-2"}, "the photo has changed since"),
+        ({"run_id": "20200101T000000.000Z"}, "made for another one"),
+        ({"size": [10, 20]}, "made for a photo of 20×10 pixels, and this one has 320×240"),
+    ],
+)
+def test_what_was_made_for_another_picture_is_refused(
+    places: tuple[Root, Root], tmp_path: Path, facts: dict[str, Any], why: str
+) -> None:
+    _, destination = places
+    (tmp_path / "c.zip").write_bytes(zipped(photo_of(destination, MINE, erased, **facts)))
+    with pytest.raises(GlassegError, match=rf"nothing can be done as asked: a\.jpg: .*{why}"):
+        correct(destination, str(tmp_path / "c.zip"))
+    assert len(rows(destination, MINE)) == 1 and not destination.exists(lock.LOCK)
+    assert not list(destination.list(reviewed.CORRECTIONS))
+
+
+def test_a_photo_that_is_gone_is_refused(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    source.delete(MINE)
+    with pytest.raises(GlassegError, match=r"a\.jpg: it is not in the source any more"):
+        correct(destination, path)
+
+
+def test_many_refused_photos_count_as_failed_ones_do(tmp_path: Path) -> None:
+    source, destination = open_root(str(tmp_path / "in")), open_root(str(tmp_path / "out"))
+    for number in range(6):
+        source.write(f"{number}.jpg", drawn(number))
+    whiten((source, destination))
+    path = export(tmp_path, destination, {f"{number}.jpg": erased for number in range(6)})
+    for number in range(1, 6):
+        source.delete(f"{number}.jpg")
+    assert correct(destination, path) == 3
+    assert said(destination, "0.jpg")[2] == "corrected"
+
+
+def test_a_destination_without_runs_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "c.zip").write_bytes(zipped())
+    with pytest.raises(GlassegError, match="no run of glasseg whiten"):
+        correct(open_root(str(tmp_path / "out")), str(tmp_path / "c.zip"))
+
+
+def test_nothing_to_do_is_wrong_usage(places: tuple[Root, Root]) -> None:
+    with pytest.raises(GlassegError, match="--approve or --withdraw") as error:
+        correct(places[1])
+    assert error.value.exit_code == 2
+
+
+def test_another_run_in_the_destination_is_respected(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    with lock.taken(destination, "20990101T000000.000Z"), pytest.raises(GlassegError) as error:
+        correct(destination, path)
+    assert error.value.exit_code == 4
+
+
+# interrupted ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_is_finished_by_the_same_command(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased, OTHER: erased})
+
+    def die(rows: list[Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        correct(destination, path, inprocess.watched(die))
+    assert not destination.exists(lock.LOCK)
+    assert correct(destination, path) == 0
+    assert white_left(destination) and white_left(destination, OTHER)
+    done = len(rows(destination))
+    whiten(places)
+    assert len(rows(destination)) == done and not list(destination.list("_glasseg/claims/"))
+
+
+def test_the_options_are_those_of_the_last_run(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    whiten(places, mask=True, frame=(1, 1), fill=0.8, check=("ebay",))
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    row = by_key(destination)[MINE]
+    assert picture(destination).shape[0] == picture(destination).shape[1] and row["check_ebay"]
+    assert destination.exists(manifest.mask_key(MINE))
+    assert row["options_id"] == by_key(destination)[OTHER]["options_id"]
+    before = len(rows(destination))
+    whiten(places, mask=True, frame=(1, 1), fill=0.8, check=("ebay",))
+    assert len(rows(destination)) == before, "it is up to date the next night"
+    assert os.environ.get("RAY_ADDRESS") is None
