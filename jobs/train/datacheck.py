@@ -26,7 +26,7 @@ NAMED: Final = 20
 def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, list[str]]:
     """What of `found` can be used, and a digest of the content of each pair and backdrop. Ray must be connected.
 
-    A photo that was corrected keeps one label, see `reviewed_photos.settled`. Reports what is skipped. Raises GlassegError
+    A corrected photo keeps one label, see `reviewed_photos.settled`. Reports what is skipped. Raises GlassegError
     when that is more than `max_bad`.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
