@@ -46,6 +46,8 @@ def of(row: Mapping[str, Any]) -> Row:
 def joined(rows: pa.Table) -> pa.ChunkedArray:
     """The four columns as one of few different texts, null where nobody has said a word."""
     word, run_id, etag, model_id = (rows[name] for name in REVIEWED)
+    if word.null_count == len(word):  # nearly always, and then not to be computed a million times
+        return word
     parts = (word, *(pc.fill_null(one, "") for one in (run_id, model_id, etag)))
     return pc.binary_join_element_wise(*parts, _SEPARATOR)  # the etag, which may hold anything, comes last
 
