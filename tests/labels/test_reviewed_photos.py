@@ -69,11 +69,13 @@ def test_a_corrected_photo_is_read_from_its_source_and_its_label_from_the_destin
 
 
 def test_the_last_row_of_a_photo_says_whether_a_word_is_in_force_and_which(source: Root, folder_uri: str) -> None:
-    later = reviewed_row(source, "a.jpg", 3, reason="model", reviewed_run="run2", run_id="run3")
+    """Their numbers say which is the last, not their names: a clock may have been wrong."""
+    later = reviewed_row(source, "a.jpg", 3, reason="model", reviewed_run="run2", list_columns=[("sku", "new")])
     changed = row("e.jpg", 2, source_uri=source.uri_of("e.jpg"))
-    rows = [reviewed_row(source, "a.jpg", 1), later, reviewed_row(source, "e.jpg", 1), changed]
-    found = reviewed_photos.find([put(open_root(folder_uri), *rows).uri])
-    assert [(pair.photo, pair.correction and pair.correction.run_id) for pair in found.pairs] == [("a.jpg", "run2")]
+    first = reviewed_row(source, "a.jpg", 1, run_id="run9", list_columns=[("sku", "old")])
+    rows = [first, later, reviewed_row(source, "e.jpg", 1), changed]
+    [pair] = reviewed_photos.find([put(open_root(folder_uri), *rows).uri]).pairs
+    assert (pair.photo, pair.correction and pair.correction.run_id, pair.group) == ("a.jpg", "run2", "new")
 
 
 @pytest.mark.parametrize("status", ["failed", "gone"])
@@ -141,7 +143,8 @@ def settled(*pairs: tuple[str, Pair]) -> tuple[list[Pair], dict[str, int]]:
 
 def test_of_two_words_on_one_photo_the_newest_counts_whatever_it_is_called_there() -> None:
     older, newer = said("a.jpg", "run1", root="/one"), said("z.jpg", "run2", "approved", root="/two")
-    assert settled(("x", newer), ("x", older)) == ([newer], {"with a newer word on the same photo": 1})
+    for pairs in ([older, newer], [newer, older]):
+        assert settled(*(("x", pair) for pair in pairs)) == ([newer], {"with a newer word on the same photo": 1})
 
 
 def test_a_correction_replaces_the_label_of_other_data_and_takes_over_its_role() -> None:
