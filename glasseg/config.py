@@ -250,6 +250,8 @@ class TrainJob:
     cutouts: str | None = None
     backgrounds: str | None = None
     val: str | None = None
+    corrections: tuple[str, ...] = ()
+    """Destinations whose corrected and approved photos are learnt, too."""
     start_from: str | None = None
     max_bad: int = 10
     workers: int = 1

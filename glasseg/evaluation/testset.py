@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 import cv2
@@ -78,7 +79,7 @@ class Composites:
             Setting.TABLE: [b for b in scenes if b.source != NATURAL],
             Setting.NATURAL: [b for b in scenes if b.source == NATURAL],
         }
-        self._settings, self._endpoint_url = settings, endpoint_url
+        self._settings, self._root = settings, partial(open_root, endpoint_url=endpoint_url)
         if not self._groups:
             raise GlassegError("no product or cutout of the split validation to make composites of")
         for setting in set(settings) & set(self._backdrops):
@@ -106,14 +107,13 @@ class Composites:
         )
 
     def _layer(self, pair: Pair) -> Layer:
-        root = open_root(pair.root, endpoint_url=self._endpoint_url)
-        photo = root.read(pair.photo)[0]
+        files = reading.files(pair, self._root)
         try:
-            if pair.mask:
-                return reading.read_product(photo, root.read(pair.mask)[0], MAX_SIDE)
-            return reading.read_cutout(photo, MAX_SIDE)
+            layer = reading.READERS[pair.kind](*files, side=MAX_SIDE)
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
+        assert isinstance(layer, Layer)  # scenes are never in `_groups`
+        return layer
 
     def _backdrop(self, setting: Setting, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
         """A backdrop of that size, H×W×3 uint8."""
@@ -121,8 +121,7 @@ class Composites:
             return backdrops.studio(rng, max(size))[: size[0], : size[1]]
         scenes = self._backdrops[setting]
         scene: Backdrop = scenes[rng.integers(len(scenes))]
-        data = open_root(scene.root, endpoint_url=self._endpoint_url).read(scene.photo)[0]
-        return _cropped(reading.read_backdrop(data), size, rng)
+        return _cropped(reading.read_backdrop(reading.files(scene, self._root)[0]), size, rng)
 
 
 def _placed(layer: Layer, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

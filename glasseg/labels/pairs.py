@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
+from glasseg.catalog.reviewed import Word
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.formats import is_photo
 from glasseg.labels import masks
@@ -18,7 +19,19 @@ from glasseg.lists import reader, spreadsheet
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Bucket, Folder, Root, open_source, unsafe_reason
 
-__all__ = ["INDEX", "Backdrop", "Found", "Kind", "Label", "Pair", "Problem", "Split", "find", "read_label"]
+__all__ = [
+    "INDEX",
+    "Backdrop",
+    "Correction",
+    "Found",
+    "Kind",
+    "Label",
+    "Pair",
+    "Problem",
+    "Split",
+    "find",
+    "read_label",
+]
 
 INDEX: Final = "index.csv"
 """A list of this name in a folder describes its contents."""
@@ -57,12 +70,25 @@ SPLIT_WORDS: Final = {"val": Split.VALIDATION, "valid": Split.VALIDATION, "train
 
 
 @dataclass(frozen=True)
+class Correction:
+    """A person's word on a photo, taken by the run `run_id` into the destination `root`, where the photo's mask lies.
+
+    `etag`: the photo's at that time; the mask fits no other.
+    """
+
+    root: str
+    word: Word
+    run_id: str
+    etag: str
+
+
+@dataclass(frozen=True)
 class Pair:
     """One labelled photo; `photo` and `mask` are keys below the root `root`, a folder or s3://.
 
-    `mask` is None for a cutout. `group`: photos of one product share it; the photo's own key when nobody named one.
-    `split`: one of `Split`, "" when not decided, or any other word, which no training looks at. Raises ValueError for
-    an unknown kind.
+    `mask` is None for a cutout; with a `correction` it is a key below that one's root. `group`: photos of one product
+    share it; the photo's own key when nobody named one. `split`: one of `Split`, "" when not decided, or any other
+    word, which no training looks at. Raises ValueError for an unknown kind.
     """
 
     root: str
@@ -71,6 +97,7 @@ class Pair:
     kind: Kind
     group: str
     split: str
+    correction: Correction | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "kind", Kind(self.kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,7 +10,8 @@ import cv2
 import numpy as np
 
 from glasseg.images import decoder
-from glasseg.labels.pairs import Label, read_label
+from glasseg.labels.pairs import Backdrop, Kind, Label, Pair, read_label
+from glasseg.storage.roots import Root
 
 MAX_PIXELS: Final = 100_000_000
 MIN_BACKDROP: Final = 16
@@ -52,19 +54,33 @@ class Scene:
         return self.photo.nbytes + self.coverage.nbytes + self.weight.nbytes + self.opening.nbytes
 
 
+def files(one: Pair | Backdrop, opened: Callable[[str], Root]) -> list[bytes]:
+    """The bytes of a photo and, where it has one, of its mask; `opened` gives the root of a uri.
+
+    Raises PhotoError when one can't be read, ValueError when a corrected photo is not the one that was corrected,
+    GlassegError when a place can't be reached.
+    """
+    photo, etag = opened(one.root).read(one.photo)
+    if isinstance(one, Backdrop) or one.mask is None:
+        return [photo]
+    if one.correction and etag != one.correction.etag:
+        raise ValueError(f"the photo has changed since it was {one.correction.word}")
+    return [photo, opened(one.correction.root if one.correction else one.root).read(one.mask)[0]]
+
+
 def read_scene(photo: bytes, mask: bytes, side: int | None = None) -> Scene:
     """A labelled photo from the bytes of photo and mask, its longest side at most `side` pixels.
 
     Raises PhotoError when the photo can't be used, ValueError when the mask can't: unreadable, another size, empty.
     """
-    image, label = _labelled(photo, mask)
+    image, label = labelled(photo, mask)
     masks = (label.material, ~label.ignored, label.opening)
     return Scene(shrunk(image, side), *(shrunk(_bytes(mask), side) for mask in masks))
 
 
 def read_product(photo: bytes, mask: bytes, side: int | None = None) -> Layer:
     """Glasses of a photo on pure white and its mask; raises as `read_scene` does."""
-    image, label = _labelled(photo, mask)
+    image, label = labelled(photo, mask)
     image[label.ignored] = 255  # a tag on its string, for example, is not part of the glasses
     return _layer(image, _soften(image, _bytes(label.material)), _bytes(label.opening), side)
 
@@ -83,6 +99,14 @@ def read_cutout(picture: bytes, side: int | None = None) -> Layer:
     photo = np.rint(rgba[..., :3] * alpha + 255 * (1 - alpha)).astype(np.uint8)
     coverage = np.ascontiguousarray(rgba[..., 3])
     return _layer(photo, coverage, np.zeros_like(coverage), side)
+
+
+READERS: Final[dict[Kind, Callable[..., Layer | Scene]]] = {
+    Kind.PRODUCT: read_product,
+    Kind.CUTOUT: read_cutout,
+    Kind.SCENE: read_scene,
+}
+"""What reads the `files` of a pair, by its kind."""
 
 
 def read_backdrop(photo: bytes, side: int | None = None) -> np.ndarray:
@@ -107,7 +131,8 @@ def shrunk(picture: np.ndarray, side: int | None) -> np.ndarray:
     return cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
 
 
-def _labelled(photo: bytes, mask: bytes) -> tuple[np.ndarray, Label]:
+def labelled(photo: bytes, mask: bytes) -> tuple[np.ndarray, Label]:
+    """A photo, H×W×3 uint8 RGB, and its label of the same size; raises as `read_scene` does."""
     image, label = decoder.decode_on_white(photo, max_pixels=MAX_PIXELS), read_label(mask)
     if image.shape[:2] != label.material.shape:
         (h, w), (mask_h, mask_w) = image.shape[:2], label.material.shape

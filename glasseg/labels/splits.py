@@ -17,7 +17,7 @@ from glasseg.storage.keys import printable
 COLUMNS: Final = ("image", "mask", "kind", "group", "source", "split")
 """Columns of the list that `as_csv` writes."""
 
-_Product = tuple[str, ...]
+Product = tuple[str, ...]
 
 
 def assign(found: Found, *, share: float, seed: int) -> Found:
@@ -28,12 +28,12 @@ def assign(found: Found, *, share: float, seed: int) -> Found:
     validates. Raises GlassegError when a group is on both sides, or a side is empty.
     """
     decided = _decided(found.pairs)
-    groups = {_product(p): p.group for p in found.pairs if not p.split and _product(p) not in decided}
-    sides: dict[_Product, str] = {product: _side(group, share, seed) for product, group in groups.items()}
+    groups = {product_of(p): p.group for p in found.pairs if not p.split and product_of(p) not in decided}
+    sides: dict[Product, str] = {product: _side(group, share, seed) for product, group in groups.items()}
     if share and len(groups) > 1 and Split.VALIDATION not in {*decided.values(), *sides.values()}:
         sides[min(groups, key=lambda product: _place(groups[product], seed))] = Split.VALIDATION
     sides |= decided
-    pairs = [replace(p, split=p.split or sides[_product(p)]) for p in found.pairs]
+    pairs = [replace(p, split=p.split or sides[product_of(p)]) for p in found.pairs]
     backdrops = [replace(b, split=b.split or _side(b.photo, share, seed)) for b in found.backdrops]
     empty = next((split for split in Split if not any(p.split == split for p in pairs)), None)
     if empty:
@@ -45,7 +45,8 @@ def assign(found: Found, *, share: float, seed: int) -> Found:
 
 
 def as_csv(found: Found) -> bytes:
-    """All pairs and backdrops as a list with `COLUMNS`, sorted; names are relative to the root of each.
+    """All pairs and backdrops as a list with `COLUMNS`, sorted; names are relative to the root of each, and masks of
+    corrected photos to the destination.
 
     Placed in the root, the list gives `pairs.find` the same pairs and splits.
     """
@@ -58,7 +59,7 @@ def as_csv(found: Found) -> bytes:
     return text.getvalue().encode()
 
 
-def _product(pair: Pair) -> _Product:
+def product_of(pair: Pair) -> Product:
     """What identifies its product; photos without a group of their own may share a key in two roots."""
     return (pair.root, pair.photo) if pair.group == pair.photo else (pair.group,)
 
@@ -73,15 +74,15 @@ def _place(name: str, seed: int) -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-def _decided(pairs: Iterable[Pair]) -> Mapping[_Product, str]:
+def _decided(pairs: Iterable[Pair]) -> Mapping[Product, str]:
     """The split of every product that has a photo with one; train and validation come before other words.
 
     Raises GlassegError when photos of one product are in both.
     """
-    photos: dict[_Product, dict[str, str]] = defaultdict(dict)
+    photos: dict[Product, dict[str, str]] = defaultdict(dict)
     for pair in pairs:
         if pair.split:
-            photos[_product(pair)].setdefault(pair.split, pair.photo)
+            photos[product_of(pair)].setdefault(pair.split, pair.photo)
     for product, by_split in photos.items():
         if set(Split) <= by_split.keys():
             raise GlassegError(
@@ -96,4 +97,4 @@ def _decided(pairs: Iterable[Pair]) -> Mapping[_Product, str]:
 def _counted(pairs: list[Pair]) -> str:
     """How many photos there are, in groups and in splits, in words."""
     splits = ", ".join(f"{n} {split}" for split, n in sorted(Counter(p.split for p in pairs).items()))
-    return f"{len(pairs)} labelled photos in {len({_product(p) for p in pairs})} groups ({splits})"
+    return f"{len(pairs)} labelled photos in {len({product_of(p) for p in pairs})} groups ({splits})"

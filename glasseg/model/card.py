@@ -101,6 +101,9 @@ def _data(data: dict[str, Any] | None, split: dict[str, Any] | None) -> str:
     rows = [(kind, side, n) for side, kinds in data.get("photos", {}).items() for kind, n in kinds.items()]
     rows += [("background", side, n) for side, n in data.get("backgrounds", {}).items()]
     words = [f"{data['name']}, fingerprint `{data['fingerprint']}`." if data.get("fingerprint") else f"{data['name']}."]
+    if data.get("corrections"):
+        counts = " and ".join(f"{word} {n}" for word, n in data["corrections"].items())
+        words.append(f"Among its photos are those of which people {counts} with `glasseg correct`.")
     if data.get("skipped"):
         words.append(f"{data['skipped']} could not be used.")
     if split and "share" not in split:

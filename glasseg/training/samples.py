@@ -15,7 +15,7 @@ from glasseg.errors import PhotoError
 from glasseg.labels import reading
 from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Split
 from glasseg.labels.reading import Layer, Scene
-from glasseg.storage.roots import Root, open_root
+from glasseg.storage.roots import open_root
 from glasseg.training import augmentation
 from glasseg.training.backdrops import Style
 from glasseg.training.cache import PictureCache
@@ -47,20 +47,13 @@ class Photos:
         return self._cache.get(number, lambda: _drawn(number))
 
     def _labelled(self, pair: Pair) -> Layer | Scene:
-        root: Root = self._root(pair.root)
-        read = reading.read_product if pair.kind == Kind.PRODUCT else reading.read_scene
         try:
-            photo = root.read(pair.photo)[0]
-            return (
-                read(photo, root.read(pair.mask)[0], PHOTO_SIDE)
-                if pair.mask
-                else reading.read_cutout(photo, PHOTO_SIDE)
-            )
+            return reading.READERS[pair.kind](*reading.files(pair, self._root), side=PHOTO_SIDE)
         except (PhotoError, ValueError) as error:
             raise ValueError(f"{pair.photo}: {error}") from error
 
     def _backdrop(self, backdrop: Backdrop) -> np.ndarray:
-        return reading.read_backdrop(self._root(backdrop.root).read(backdrop.photo)[0], PHOTO_SIDE)
+        return reading.read_backdrop(reading.files(backdrop, self._root)[0], PHOTO_SIDE)
 
 
 class _Backdrops(Sequence[np.ndarray]):

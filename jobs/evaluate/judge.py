@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,7 +21,8 @@ from glasseg.evaluation.summary import PLAIN, RIM_SCORES, summary
 from glasseg.evaluation.testset import Composites, Setting
 from glasseg.images import compositing, decoder, encoder
 from glasseg.images.window import Window
-from glasseg.labels.pairs import Found, Label, Pair, Problem, read_label
+from glasseg.labels import reading
+from glasseg.labels.pairs import Found, Label, Problem
 from glasseg.labels.reading import MAX_PIXELS
 from glasseg.model import quality
 from glasseg.model.folder import ModelFolder
@@ -122,7 +124,7 @@ class Judge:
 
         task, model = ray.get([task_ref, model_ref])
         cv2.setNumThreads(1)  # the pool below is the parallelism
-        self._task = task
+        self._task, self._root = task, partial(open_root, endpoint_url=task.endpoint_url)
         with quick_start():
             self._segmenter = Segmenter(model, task.cpus, gpu=task.gpus > 0)
         self._pool = ThreadPoolExecutor(THREADS_PER_CPU * task.cpus)
@@ -145,7 +147,8 @@ class Judge:
         name = pair.photo if pair else f"composite {row['number']}"
         try:
             if pair:
-                return Subject(name, pair.kind, pair.group, *_labelled(pair, self._task.endpoint_url))
+                files = reading.files(pair, self._root)
+                return Subject(name, pair.kind, pair.group, *reading.labelled(*files))
             assert self._composites is not None
             made = self._composites.make(row["number"])
             return Subject(made.name, made.setting, made.group, made.image, made.label, made.original)
@@ -179,20 +182,6 @@ class Judge:
             "histogram": metrics.histogram(levels, label).ravel().tolist(),
             "panel": encoder.encode(panel, "jpeg", 85),
         }
-
-
-def _labelled(pair: Pair, endpoint_url: str | None) -> tuple[np.ndarray, Label]:
-    """Photo and label of a pair. Raises PhotoError or ValueError when they can't be judged."""
-    root = open_root(pair.root, endpoint_url=endpoint_url)
-    assert pair.mask is not None
-    image = decoder.decode_on_white(root.read(pair.photo)[0], max_pixels=MAX_PIXELS)
-    label = read_label(root.read(pair.mask)[0])
-    if image.shape[:2] != label.material.shape:
-        (h, w), (mask_h, mask_w) = image.shape[:2], label.material.shape
-        raise ValueError(f"the mask is {mask_w}×{mask_h} pixels, the photo {w}×{h}")
-    if not label.material.any():
-        raise ValueError("the mask is empty: no pixel is glasses")
-    return image, label
 
 
 def _known(alpha: np.ndarray, probability: np.ndarray, agreement: float | None) -> dict[str, Any]:

@@ -30,6 +30,12 @@ def _recipe(help: str, name: str) -> str:
     cloup.option("--cutouts", help="Folder or s3:// of RGBA pictures, laid on backgrounds on the fly."),
     cloup.option("--backgrounds", help="Folder or s3:// of photos without glasses, to lay products and cutouts on."),
     cloup.option("--val", help="Labelled photos to validate on; then all of DATA is trained on."),
+    cloup.option(
+        "--corrections",
+        multiple=True,
+        help="Folder or s3:// written by `glasseg whiten`: learn from what people corrected or approved there, too. "
+        "May be given several times.",
+    ),
     max_bad_option,
     cloup.option(
         "--preview",

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 from itertools import chain
 from typing import Any, Final
 
 from glasseg.errors import GlassegError, PhotoError
-from glasseg.labels import reading
-from glasseg.labels.pairs import Backdrop, Found, Kind, Pair, Problem, Split
+from glasseg.labels import reading, reviewed_photos
+from glasseg.labels.pairs import Backdrop, Found, Pair, Problem, Split
 from glasseg.storage.roots import open_root
 from glasseg.training.samples import PHOTO_SIDE
 from jobs.terminal import say
@@ -25,7 +26,8 @@ NAMED: Final = 20
 def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, list[str]]:
     """What of `found` can be used, and a digest of the content of each pair and backdrop. Ray must be connected.
 
-    Reports what is skipped. Raises GlassegError when that is more than `max_bad`.
+    A corrected photo keeps one label, see `reviewed_photos.settled`. Reports what is skipped. Raises GlassegError
+    when that is more than `max_bad`.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
     checks = _checked(items, endpoint_url)
@@ -42,10 +44,12 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
             f"more than --max-bad {max_bad}: fix them, or raise it"
         )
     n = len(found.pairs)
-    pairs = [pair for i, pair in enumerate(found.pairs) if i not in bad]
-    backdrops = [one for i, one in enumerate(found.backdrops, n) if i not in bad]
-    digests = [check["digest"] for i, check in sorted(checks.items()) if i not in bad]
-    return replace(found, pairs=pairs, backdrops=backdrops, problems=problems), digests
+    photos = {i: checks[i]["photo_digest"] for i in range(n) if i not in bad}
+    pairs, left_out = reviewed_photos.settled({i: found.pairs[i] for i in photos}, photos)
+    backdrops = {i: one for i, one in enumerate(found.backdrops, n) if i not in bad}
+    reasons = dict(Counter(found.left_out) + Counter(left_out))
+    usable = Found([*pairs.values()], [*backdrops.values()], problems, reasons)
+    return usable, [checks[i]["digest"] for i in (*pairs, *backdrops)]
 
 
 def fingerprint(found: Found, digests: list[str]) -> str:
@@ -79,11 +83,7 @@ def _checked(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[int
     import ray.data
 
     ray.data.DataContext.get_current().enable_progress_bars = False
-    rows = [
-        {"number": i, "root": one.root, "photo": one.photo, "mask": getattr(one, "mask", None) or "", "kind": kind}
-        for i, one in enumerate(items)
-        for kind in [getattr(one, "kind", "backdrop")]
-    ]
+    rows = [{"number": i, "item": pickle.dumps(one)} for i, one in enumerate(items)]  # Arrow has no type for it
     checks = ray.data.from_items(rows).map_batches(partial(_check, endpoint_url=endpoint_url), batch_size=BATCH_ROWS)
     batches = checks.iter_batches(batch_size=None, batch_format="pyarrow")
     found = {check["number"]: check for check in chain.from_iterable(batch.to_pylist() for batch in batches)}
@@ -95,29 +95,21 @@ def _checked(items: list[Pair | Backdrop], endpoint_url: str | None) -> dict[int
 def _check(batch: dict[str, Any], endpoint_url: str | None) -> dict[str, list[Any]]:
     """A Ray Data task: read and decode some photos with their masks."""
 
-    def one(row: dict[str, Any]) -> tuple[str, str, str]:
+    opened = partial(open_root, endpoint_url=endpoint_url)
+
+    def one(data: bytes) -> tuple[str, str, str, str]:
+        item: Pair | Backdrop = pickle.loads(data)
         try:
-            root = open_root(row["root"], endpoint_url=endpoint_url)
-            files = [root.read(row[name])[0] for name in ("photo", "mask") if row[name]]
-            _read(row["kind"], files)
+            photo, *mask = reading.files(item, opened)
+            read: Any = reading.READERS[item.kind] if isinstance(item, Pair) else reading.read_backdrop
+            read(photo, *mask, side=PHOTO_SIDE)
         except (PhotoError, ValueError) as error:
-            return "", str(error), ""
+            return "", "", str(error), ""
         except GlassegError as error:  # in a row, because Ray would wrap the exception in its own
-            return "", "", str(error)
-        return hashlib.sha256(b"".join(files)).hexdigest(), "", ""
+            return "", "", "", str(error)
+        return hashlib.sha256(b"".join([photo, *mask])).hexdigest(), hashlib.sha256(photo).hexdigest(), "", ""
 
-    rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
     with ThreadPoolExecutor(THREADS) as pool:
-        checks = list(pool.map(one, rows))
-    digests, problems, fatal = zip(*checks, strict=True)
-    return {"number": batch["number"], "digest": list(digests), "problem": list(problems), "fatal": list(fatal)}
-
-
-def _read(kind: str, files: list[bytes]) -> None:
-    readers: dict[str, Any] = {
-        "backdrop": reading.read_backdrop,
-        Kind.CUTOUT: reading.read_cutout,
-        Kind.PRODUCT: reading.read_product,
-        Kind.SCENE: reading.read_scene,
-    }
-    readers[kind](*files, PHOTO_SIDE)
+        checks = zip(*pool.map(one, batch["item"]), strict=True)
+    names = ("digest", "photo_digest", "problem", "fatal")
+    return {"number": batch["number"], **{name: list(values) for name, values in zip(names, checks, strict=True)}}

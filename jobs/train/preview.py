@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import numpy as np
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import encoder
-from glasseg.labels import splits
+from glasseg.labels import reviewed_photos, splits
 from glasseg.report import contact_sheets
 from glasseg.training.samples import Samples
 from jobs.terminal import say
@@ -24,7 +25,10 @@ def preview(data: str, picture: Path, config: TrainConfig, job: TrainJob) -> Non
 
     Raises GlassegError for data that training would refuse, and when one of the pictures can't be used.
     """
-    found = find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, val=job.val, endpoint_url=job.endpoint_url)
+    found = find(data, job)
+    everything = dict(enumerate(found.pairs))
+    names = {number: f"{pair.root}/{pair.photo}" for number, pair in everything.items()}  # no content is read yet
+    found = replace(found, pairs=[*reviewed_photos.settled(everything, names)[0].values()])
     found = splits.assign(found, share=config.validation_share, seed=config.seed)
     samples = Samples(found, config, job.endpoint_url)
     chosen = np.random.default_rng(config.seed).permutation(samples.training)[:PAIRS]

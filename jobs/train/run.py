@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from glasseg.config import TrainConfig, TrainJob
 from glasseg.errors import GlassegError
-from glasseg.labels import pairs, splits
+from glasseg.labels import pairs, reviewed_photos, splits
 from glasseg.labels.pairs import Found, Split
 from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
@@ -52,7 +52,7 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Co
     start = _start(job.start_from, config.preset, job.endpoint_url) if job.start_from else None
     if config.batch % job.workers:
         raise GlassegError(f"a batch of {config.batch} can't be shared evenly by {job.workers} workers")
-    found = find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, val=job.val, endpoint_url=job.endpoint_url)
+    found = find(data, job)
     check_writable(root)
     share = 1 if given_cluster(job.address) else max(1, available_cpus() // job.workers)
     cpus = job.cpus_per_worker or share
@@ -82,33 +82,36 @@ def train(data: str, out: str, config: TrainConfig, job: TrainJob, *, chosen: Co
     say(f"Model: {root.uri}")
 
 
-def find(
-    data: str,
-    *,
-    cutouts: str | None = None,
-    backgrounds: str | None = None,
-    val: str | None = None,
-    endpoint_url: str | None = None,
-) -> Found:
-    """The labelled photos, cutouts and backgrounds of a run, with the splits that the data names; nothing is read yet.
+def find(data: str, job: TrainJob) -> Found:
+    """The labelled photos, cutouts and backgrounds of a run, with the splits that the data names; no photo is read yet.
 
-    With `val` everything in `data` that names no other split is trained on. Raises GlassegError for a place that can't
+    With `job.val` everything else that names no other split is trained on. Raises GlassegError for a place that can't
     be used.
     """
-    found = pairs.find(data, cutouts=cutouts, backgrounds=backgrounds, endpoint_url=endpoint_url)
-    if not val:
+    found = pairs.find(data, cutouts=job.cutouts, backgrounds=job.backgrounds, endpoint_url=job.endpoint_url)
+    if job.corrections:
+        found = _together(found, reviewed_photos.find(job.corrections, endpoint_url=job.endpoint_url))
+    if not job.val:
         return found
-    other = pairs.find(val, endpoint_url=endpoint_url)
+    other = pairs.find(job.val, endpoint_url=job.endpoint_url)
     validating = {f"{p.root}/{p.photo}" for p in other.pairs}  # --val may lie inside DATA
-    training = [p for p in found.pairs if f"{p.root}/{p.photo}" not in validating]
+    training = [p for p in found.pairs if p.correction or f"{p.root}/{p.photo}" not in validating]
+    return _together(
+        replace(found, pairs=[replace(p, split=Split.TRAIN) if p.split in {"", *Split} else p for p in training]),
+        replace(
+            other,
+            pairs=[replace(p, split=Split.VALIDATION) for p in other.pairs],
+            backdrops=[replace(b, split=Split.VALIDATION) for b in other.backdrops],
+        ),
+    )
+
+
+def _together(one: Found, other: Found) -> Found:
     return Found(
-        [
-            *(replace(p, split=Split.TRAIN) if p.split in {"", *Split} else p for p in training),
-            *(replace(p, split=Split.VALIDATION) for p in other.pairs),
-        ],
-        [*found.backdrops, *(replace(b, split=Split.VALIDATION) for b in other.backdrops)],
-        [*found.problems, *other.problems],
-        dict(Counter(found.left_out) + Counter(other.left_out)),
+        [*one.pairs, *other.pairs],
+        [*one.backdrops, *other.backdrops],
+        [*one.problems, *other.problems],
+        dict(Counter(one.left_out) + Counter(other.left_out)),
     )
 
 
@@ -131,6 +134,8 @@ def _checked(found: Found, config: TrainConfig, max_bad: int, endpoint_url: str 
     usable = splits.assign(usable, share=config.validation_share, seed=config.seed)
     for split, kinds in _photos(usable).items():
         say(f"  {split}: " + ", ".join(f"{n} {kind}{'s' * (n != 1)}" for kind, n in kinds.items()))
+    if reviewed := _reviewed(usable):
+        say("  " + " and ".join(f"{n} {word}" for word, n in reviewed.items()) + " by people")
     others = Counter(f"of split {p.split}" for p in usable.pairs if p.split not in [*Split])
     if left_out := {**usable.left_out, **others}:
         say("  left out: " + ", ".join(f"{n} {reason}" for reason, n in left_out.items()))
@@ -146,6 +151,12 @@ def _photos(found: Found) -> dict[str, dict[str, int]]:
     """Photos by split and kind."""
     counts = Counter((p.split, p.kind) for p in found.pairs if p.split in [*Split])
     return {s: {kind: n for (split, kind), n in sorted(counts.items()) if split == s} for s in Split}
+
+
+def _reviewed(found: Found) -> dict[str, int]:
+    """Photos that people corrected and approved, by word."""
+    counts = Counter(str(p.correction.word) for p in found.pairs if p.correction and p.split in [*Split])
+    return dict(sorted(counts.items(), reverse=True))
 
 
 def _start(uri: str, preset: str, endpoint_url: str | None) -> ModelFolder:
@@ -175,6 +186,7 @@ def _about(
             "photos": _photos(found),
             "backgrounds": dict(Counter(b.split for b in found.backdrops)),
             "skipped": len(found.problems),
+            **({"corrections": reviewed} if (reviewed := _reviewed(found)) else {}),
         },
         "split": {"how": "--val"} if given_apart else hashed,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},

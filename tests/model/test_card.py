@@ -19,6 +19,7 @@ TRAINING = {
         "photos": {"train": {"product": 865}, "validation": {"product": 159}},
         "backgrounds": {"train": 357},
         "skipped": 2,
+        "corrections": {"corrected": 8, "approved": 2},
     },
     "split": {"seed": 42, "share": 0.1, "how": "stable hash of the group"},
     "history": {"epochs": 60, "best_epoch": 58, "seconds": 6000, "photos_seen": 97000},
@@ -56,7 +57,14 @@ def spec(**training: object) -> ModelSpec:
 
 def test_everything_that_is_known_is_said() -> None:
     card = model_card.card(spec(**TRAINING))
-    words = ("865", "`0123456789ab`", "2 could not be used", "97,000 pictures in 100 minutes", "best epoch is 58")
+    words = (
+        "865",
+        "`0123456789ab`",
+        "2 could not be used",
+        "97,000 pictures in 100 minutes",
+        "best epoch is 58",
+        "people corrected 8 and approved 2",
+    )
     assert all(word in card for word in words)
     assert "kind natural (0.800, 40 photos)" in card and "| strict IoU | 0.912 | 0.930 | 0.500 |" in card
     assert "`glasseg evaluate MODEL real`: 12 photos. 33% have" in card and "A paragraph." in card

@@ -24,7 +24,7 @@ import pytest
 from click.testing import CliRunner
 from raycluster import below, command_of
 
-from glasseg.config import TrainConfig
+from glasseg.config import TrainConfig, TrainJob
 from glasseg.drawing.photo import draw_photo
 from glasseg.errors import GlassegError
 from glasseg.labels.pairs import Backdrop, Found, Pair
@@ -204,7 +204,7 @@ def test_photos_that_validate_are_not_trained_on_too(data: Path, tmp_path: Path)
     (tmp_path / "labelled/val").mkdir()
     for path in (tmp_path / "labelled").glob("a 1*"):
         path.rename(path.parent / "val" / path.name)
-    found = find(str(tmp_path / "labelled"), val=str(tmp_path / "labelled/val"))
+    found = find(str(tmp_path / "labelled"), TrainJob(val=str(tmp_path / "labelled/val")))
     names = {s: {Path(p.photo).name for p in found.pairs if p.split == s} for s in ("train", "validation")}
     assert names["validation"] == {"a 1.jpg", *(f"a {i}.jpg" for i in range(10, 14))}
     assert names["train"] and not names["train"] & names["validation"]
@@ -214,7 +214,7 @@ def test_a_photo_that_a_list_calls_test_is_not_trained_on_beside_a_val(data: Pat
     folder = tmp_path / "labelled"
     shutil.copytree(data, folder)
     (folder / "index.csv").write_text("image,split\na 0.jpg,test\na 1.jpg,\n")
-    found = find(str(folder), val=str(data))
+    found = find(str(folder), TrainJob(val=str(data)))
     assert {p.photo: p.split for p in found.pairs[:2]} == {"a 0.jpg": "test", "a 1.jpg": "train"}
 
 
