@@ -32,12 +32,12 @@ SIZE = (480, 640)
 CORRECTED = (102, 104, 106, 107, 116, 117, 120, 140, 141, 147)
 VALIDATING = (155, 165, 167)
 OTHERS = (169, 172, 180, 182, 185, 186, 187, 188, 190, 196, 201, 205)
-"""Seeds of photos on a glossy table; in each the packaged model takes most of the reflection for glasses."""
+"""Seeds of photos on a glossy table; in these, about every fourth, the packaged model takes much of the reflection."""
 APPROVED, LABELLED, ALSO_VALIDATING, ORDINARY = range(300, 302), range(320, 326), range(400, 404), range(5000, 5030)
 """Seeds of ordinary photos."""
 
 RECIPE = [
-    *("--sides", "384", "--epochs", "6", "--cooldown", "0", "--learning-rate", "0.003"),
+    *("--sides", "384", "--epochs", "4", "--cooldown", "0", "--learning-rate", "0.003"),
     *("--scene-repeats", "5", "--drawn", "80"),
 ]
 
@@ -143,7 +143,7 @@ def iou(found: np.ndarray, truth: np.ndarray) -> float:
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_a_mistake_that_was_corrected_on_ten_photos_is_gone_on_others_and_nothing_else_is_worse(
+def test_a_mistake_corrected_on_ten_photos_is_unlearnt_on_others_and_nothing_else_is_worse(
     tensorflow: Any, tmp_path: Path
 ) -> None:
     destination = corrected_destination(tmp_path)
@@ -156,6 +156,5 @@ def test_a_mistake_that_was_corrected_on_ten_photos_is_gone_on_others_and_nothin
     facts = model_folder.load(str(tmp_path / "model")).spec.training["data"]
     assert facts["corrections"] == {"corrected": 10, "approved": 2}
     (taken, there, others), (taken_now, there_now, others_now) = judged("packaged"), judged(str(tmp_path / "model"))
-    print(taken, there, others, taken_now, there_now, others_now, done.stderr)
-    assert taken > 0.4 and taken_now < 0.1 and there_now > there + 0.1
+    assert taken > 0.6 and taken_now < taken / 2 and there_now > there + 0.15, (taken_now, there, there_now)
     assert all(others_now[kind] > others[kind] - 0.01 for kind in others), (others, others_now)
