@@ -97,6 +97,12 @@ class WhitenConfig:
     verbose: bool = False
     log_json: bool = False
     summary_json: str | None = None
+    export: str | None = None
+    """A csv of all pictures in the destination."""
+    export_columns: tuple[str, ...] = ()
+    """NAME=TEMPLATE; () for the usual ones."""
+    notify: str | None = None
+    """The address to which the summary is posted."""
 
     @property
     def options_id(self) -> str:
@@ -111,9 +117,14 @@ class WhitenConfig:
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def chosen(self) -> dict[str, object]:
-        """The options that differ from their defaults, for the run's record; addresses without user and password."""
+        """The options that differ from their defaults, for the run's record; addresses without user and password.
+
+        The path of `notify` is often a password, too.
+        """
         defaults = {f.name: f.default for f in fields(self)}
         changed = {name: value for name, value in asdict(self).items() if value != defaults[name]}
+        if self.notify:
+            changed["notify"] = "/".join(self.notify.split("/")[:3])
         return {name: _without_user(value) if isinstance(value, str) else value for name, value in changed.items()}
 
 

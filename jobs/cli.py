@@ -75,7 +75,7 @@ def main() -> None:
         code = cli.main(prog_name="glasseg", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort as abort:  # click turns a KeyboardInterrupt into this
-        sys.exit(143 if isinstance(abort.__cause__, Terminated) else 130)
+        sys.exit(getattr(abort.__cause__, "exit_code", 130))
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
@@ -96,6 +96,8 @@ def _say_bug(kind: type[BaseException], error: BaseException, trace: TracebackTy
 
 class Terminated(KeyboardInterrupt):
     """SIGTERM, or SIGHUP when the terminal closes, treated like Ctrl-C, with an exit code of its own."""
+
+    exit_code = 143
 
 
 def _terminate(signum: int, frame: object) -> None:

@@ -60,6 +60,12 @@ def photos(root: Root, *more: str) -> pa.Table:
     return _photos(rows, *_encoded(rows["key"]))
 
 
+def newest_places(known: State) -> pa.Array:
+    """For each of the photos the number of its row in `places` that has the highest `run_seq`, null for none."""
+    whose = pc.index_in(known.places["key"], value_set=known.photos["key"])
+    return _last(whose.to_numpy(), _by_run(known.places), len(known.photos))
+
+
 def _gathered(root: Root, columns: Sequence[str], source_uri: str | None) -> pa.Table:
     """The rows of all parts, without most of those that later ones have overtaken."""
     known = [_slim(manifest.wanted(columns).empty_table(), source_uri)]

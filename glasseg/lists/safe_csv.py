@@ -6,7 +6,8 @@ import csv
 import io
 import re
 from collections.abc import Iterable
-from typing import Final
+from itertools import chain
+from typing import Final, TextIO
 
 from glasseg.storage.keys import printable
 
@@ -18,10 +19,15 @@ _FORMULA: Final = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 def write(header: Iterable[str], rows: Iterable[Iterable[str | int]]) -> bytes:
     """A csv file (RFC 4180, UTF-8 with the byte order mark that Excel needs) of guarded, printable texts."""
     sink = io.StringIO(newline="")
-    writer = csv.writer(sink, lineterminator="\r\n")
-    for row in (header, *rows):
-        writer.writerow(guarded(printable(cell)) if isinstance(cell, str) else cell for cell in row)
+    write_to(sink, header, rows)
     return sink.getvalue().encode("utf-8-sig")
+
+
+def write_to(sink: TextIO, header: Iterable[str], rows: Iterable[Iterable[str | int]]) -> None:
+    """Write what `write` returns, row by row, to a sink that leaves line ends as they are."""
+    writer = csv.writer(sink, lineterminator="\r\n")
+    for row in chain([header], rows):
+        writer.writerow(guarded(printable(cell)) if isinstance(cell, str) else cell for cell in row)
 
 
 def guarded(text: str) -> str:

@@ -8,8 +8,8 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
-from typing import Any, Final
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Final
 
 from glasseg.errors import DeniedError, GlassegError, PhotoError
 from glasseg.storage import pages
@@ -138,7 +138,13 @@ class Bucket:
         with s3_faults(self.uri_of(key), "write_error"):
             self._put(key, data)
 
-    def _put(self, key: str, data: bytes, **condition: str) -> None:
+    def upload(self, key: str, path: Path) -> None:
+        """Writes a file of at most 5 GB as `key`, without reading it into memory; else as `write`."""
+        check_output_key(key, self.uri_of(key))
+        with s3_faults(self.uri_of(key), "write_error"), path.open("rb") as file:
+            self._put(key, file)
+
+    def _put(self, key: str, data: bytes | BinaryIO, **condition: str) -> None:
         kind = CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
         self._client().put_object(Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=kind, **condition)
 

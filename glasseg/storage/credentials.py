@@ -16,13 +16,18 @@ SECRETS: Final = (
     *("AWS_CONTAINER_AUTHORIZATION_TOKEN", "RAY_AUTH_TOKEN"),
 )
 """Variables whose values nobody is to see."""
+NOTIFY_SECRET: Final = "GLASSEG_NOTIFY_SECRET"
+"""The variable with the secret by which what `--notify` posts is signed: it may hold blanks, and any script."""
 WORDS: Final = (
     *(*SECRETS, "AWS_DEFAULT_REGION", "AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_PROFILE"),
     *("AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_REQUEST_CHECKSUM_CALCULATION"),
 )
 """Variables of one line; a line break in the first would be quoted, with the signature, by Python's http client."""
-SPACED: Final = ("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
-"""Those of `WORDS` that may hold blanks and letters of any script."""
+SPACED: Final = (
+    *("AWS_PROFILE", "AWS_CA_BUNDLE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"),
+    NOTIFY_SECRET,
+)
+"""Variables that may hold blanks and letters of any script."""
 SHORTEST: Final = 8
 """Characters of a value that is looked for: a shorter one is part of too many words."""
 
@@ -33,11 +38,15 @@ _met: set[str] = set()
 def refuse_environment() -> None:
     """Raises GlassegError when a variable that boto3 reads can't be used as it is; its value is not told."""
     for name in WORDS:
-        trouble = _trouble(os.environ.get(name, ""), spaced=name in SPACED)
-        if trouble:
-            raise GlassegError(f"{name} has {trouble} in it: set it again without")
+        refuse_word(name)
     if os.environ.get("AWS_PROFILE") == "":  # boto3 looks for a profile without a name
         raise GlassegError("AWS_PROFILE is set, but empty: unset it, or name a profile")
+
+
+def refuse_word(name: str) -> None:
+    """Raises GlassegError when the variable `name` can't be used as it is; its value is not told."""
+    if trouble := _trouble(os.environ.get(name, ""), spaced=name in SPACED):
+        raise GlassegError(f"{name} has {trouble} in it: set it again without")
 
 
 def refuse_unusable(found: Any, profile: str) -> None:
@@ -72,7 +81,7 @@ def without_credentials(text: str) -> str:
 
     It is the last gate before what people read, whoever wrote it, and leaves the names of photos alone.
     """
-    values = {os.environ.get(name, "") for name in SECRETS} | _met
+    values = {os.environ.get(name, "") for name in (*SECRETS, NOTIFY_SECRET)} | _met
     parts = {part for value in values for part in (value, *value.split()) if len(part) >= SHORTEST}
     shapes = {shape for part in parts for shape in (part, quote(part, safe=""), repr(part)[1:-1])}
     for shape in sorted(shapes, key=len, reverse=True):

@@ -170,6 +170,25 @@ _WHITEN = WhitenConfig()
         help="Longest time that rows wait before they are stored.",
     ),
 )
+@cloup.option_group(
+    "The shop's systems",
+    cloup.option("--export", metavar="FILE.csv", help="Write all pictures of DST to this csv, local or s3://."),
+    cloup.option(
+        "--export-column",
+        "export_columns",
+        metavar="NAME=TEMPLATE",
+        multiple=True,
+        default=(),
+        show_default=False,
+        help="A column of --export, such as 'alt={brand} {model}' or 'image=https://cdn.example.com/{path}'; may be "
+        "repeated.  [default: name, path, url, width, height, sku, alt, status]",
+    ),
+    cloup.option(
+        "--notify",
+        metavar="URL",
+        help="Post the summary of the run there at its end, also when it failed; signed with GLASSEG_NOTIFY_SECRET.",
+    ),
+)
 @photo_worker_options
 @endpoint_url_option
 @verbose_option

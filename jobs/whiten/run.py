@@ -6,7 +6,7 @@ Only this module knows `WhitenConfig`; everything below takes plain arguments.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,12 +25,13 @@ from glasseg.report import choice
 from glasseg.storage import roots
 from jobs import terminal
 from jobs.destination import report
-from jobs.whiten import dry_run, gone, messages, summary
+from jobs.whiten import dry_run, export, gone, messages, notify, summary
 from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import Order
 from jobs.whiten.places import Places, find, open_places, probed, refuse_other_source
 from jobs.whiten.plan import Plan, make_plan
+from jobs.whiten.summary import Closed
 
 EXIT_FLAGGED = 3
 
@@ -42,13 +43,27 @@ def whiten(source_uri: str, destination_uri: str, config: WhitenConfig, *, execu
     KeyboardInterrupt, the rows so far are kept.
     """
     with terminal.log_json(config.log_json):
-        return _whiten(source_uri, destination_uri, config, executor)
+        run_id = runs.new_id()
+        terminal.bind(run_id=run_id)
+        if config.notify:
+            notify.check(config.notify)
+        with notify.at_end(None if config.dry_run else config.notify, run_id, destination_uri) as end:
+            return end.done(_whiten(source_uri, destination_uri, config, executor, run_id=run_id, tell=end.take))
 
 
-def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executor: Executor) -> int:
-    run_id = runs.new_id()
-    terminal.bind(run_id=run_id)
+def _whiten(
+    source_uri: str,
+    destination_uri: str,
+    config: WhitenConfig,
+    executor: Executor,
+    *,
+    run_id: str,
+    tell: Callable[[Closed], None],
+) -> int:
     look = _checked(config)
+    exported = export.planned(
+        config.export, config.export_columns, photo_list=config.photos, endpoint_url=config.endpoint_url
+    )
     if config.summary_json and not config.dry_run:
         summary.check_summary(config.summary_json, config.endpoint_url)
     places = open_places(
@@ -61,6 +76,8 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
     )
     if config.dry_run:
         planned = _plan(places, look, config, run_id)
+        if exported:
+            exported.refuse_unknown(places.destination, planned.selection)
         say_plan(planned, config, "Would whiten")
         dry_run.show(planned, gone=config.gone, price_per_hour=config.price_per_hour)
         return 0
@@ -77,9 +94,14 @@ def _whiten(source_uri: str, destination_uri: str, config: WhitenConfig, executo
         planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
         if planned.refusal:
             raise GlassegError(planned.refusal)
+        if exported:
+            exported.refuse_unknown(places.destination, planned.selection)
         own_lock.note(planned.order.run_seq)
         say_plan(planned, config)
-        return perform(planned, config, own_lock, executor)
+        code = perform(planned, config, own_lock, executor, tell)
+        if exported:
+            exported.write(places.destination, planned.selection)
+        return code
 
 
 def _checked(config: WhitenConfig) -> Look:
@@ -181,8 +203,14 @@ def say_plan(planned: Plan, config: WhitenConfig, doing: str = "Whitening") -> N
     )
 
 
-def perform(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Executor) -> int:
-    """Do what was planned, and leave the run's record whatever happens; the exit code."""
+def perform(
+    planned: Plan,
+    config: WhitenConfig,
+    own_lock: Lock,
+    executor: Executor,
+    tell: Callable[[Closed], None] = lambda closed: None,
+) -> int:
+    """Do what was planned, and leave the run's record whatever happens; the exit code. `tell` is called with that."""
     order = planned.order
     _store_unmatched(planned)
     writer, started = Writer(order.destination, order.run_id, config.keep_seconds), time.monotonic()
@@ -210,7 +238,7 @@ def perform(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Execu
         why = f"Stopped: {stopped}. Look at them first; the same command with --stop-above 1 continues."
         terminal.say(why, level="warning")
     finally:
-        made = summary.close(
+        closed = summary.close(
             planned,
             writer.tally,
             ended,
@@ -219,6 +247,8 @@ def perform(planned: Plan, config: WhitenConfig, own_lock: Lock, executor: Execu
             summary_json=config.summary_json,
             endpoint_url=config.endpoint_url,
         )
+        made = closed.record
+        tell(closed)
         messages.say_summary(planned, writer.tally, made, ended)
     tally = writer.tally
     if tally.processed or tally.counts["gone"]:

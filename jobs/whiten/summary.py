@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,30 @@ from glasseg.catalog.tally import Tally
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import roots
+from glasseg.storage.roots import Root
 from jobs.whiten.plan import Plan
+
+
+@dataclass(frozen=True)
+class Closed:
+    """What a run has left: its record, and the part of it that is for scripts."""
+
+    destination: Root
+    summary: dict[str, Any]
+    record: dict[str, Any]
+    summary_json: str | None
+    endpoint_url: str | None
+
+    def store(self) -> None:
+        """Write both to where they belong. Raises GlassegError when that fails."""
+        runs.write(self.destination, self.record["run_id"], self.record)
+        if self.summary_json:
+            _write_summary(self.summary_json, self.endpoint_url, self.summary)
+
+    def amend(self, facts: dict[str, Any]) -> None:
+        """Add what is known only after the end, as far as it can still be written: it changes nothing else."""
+        with suppress(GlassegError):
+            replace(self, summary=self.summary | facts, record=self.record | facts).store()
 
 
 def close(
@@ -29,8 +53,8 @@ def close(
     options: Mapping[str, object],
     summary_json: str | None,
     endpoint_url: str | None,
-) -> dict[str, Any]:
-    """The run's record, written to `runs/RUN.json`; its first part also goes to `summary_json`, a path or s3://."""
+) -> Closed:
+    """Write the run's record to `runs/RUN.json`, and its summary also to `summary_json`, a path or s3://."""
     order = plan.order
     summary = {
         "processed": tally.processed,
@@ -58,12 +82,11 @@ def close(
         "skipped": plan.others,
         "skipped_known": plan.kept,
     }
+    closed = Closed(order.destination, summary, record, summary_json, endpoint_url)
     # a run that did not come to its end has an error of its own to report, perhaps that the destination is full
     with nullcontext() if ended == "done" else suppress(GlassegError):
-        runs.write(order.destination, order.run_id, record)
-        if summary_json:
-            _write_summary(summary_json, endpoint_url, summary)
-    return record
+        closed.store()
+    return closed
 
 
 def published(plan: Plan, writer: Writer) -> pa.ChunkedArray:
