@@ -136,7 +136,7 @@ def test_the_duckdb_queries_take_the_last_row_of_every_photo(white: None) -> Non
 
 
 def test_the_pandas_query_takes_the_last_row_of_every_photo(white: None) -> None:
-    [code] = blocks("python")
+    [code] = blocks("python", "docs/manifest.md")
     names: dict[str, object] = {}
     exec(code, names)  # it is our own
     by_status, to_look_at = names["by_status"], names["to_look_at"]

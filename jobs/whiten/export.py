@@ -34,6 +34,18 @@ class Export:
     """Where it goes, as `name`; None for a path."""
     name: str
 
+    def check(self) -> None:
+        """Raise GlassegError when the file can't be written: better now than in the morning. What is there stays."""
+        try:
+            if self.bucket:
+                self.bucket.exists(self.name)
+                return
+            probe = _beside(Path(self.uri).resolve())
+            probe.open("x").close()
+            probe.unlink()
+        except (OSError, PhotoError) as error:
+            raise GlassegError(_refusal(self.uri, error)) from error
+
     def refuse_unknown(self, destination: Root, selection: Selection | None) -> None:
         """Raise GlassegError for a column with a field that is neither known of pictures nor a column of a list.
 
@@ -77,8 +89,7 @@ def planned(
 ) -> Export | None:
     """What `--export` and `--export-column` ask for; None without the first.
 
-    Raises GlassegError when they can't be understood, and for a file that can't be written: better now than in the
-    morning. What is there stays until the run ends.
+    Raises GlassegError, as wrong usage, when they can't be understood.
     """
     if uri is None:
         if columns:
@@ -96,16 +107,9 @@ def planned(
         root = open_root(above, endpoint_url=endpoint_url)
         if not isinstance(root, Bucket):
             raise GlassegError(f"--export {uri!r} is neither a path nor s3://bucket/name.csv", 2)
-        root.exists(name)
         return Export(uri, parsed, root, name)
-    try:
-        if Path(uri).is_dir():
-            raise GlassegError(f"--export {uri} is a folder: give the name of a file", 2)
-        probe = _beside(Path(uri).resolve())
-        probe.open("x").close()
-        probe.unlink()
-    except OSError as error:
-        raise GlassegError(_refusal(uri, error)) from error
+    if Path(uri).is_dir():
+        raise GlassegError(f"--export {uri} is a folder: give the name of a file", 2)
     return Export(uri, parsed, None, "")
 
 

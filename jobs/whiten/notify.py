@@ -195,12 +195,12 @@ def _why(error: BaseException, seconds: float) -> str:
             return "its certificate is not trusted: SSL_CERT_FILE names a file of others that are"
         case web.NameResolutionError():
             return "no such host is known"
+        case web.NewConnectionError():  # for urllib3 a kind of timeout
+            return "can't be reached"
         case web.TimeoutError():
             return f"no answer within {seconds:.0f} s"
         case web.ProxyError():
             return "the proxy that the environment names did not take it"
-        case web.NewConnectionError():
-            return "can't be reached"
     return "the connection broke off"
 
 

@@ -64,6 +64,8 @@ def _whiten(
     exported = export.planned(
         config.export, config.export_columns, photo_list=config.photos, endpoint_url=config.endpoint_url
     )
+    if exported and not config.dry_run:
+        exported.check()
     if config.summary_json and not config.dry_run:
         summary.check_summary(config.summary_json, config.endpoint_url)
     places = open_places(
