@@ -120,6 +120,14 @@ def test_a_photo_for_review_is_ok_once_it_is_corrected(places: tuple[Root, Root]
     assert said(destination) == ("ok", "corrected", "corrected")
 
 
+def test_what_a_list_said_of_a_photo_is_kept(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    (tmp_path / "list.csv").write_text("photo,sku\na.jpg,0042\n")
+    whiten(places, photos=str(tmp_path / "list.csv"), redo="all")
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    assert by_key(destination)[MINE]["list_columns"] == [("sku", "0042")]
+
+
 def test_a_held_picture_that_is_corrected_is_published(places: tuple[Root, Root], tmp_path: Path) -> None:
     source, destination = places
     source.write(MINE, BLANK)
