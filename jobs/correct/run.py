@@ -157,8 +157,8 @@ def _plan(
         if row["reason"] in {Reason.NEW, Reason.CHANGED} and one.reason != Reason.WITHDRAWN:
             refused[one.key] = "the photo has changed since"
         else:
-            listed = before[one.key]["list_columns"]
-            work.append({**row, "reason": one.reason, "list_columns": listed, **one.word(order.run_id)})
+            columns = before[one.key]["list_columns"]
+            work.append({**row, "reason": one.reason, "list_columns": columns, **one.word(order.run_id)})
     if not work:
         raise GlassegError(_nothing(refused))
     table = pa.Table.from_pylist(work, schema=PENDING)
