@@ -36,10 +36,7 @@ OTHERS = (169, 172, 180, 182, 185, 186, 187, 188, 190, 196, 201, 205)
 APPROVED, LABELLED, ALSO_VALIDATING, ORDINARY = range(300, 302), range(320, 326), range(400, 404), range(5000, 5030)
 """Seeds of ordinary photos."""
 
-RECIPE = [
-    *("--sides", "384", "--epochs", "4", "--cooldown", "0", "--learning-rate", "0.003"),
-    *("--scene-repeats", "5", "--drawn", "80"),
-]
+RECIPE = ["--sides", "384", "--epochs", "3", "--cooldown", "0", "--learning-rate", "0.003", "--drawn", "80"]
 
 
 def ordinary(seed: int) -> DrawnPhoto:
