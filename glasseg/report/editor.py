@@ -60,18 +60,25 @@ def page_name(index: int) -> str:
     return f"{index + 1:04}.html"
 
 
-def photo_page(picture: bytes, alpha: bytes, labels: bytes | None) -> str:
-    """The data of one photo as a page.
+def photo_page(photo: EditedPhoto, picture: bytes, alpha: bytes, labels: bytes | None) -> str:
+    """The data of one photo as a page, which says whose they are: a shell that is older than its pages refuses them.
 
     `picture`: the copy that is edited, a JPEG of h×w pixels. `alpha`: its mask, and `labels`: the map of an earlier
     correction; both 8-bit grey PNGs of h×w pixels that are not interlaced.
     """
     data = {
+        "key": photo.key,
+        "source_etag": photo.source_etag,
         "picture": _data_uri("image/jpeg", picture),
         "alpha": _data_uri("image/png", alpha),
         "labels": _data_uri("image/png", labels) if labels else None,
     }
     return _rendered("editor_photo.html", script=_text("editor_photo.js"), data=data)
+
+
+def replaced(link: str) -> str:
+    """`index.html` of an editor that is gone: it leads to the one that came after it, at the relative URL `link`."""
+    return _rendered("editor_replaced.html", style=_text("editor_replaced.css"), link=link)
 
 
 def _data_uri(kind: str, data: bytes) -> str:

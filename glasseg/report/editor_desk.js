@@ -22,7 +22,7 @@ const waiting = () => done.some((work) => isDone(work) && !work.exported);
 // --- from photo to photo ---
 
 const sheetOf = (index) => {
-  if (!sheets.has(index)) sheets.set(index, loadSheet(index + 1));
+  if (!sheets.has(index)) sheets.set(index, loadSheet(index + 1, photos[index]));
   return sheets.get(index);
 };
 
@@ -30,11 +30,11 @@ async function show(index) {
   if (!photos[index] || (index === wanted && sheets.has(index))) return;
   commit();
   cancel();
-  desk = last = pointed = crosshair = null;
+  desk = layers = last = pointed = crosshair = null;
   wanted = index;
   location.replace(`#${index + 1}`);
   showAbout();
-  say("Loading …");
+  say("Loading …", true);
   for (const other of sheets.keys()) if (Math.abs(other - index) > 1) sheets.delete(other);
   try {
     const sheet = await sheetOf(index);
@@ -42,7 +42,7 @@ async function show(index) {
     prefetch(index);
   } catch (error) {
     sheets.delete(index);
-    if (index === wanted) say(`This photo can't be shown: ${error.message}.`);
+    if (index === wanted) say(`This photo can't be shown: ${error.message}.`, true);
   }
 }
 
@@ -196,11 +196,11 @@ const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 let said = 0;
 
-/** Tell the person something, for as long as it takes to read. */
-function say(text) {
+/** Tell the person something, for as long as it takes to read, or for as long as it is so. */
+function say(text, stays = false) {
   one("#say").textContent = text;
   clearTimeout(said);
-  said = setTimeout(() => (one("#say").textContent = ""), 3000 + 60 * text.length);
+  if (!stays) said = setTimeout(() => (one("#say").textContent = ""), 3000 + 60 * text.length);
 }
 
 function showDone(index) {
@@ -237,9 +237,10 @@ function showAbout() {
   const badge = one("#state");
   badge.className = `badge ${photo.state}`;
   badge.textContent = photo.label;
-  one("#why").textContent = [photo.why, photo.quality === null ? "" : `quality ${photo.quality.toFixed(2)}`, photo.corrected ? "corrected before" : ""]
-    .filter(Boolean)
-    .join(" · ");
+  const quality = photo.quality?.toFixed(2);
+  const said = !quality || photo.why.includes(`quality is ${quality}`);
+  const facts = [photo.why, said ? "" : `quality ${quality}`, photo.corrected ? "corrected before" : ""];
+  one("#why").textContent = facts.filter(Boolean).join(" · ");
   items.forEach((item, index) => {
     item.tabIndex = index === wanted ? 0 : -1; // the list is one stop of the Tab key
     if (index === wanted) item.setAttribute("aria-current", "true");

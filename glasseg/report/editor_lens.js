@@ -1,6 +1,7 @@
 
 // --- one click on a lens: an opening of the frame becomes a tinted lens, a tinted lens becomes clear ---
 
+const LENS_FIRM = 224; // alpha from which on material is a frame; what it encloses is a lens, though the model be in doubt
 const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the glasses' longest side
 const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
 const LENS_LEAST = 0.035; // half the thickness of material, as a share of the glasses' longest side, below which it is no lens
@@ -9,8 +10,10 @@ const LENS_SMOOTH = 0.06; // how far its outline is smoothed, as a share of its 
 const LENS_SLOW = 3; // how much slower what is not lens grows, so that a lens without a rim reaches its own edge
 const LENS_EVEN = 4; // a step of colour that doesn't count as an edge
 
+const atLeast = (alpha, least) => alpha.map((value) => (value >= least ? 1 : 0));
+
 /** Where the mask of a sheet holds: 1, elsewhere 0. */
-const materialOf = (sheet) => joinedAlpha(sheet, whole(sheet)).map((value) => (value > 127 ? 1 : 0));
+const materialOf = (sheet) => atLeast(joinedAlpha(sheet, whole(sheet)), 128);
 
 /** How far each pixel is from the next one that `region` holds, in pixels, within 8 %; 0 inside. */
 function distanceTo(region, width, height) {
@@ -181,18 +184,21 @@ function slidingSums(values, length, lines, step, next, reach) {
 
 /** The lens at a point, with its twin if wanted, and the label that turns it into the other kind; null if there is none. */
 function lensesAt(sheet, at, twin) {
-  const material = materialOf(sheet);
+  const alpha = joinedAlpha(sheet, whole(sheet));
   const x = Math.floor(at.x);
   const y = Math.floor(at.y);
-  const area = united(boundsOf(material, sheet.width), { left: x, top: y, right: x + 1, bottom: y + 1 });
-  const part = partOf(sheet, material, clipped(grown(area, 2), sheet));
+  const area = united(boundsOf(atLeast(alpha, 128), sheet.width), { left: x, top: y, right: x + 1, bottom: y + 1 });
+  const part = partOf(sheet, alpha, clipped(grown(area, 2), sheet));
   const start = (y - part.area.top) * part.width + x - part.area.left;
-  const found = part.material[start] ? tintedLenses(part, start, twin) : openLenses(part, start, twin);
-  return found[0] ? { regions: found.map((region) => part.whole(region)), label: part.material[start] ? CLEAR : KEEP } : null;
+  let found = openLenses(part, start, twin);
+  if (!found[0] && part.material[start]) found = tintedLenses(part, start, twin);
+  if (!found[0]) return null;
+  const held = found[0].reduce((sum, value, i) => sum + (value ? part.material[i] - 0.5 : 0), 0); // above 0: more than half
+  return { regions: found.map(part.whole), label: held > 0 ? CLEAR : KEEP };
 }
 
 /** A sheet of the glasses only: there is less to search. `whole` lays a region of it back into the photo. */
-function partOf({ width, height, pixels }, material, area) {
+function partOf({ width, height, pixels }, alpha, area) {
   const colours = new Uint32Array(pixels.buffer, pixels.byteOffset, width * height);
   const wide = area.right - area.left;
   const part = new Uint32Array(wide * (area.bottom - area.top));
@@ -202,14 +208,29 @@ function partOf({ width, height, pixels }, material, area) {
     pasted(region, out, width, area);
     return out;
   };
-  return { area, whole, width: wide, height: area.bottom - area.top, pixels: new Uint8Array(part.buffer), material: cropped(material, width, area) };
+  const mine = cropped(alpha, width, area);
+  const planes = { pixels: new Uint8Array(part.buffer), material: atLeast(mine, 128), firm: atLeast(mine, LENS_FIRM) };
+  return { area, whole, width: wide, height: area.bottom - area.top, ...planes };
 }
 
+/** What the firm material of the frame encloses, with all that is found in it: a lens that is half found is one lens. */
 function openLenses(part, start, twin) {
-  const first = openingAt(part, part.material, start);
-  const other = first && twin && openTwin(part, part.material, first);
-  return other ? [first, other] : [first];
+  const { width, height, firm } = part;
+  let first = null;
+  if (!firm[start]) first = openingAt(part, firm, start);
+  else {
+    const patch = reached(width, height, start, (i) => firm[i]); // of a lens, if there is an opening all around it
+    const above = patch.indexOf(1) - width;
+    if (above >= 0) first = openingAt(part, firm, above);
+  }
+  first &&= filled(first, width, height);
+  if (!first?.[start]) return [null];
+  const other = twin && openTwin(part, firm, first);
+  return other ? [first, filled(other, width, height)] : [first];
 }
+
+/** A region, which doesn't touch the border, without holes. */
+const filled = (region, width, height) => flipped(reached(width, height, 0, (i) => !region[i]));
 
 function tintedLenses(part, start, twin) {
   const depth = distanceTo(flipped(part.material), part.width, part.height);

@@ -85,12 +85,12 @@ def write(folder: Path, etag: str = "etag", size: tuple[int, int] = (1200, 1600)
     ]
     photos = []
     for index, (key, one) in enumerate(zip(KEYS, data, strict=True)):
-        folder.joinpath(editor.page_name(index)).write_text(editor.photo_page(*one))
         state, code = (("held", "cut_off"), ("review", "sideways"), ("ok", ""))[index % 3]
         quality = None if index == DRAWN else 0.25 * index
         photo = editor.EditedPhoto(
             key, etag, "m", "r", size, state, code, code and "it looks odd", quality, index == EARLIER
         )
+        folder.joinpath(editor.page_name(index)).write_text(editor.photo_page(photo, *one))
         photos.append(photo)
     shell = folder / "index.html"
     shell.write_text(editor.shell(photos, title="A run", destination="s3://b/white", run=RUN), encoding="utf-8")
@@ -490,7 +490,7 @@ def test_an_earlier_correction_is_where_one_starts(page: Any) -> None:
 
 def test_a_message_from_elsewhere_is_no_photo(page: Any) -> None:
     script = """async () => {
-        const loading = loadSheet(1);
+        const loading = loadSheet(1, photos[0]);
         window.postMessage({ picture: "x" }, "*");
         return (await loading).width;
     }"""
