@@ -90,6 +90,8 @@ def gather(
     offers, refused = corrections.read(given, keys.to_pylist(), endpoint_url=endpoint_url) if given else ([], {})
     if approve:
         listed, unmatched = _listed(approve, keys, source_uri, endpoint_url)
+        if both := {one.key for one in offers if one.word == Word.CORRECTED} & {one.key for one in listed}:
+            raise GlassegError(f"{min(both)} is both corrected and in --approve: leave out one of them", 2)
         offers, refused = [*offers, *listed], refused | unmatched
     if both := {offer.key for offer in offers} & set(map(printable, withdraw)):
         raise GlassegError(f"{min(both)} is both given and in --withdraw: leave out one of them", 2)
@@ -141,7 +143,8 @@ def _said(offer: Offer, row: Mapping[str, Any] | None, destination: Destination)
         labels = corrections.labels(offer.data or b"", size, destination.max_pixels, is_export=offer.is_export)
         return Asked(offer.key, Reason.CORRECTED, row["source_etag"], corrections.encode(labels), model_id)
     if destination.model_id not in {model_id} & {row["model_id"]}:
-        raise ValueError("its picture is of another model: run glasseg whiten first, and look at it again")
+        way_out = "run glasseg whiten" + " with --redo all" * bool(row["reviewed"])  # else it is not made again
+        raise ValueError(f"its picture is of another model: {way_out} first, and look at it again")
     return Asked(offer.key, Reason.APPROVED, row["source_etag"], _map_in_force(row, destination.root), model_id)
 
 
