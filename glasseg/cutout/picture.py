@@ -81,8 +81,8 @@ def label_map(
 ) -> np.ndarray:
     """The mask of a photo on which a person said a word, for training: H×W uint8 of `correction.LABELS`.
 
-    Where nothing was painted and the network is undecided, the word means little: 64, not scored. It means nothing there
-    unless it is `vouched`, about the mask of this very model.
+    Where nothing was painted and the network is undecided, the word means little: 64, not scored. Unless it is
+    `vouched`, about the mask of this very model, it means nothing there.
     """
     window = _window(photo, seen, model, correction)
     probability = seen.within(window)
