@@ -9,7 +9,7 @@ const sheets = new Map(); // loaded or loading: the photo on the desk and its ne
 let desk = null; // { index, sheet, history } of the photo that is edited
 let wanted = -1; // the photo that is to come on the desk
 let store = null;
-let dropped = ""; // what the person should know of an earlier visit
+let news = ""; // what the person should hear once the next photo is there
 let unstored = 0; // writes to the store that have not ended well
 
 function newWork() {
@@ -61,8 +61,8 @@ function lay(index, sheet) {
   desk = { index, sheet, history: histories[index] };
   newLayers(sheet);
   fit();
-  say(fits ? dropped || tools[chosen.tool].hint : "What was drawn here before no longer fits the photo, and was dropped.");
-  dropped = "";
+  say(fits ? news : "What was drawn here before no longer fits the photo, and was dropped.");
+  news = "";
   showAbout();
 }
 
@@ -85,12 +85,24 @@ function labelsChanged() {
   say("");
 }
 
+/** Approve the photo and go on to the next one that is not done; or take the approval back. */
 function approve() {
   if (!desk) return;
-  const work = done[desk.index];
+  const { index } = desk;
+  const work = done[index];
   if (work.runs) return say("This photo has been touched and goes out as a correction. Reset it first to approve it.");
-  setDone(desk.index, { ...newWork(), approved: !work.approved });
-  say(work.approved ? "No longer approved." : "Approved: fine as it is.");
+  setDone(index, { ...newWork(), approved: !work.approved });
+  if (work.approved) return say("No longer approved.");
+  if (nextOpen()) news = `Photo ${index + 1} is approved: fine as it is.`;
+}
+
+/** Go to the next photo about which nothing has been said yet; whether there is one. */
+function nextOpen() {
+  const order = photos.map((_, i) => (wanted + 1 + i) % photos.length);
+  const open = order.find((index) => !isDone(done[index]));
+  if (open === undefined) say("All photos are corrected or approved: export them.");
+  else show(open);
+  return open !== undefined;
 }
 
 function reset() {
@@ -146,7 +158,7 @@ async function recall() {
   } catch {
     store = null;
   }
-  if (stale) dropped = `${counted(stale, "photo")} changed since your last visit; what was done about ${stale === 1 ? "it" : "them"} was dropped.`;
+  if (stale) news = `${counted(stale, "photo")} changed since your last visit; what was done about ${stale === 1 ? "it" : "them"} was dropped.`;
 }
 
 window.addEventListener("beforeunload", (event) => {

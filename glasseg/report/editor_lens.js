@@ -1,7 +1,8 @@
 
 // --- one click on a lens: an opening of the frame becomes a tinted lens, a tinted lens becomes clear ---
 
-const LENS_FIRM = 224; // alpha from which on material is a frame; what it encloses is a lens, though the model be in doubt
+const LENS_FIRM = 224; // alpha of a frame of which the model is sure; what it encloses is one lens, though half found
+const LENS_HALF = 1.3; // how much larger that must be than the opening that is seen
 const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the glasses' longest side
 const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
 const LENS_LEAST = 0.035; // half the thickness of material, as a share of the glasses' longest side, below which it is no lens
@@ -69,7 +70,10 @@ function bridged(material, { width, height }) {
   return material.map((value, i) => (value || shrunk[i] > reach ? 1 : 0));
 }
 
-/** The opening around pixel `start`, with the soft edge of its rim; null if nothing encloses it. */
+/** A region, which doesn't touch the border, without holes. */
+const filled = (region, width, height) => flipped(reached(width, height, 0, (i) => !region[i]));
+
+/** The opening around pixel `start`, with what lies in it and the soft edge of its rim; null if nothing encloses it. */
 function openingAt(sheet, material, start) {
   const { width, height } = sheet;
   let region = reached(width, height, start, (i) => !material[i]);
@@ -83,7 +87,8 @@ function openingAt(sheet, material, start) {
     region = region.map((value, i) => (value || (near[i] <= reach && !material[i]) ? 1 : 0));
   }
   const near = distanceTo(region, width, height);
-  return region.map((value, i) => (value || (near[i] <= LENS_SOFT && material[i]) ? 1 : 0));
+  region = region.map((value, i) => (value || (near[i] <= LENS_SOFT && material[i]) ? 1 : 0));
+  return filled(region, width, height);
 }
 
 /** From pixel `start` up to where the material is thickest. */
@@ -213,24 +218,21 @@ function partOf({ width, height, pixels }, alpha, area) {
   return { area, whole, width: wide, height: area.bottom - area.top, ...planes };
 }
 
-/** What the firm material of the frame encloses, with all that is found in it: a lens that is half found is one lens. */
+/** What the frame encloses around `start`, and its twin; the first is null if nothing does. */
 function openLenses(part, start, twin) {
-  const { width, height, firm } = part;
-  let first = null;
-  if (!firm[start]) first = openingAt(part, firm, start);
-  else {
-    const patch = reached(width, height, start, (i) => firm[i]); // of a lens, if there is an opening all around it
-    const above = patch.indexOf(1) - width;
-    if (above >= 0) first = openingAt(part, firm, above);
-  }
-  first &&= filled(first, width, height);
-  if (!first?.[start]) return [null];
-  const other = twin && openTwin(part, firm, first);
-  return other ? [first, filled(other, width, height)] : [first];
+  const { material, firm } = part;
+  const open = material[start] ? null : openingAt(part, material, start);
+  const wide = openingAt(part, firm, firm[start] ? abovePatch(part, start) : start);
+  const half = wide?.[start] && (!open || countOf(wide) > LENS_HALF * countOf(open)); // found in part by the model
+  const first = half ? wide : open;
+  const other = first && twin && openTwin(part, half ? firm : material, first);
+  return other ? [first, other] : [first];
 }
 
-/** A region, which doesn't touch the border, without holes. */
-const filled = (region, width, height) => flipped(reached(width, height, 0, (i) => !region[i]));
+/** A pixel just above the patch of firm material at `start`: outside all glasses, unless the patch is of a lens half found. */
+const abovePatch = ({ width, height, firm }, start) => Math.max(0, reached(width, height, start, (i) => firm[i]).indexOf(1) - width);
+
+const countOf = (region) => region.reduce((sum, value) => sum + value, 0);
 
 function tintedLenses(part, start, twin) {
   const depth = distanceTo(flipped(part.material), part.width, part.height);
@@ -242,7 +244,7 @@ function tintedLenses(part, start, twin) {
 /** The middle, size and number of pixels of a region. */
 function shapeOf(region, width) {
   const area = boundsOf(region, width);
-  const pixels = region.reduce((sum, value) => sum + value, 0);
+  const pixels = countOf(region);
   return { x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2, wide: area.right - area.left, high: area.bottom - area.top, pixels };
 }
 
@@ -272,7 +274,7 @@ function openTwin(sheet, material, first) {
   const closed = bridged(material, sheet);
   const seen = first.slice();
   const regions = [];
-  const least = first.reduce((sum, value) => sum + value, 0) / 4;
+  const least = countOf(first) / 4;
   for (let i = 0; i < seen.length; i++) {
     if (seen[i] || closed[i]) continue;
     if (spread(width, height, i, (j) => !closed[j], seen) > least) regions.push(openingAt(sheet, material, i));

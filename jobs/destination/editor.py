@@ -265,9 +265,8 @@ def _sweep(destination: Root, name: str, pages: int) -> None:
     mine = {index_of(name), *(folder_of(name) + editor.page_name(i) for i in range(pages))}
     names = (NEXT, *runs.names(destination))  # to list all pages would take minutes
     with suppress(GlassegError), ThreadPoolExecutor(runs.THREADS) as pool:  # leftovers do no harm
-        for one, entries in zip(
-            names, pool.map(lambda one: list(destination.list(folder_of(one))), names), strict=True
-        ):
+        listed = pool.map(lambda one: list(destination.list(folder_of(one))), names)
+        for one, entries in zip(names, listed, strict=True):
             others = {entry.key for entry in entries} - mine
             if len(others) > 1 and index_of(one) in others:
                 records.store(destination, index_of(one), editor.replaced(f"../../{name}/edit/index.html").encode())
