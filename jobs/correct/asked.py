@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import reviewed, runs
+from glasseg.catalog.pending import RETRIED_CODES
 from glasseg.catalog.reviewed import Word
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.errors import GlassegError, PhotoError
@@ -152,8 +153,8 @@ def _misfit(offer: Offer, row: Mapping[str, Any], destination: Destination) -> s
     """Why an offer is not for the picture of which `row` is known."""
     if row["status"] == Status.GONE:
         return "it has left the source"
-    if row["status"] == Status.FAILED:
-        return f"it has no picture: it failed ({row['error_code']})"
+    if row["status"] == Status.FAILED and (row["error_code"] not in RETRIED_CODES or not row["width"]):
+        return f"it failed ({row['error_code']}): whiten it first"
     if offer.run_id and offer.run_id not in destination.runs:
         return f"run {offer.run_id} is none of this destination: the file was made for another one"
     if offer.source_etag is not None and offer.source_etag != row["source_etag"]:

@@ -112,6 +112,26 @@ def test_the_map_and_the_label_are_kept(places: tuple[Root, Root], tmp_path: Pat
     assert not label.ignored[:, : half - 8].any() and label.ignored[:, half:].any()
 
 
+def test_a_correction_that_failed_for_the_moment_is_made_by_the_same_command(
+    places: tuple[Root, Root], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    with monkeypatch.context() as patched:
+        patched.setattr(cutout, "compose", _no_memory)
+        correct(destination, path)
+    assert correct(destination, path) == 0 and white_left(destination)
+
+
+def test_a_photo_that_can_not_be_read_is_not_corrected(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    source.write(MINE, b"no picture")
+    whiten(places)
+    with pytest.raises(GlassegError, match=r"a\.jpg: it failed \(unreadable\): whiten it first"):
+        correct(destination, path)
+
+
 def test_training_has_the_label_also_of_a_photo_that_failed_when_it_was_corrected(
     places: tuple[Root, Root], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
