@@ -205,6 +205,8 @@ class TrainConfig:
     """Share of the composites with one or two more pairs of glasses."""
     scene_repeats: int = 2
     """How often an epoch shows each labelled photo that has its own background."""
+    correction_repeats: int = 10
+    """How often an epoch shows each photo that a person corrected: few photos, of what the model gets wrong."""
     drawn: int = 100
     """Drawn photos in an epoch."""
     passes: int = 2

@@ -46,7 +46,14 @@ def edited(root: Root, run: str) -> list[dict[str, Any]]:
 def page(root: Root, run: str, number: int) -> dict[str, Any]:
     """The pictures in the page of a photo, uint8 RGB or grey; None for those that it lacks."""
     data = json.loads(_script(root, f"{folder_of(run)}{number:04}.html", "data"))
-    return {name: None if uri is None else _picture(uri) for name, uri in data.items()}
+    pictures = {name: data[name] for name in ("picture", "alpha", "labels")}
+    return {name: None if uri is None else _picture(uri) for name, uri in pictures.items()}
+
+
+def whose(root: Root, run: str, number: int) -> tuple[str, str]:
+    """The key and etag of the photo that a page holds."""
+    data = json.loads(_script(root, f"{folder_of(run)}{number:04}.html", "data"))
+    return data["key"], data["source_etag"]
 
 
 def _script(root: Root, key: str, name: str) -> str:

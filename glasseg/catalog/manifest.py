@@ -114,6 +114,18 @@ def of_photo(root: Root, key: str) -> list[Row]:
     return [row for _, row in sorted({row["run_seq"]: row for rows in found for row in rows}.items())]
 
 
+def last_rows(root: Root, keys: Iterable[str], columns: Sequence[str] | None = None) -> dict[str, Row]:
+    """The last row of each of some photos, by key, in their order: all columns, or some with `key, run_seq`."""
+    chosen = tuple(dict.fromkeys((*(columns or SCHEMA.names), "key", "run_seq")))
+    names = list(dict.fromkeys(keys))
+    found: dict[str, Row] = {}
+    for part in parts(root, chosen):
+        for row in part.filter(pc.is_in(part["key"], value_set=pa.array(names, pa.string()))).to_pylist():
+            if row["key"] not in found or row["run_seq"] >= found[row["key"]]["run_seq"]:
+                found[row["key"]] = row
+    return {key: found[key] for key in names if key in found}
+
+
 def wanted(columns: Sequence[str]) -> pa.Schema:
     """The types of some columns, all of which may be null: what a reader gets."""
     return pa.schema([SCHEMA.field(name).with_nullable(True) for name in columns])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,6 +26,8 @@ LABELS: Final = (ERASE, UNTOUCHED, CLEAR, KEEP)
 
 _RIM: Final = 4
 """Pixels of the map on both sides of the rim of what was painted in which the photo decides: nobody paints exactly."""
+_BAND: Final = 256
+"""Rows that are computed at a time."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +47,26 @@ class Touch:
         """A probability (h×w float32) with 1 where material was painted and 0 where background was."""
         free = cv2.bitwise_not(_sharp(self.touched))
         left = cv2.multiply(probability, free, scale=1 / 255, dtype=cv2.CV_32F)
-        return cv2.addWeighted(left, 1.0, _sharp(self.kept), 1 / 255, 0.0, dtype=cv2.CV_32F)
+        return cv2.addWeighted(left, 1.0, _sharp(self.kept), 1 / 255, 0.0, dst=left, dtype=cv2.CV_32F)
 
     def alpha(self, image: np.ndarray, probability: np.ndarray, threshold: float, ramp: float) -> np.ndarray:
         """`matte.alpha` of a touched photo: the same as of the untouched one beyond the reach of what was painted."""
         before = matte.alpha(image, probability, threshold, ramp)
-        joined, trust = self.joined(probability), _trust(self.kept) * _trust(self.touched)
+        joined = self.joined(probability)
+        trust = cv2.multiply(_trust(self.kept), _trust(self.touched), scale=1 / 255)
         after = matte.alpha(image, joined, threshold, ramp, kept=self.kept, trust=trust)
+        # Once more from there: else a veil is left of what was painted beyond the edge.
+        for rows in _bands(after):
+            found = after[rows] * np.float32(1 / 255) + np.float32(threshold - 0.5)
+            np.copyto(joined[rows], found, where=trust[rows] < 255)
+        after = matte.alpha(image, joined, threshold, ramp, kept=self.kept)
+        del joined  # 4 bytes a pixel
         near = _nearness(self.touched, cv2.max(before, after))
-        mixed = cv2.blendLinear(after, before, near, 1 - near)
+        for rows in _bands(after):
+            weight = near[rows] * np.float32(1 / 255)
+            after[rows] = cv2.blendLinear(after[rows], before[rows], weight, 1 - weight)
         firm_kept, firm_erased = (cv2.compare(plane, 255, cv2.CMP_EQ) for plane in (self.kept, self.erased))
-        return _imposed(mixed, firm_kept, firm_erased)
+        return _imposed(after, firm_kept, firm_erased)
 
     def own_alpha(self, alpha: np.ndarray) -> np.ndarray:
         """The alpha of a photo that came cut out (h×w uint8) with what was painted; its own edges are no guess."""
@@ -114,9 +126,14 @@ def _ramped(inside: np.ndarray) -> np.ndarray:
 
 
 def _trust(plane: np.ndarray) -> np.ndarray:
-    """How far pixels are from the rim in a plane of `Touch`, h×w float32: near 0 along it, 1 beyond its ramp."""
-    away = cv2.addWeighted(plane, 1 / 127.5, plane, 0.0, -1.0, dtype=cv2.CV_32F)
-    return np.square(np.square(away))
+    """How far pixels are from the rim in a plane of `Touch`, h×w uint8: 0 along it, 255 beyond its ramp."""
+    far = np.square(np.square(np.arange(256) / 127.5 - 1))  # of each value of the plane
+    return cv2.LUT(plane, np.rint(255 * far).astype(np.uint8))
+
+
+def _bands(plane: np.ndarray) -> Iterator[slice]:
+    """Its rows, some at a time: the floats of a few are few compared with the photo."""
+    return (slice(start, start + _BAND) for start in range(0, len(plane), _BAND))
 
 
 def _sharp(plane: np.ndarray) -> np.ndarray:
@@ -129,8 +146,8 @@ def _imposed(alpha: np.ndarray, kept: np.ndarray, erased: np.ndarray) -> np.ndar
 
 
 def _nearness(touched: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """How near pixels are to what was touched, h×w float32: 1 within half the reach of the filter, 0 beyond it."""
+    """How near pixels are to what was touched, h×w uint8: 255 within half the reach of the filter, 0 beyond it."""
     grid = Grid.over(alpha)
     reach = MARGIN * (grid.cell if grid else 1)
     away = cv2.distanceTransform(cv2.compare(touched, 1, cv2.CMP_LT), cv2.DIST_L2, 3)
-    return np.clip(2 - np.minimum(away, reach) * np.float32(2 / reach), 0, 1)
+    return cv2.addWeighted(away, -510 / reach, away, 0.0, 510.0, dtype=cv2.CV_8U)  # saturates

@@ -41,7 +41,7 @@ def alpha(
     """The alpha (h×w uint8) of a photo (h×w×3 uint8 RGB) by its probability (h×w float32 in [0, 1]).
 
     `threshold` and `ramp` as in `to_alpha`, whose result it equals away from the edge, except for specks: exactly 0 and
-    255. A part that touches `kept` (h×w uint8, above 0) is no speck, however small. Where `trust` (h×w float32, [0, 1])
+    255. A part that touches `kept` (h×w uint8, above 0) is no speck, however small. Where `trust` (h×w uint8)
     is low, the photo's colours decide on an edge more than the probability does.
     """
     found = to_alpha(probability, threshold, ramp)

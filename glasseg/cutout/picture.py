@@ -76,10 +76,13 @@ def alpha_of(photo: Photo, seen: Segmentation, model: ModelSpec) -> np.ndarray:
     return window.on(_cut(photo, window, seen.within(window), model.threshold, model.ramp).alpha)
 
 
-def label_map(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> np.ndarray:
+def label_map(
+    photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None, *, vouched: bool = True
+) -> np.ndarray:
     """The mask of a photo on which a person said a word, for training: H×W uint8 of `correction.LABELS`.
 
-    Where nothing was painted and the network is undecided, the word means little: 64, not scored.
+    Where nothing was painted and the network is undecided, the word means little: 64, not scored. Unless it is
+    `vouched`, about the mask of this very model, it means nothing there.
     """
     window = _window(photo, seen, model, correction)
     probability = seen.within(window)
@@ -87,12 +90,12 @@ def label_map(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Co
     alpha = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch).alpha
     labels = np.where(alpha > 127, KEEP, 0).astype(np.uint8)
     soft = matte.to_alpha(probability, model.threshold, model.ramp)
-    undecided = (soft > 0) & (soft < 255)
+    undecided = (soft > 0) & (soft < 255) if vouched else np.full(soft.shape, True)
     if touch:
         undecided &= touch.touched < 128
         labels[(touch.clear > 127) & (alpha <= 127)] = CLEAR
     labels[undecided] = UNTOUCHED
-    return window.on(labels)
+    return window.on(labels, 0 if vouched else UNTOUCHED)
 
 
 def _found(

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest, reviewed, state
 from glasseg.catalog.reviewed import Word
-from glasseg.catalog.schema import Status
+from glasseg.catalog.schema import REVIEWED, Status
 from glasseg.errors import GlassegError
 from glasseg.labels.pairs import Correction, Found, Kind, Pair, Split
 from glasseg.labels.splits import product_of
@@ -26,7 +25,6 @@ LABELLED: Final = "approved, but labelled by other data"
 REPLACED: Final = "labelled anew by a correction"
 FAILED: Final = "corrected or approved, but failed or gone since"
 """Why a photo, or a label of other data, is left out; each after its number."""
-_READ: Final = ("key", "run_seq", "status", "run_id", "source_uri", "list_columns")
 
 
 def find(uris: Iterable[str], *, endpoint_url: str | None = None) -> Found:
@@ -51,20 +49,8 @@ def _of(root: Root) -> Found:
             "given?"
         )
     usable = said.filter(state.among(said["status"], [Status.OK, Status.REVIEW]))
-    rows, words = _rows(root, usable), reviewed.parted(usable["reviewed"].combine_chunks())
-    said_of = pa.table({"key": usable["key"], **words}).to_pylist()
-    pairs = [_pair(root, {**rows[word["key"]], **word}) for word in said_of]
-    return Found(sorted(pairs, key=lambda pair: pair.photo), left_out={FAILED: len(said) - len(usable)})
-
-
-def _rows(root: Root, photos: pa.Table) -> dict[str, dict[str, Any]]:
-    """The last row of each of these photos, by key; a state leaves the long columns out."""
-    runs = dict(zip(photos["key"].to_pylist(), photos["run_seq"].to_pylist(), strict=True))
-    keys, found = pa.array(runs, pa.string()), dict[str, dict[str, Any]]()
-    for part in manifest.parts(root, _READ):
-        rows = part.filter(pc.is_in(part["key"], value_set=keys)).to_pylist()
-        found |= {row["key"]: row for row in rows if row["run_seq"] == runs[row["key"]]}
-    return found
+    rows = manifest.last_rows(root, sorted(usable["key"].to_pylist()), (*REVIEWED, "source_uri", "list_columns"))
+    return Found([_pair(root, row) for row in rows.values()], left_out={FAILED: len(said) - len(usable)})
 
 
 def _pair(root: Root, row: Mapping[str, Any]) -> Pair:

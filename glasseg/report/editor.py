@@ -10,14 +10,10 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from glasseg.report.templates import label, rendered, style, text
 
-from glasseg.report.page import label, sha256
-
-_FOLDER: Final = Path(__file__).parent
 _SCRIPTS: Final = ("png", "labels", "paint", "lens", "photos", "view", "tools", "desk", "controls")
 """The parts of the shell's script, in order: `editor_NAME.js`."""
 
@@ -44,10 +40,10 @@ class EditedPhoto:
 
 def shell(photos: Sequence[EditedPhoto], *, title: str, destination: str, run: str) -> str:
     """`index.html`: everything but the pictures. Photo i of `photos` is edited from the page `page_name(i)`."""
-    return _rendered(
+    return rendered(
         "editor.html",
-        style=_text("editor.css"),
-        script="".join(_text(f"editor_{name}.js") for name in _SCRIPTS),
+        style=style("editor.css"),
+        script="".join(text(f"editor_{name}.js") for name in _SCRIPTS),
         title=title,
         destination=destination,
         run=run,
@@ -60,36 +56,26 @@ def page_name(index: int) -> str:
     return f"{index + 1:04}.html"
 
 
-def photo_page(picture: bytes, alpha: bytes, labels: bytes | None) -> str:
-    """The data of one photo as a page.
+def photo_page(photo: EditedPhoto, picture: bytes, alpha: bytes, labels: bytes | None) -> str:
+    """The data of one photo as a page, which says whose they are: a shell that is older than its pages refuses them.
 
     `picture`: the copy that is edited, a JPEG of h×w pixels. `alpha`: its mask, and `labels`: the map of an earlier
     correction; both 8-bit grey PNGs of h×w pixels that are not interlaced.
     """
     data = {
+        "key": photo.key,
+        "source_etag": photo.source_etag,
         "picture": _data_uri("image/jpeg", picture),
         "alpha": _data_uri("image/png", alpha),
         "labels": _data_uri("image/png", labels) if labels else None,
     }
-    return _rendered("editor_photo.html", script=_text("editor_photo.js"), data=data)
+    return rendered("editor_photo.html", script=text("editor_photo.js"), data=data)
+
+
+def replaced(link: str) -> str:
+    """`index.html` of an editor that is gone: it leads to the one that came after it, at the relative URL `link`."""
+    return rendered("editor_replaced.html", style=text("editor_replaced.css"), link=link)
 
 
 def _data_uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
-
-
-def _rendered(template: str, **values: Any) -> str:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["sha256"] = sha256
-    text = environment.get_template(template).render(**values)
-    return text.replace("\r", "&#13;")  # a browser would read a bare CR as a line feed
-
-
-def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")

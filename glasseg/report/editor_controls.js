@@ -47,14 +47,6 @@ function compare(on) {
   draw();
 }
 
-/** The next photo about which nothing has been said yet. */
-function nextOpen() {
-  const order = photos.map((_, i) => (wanted + 1 + i) % photos.length);
-  const open = order.find((index) => !isDone(done[index]));
-  if (open === undefined) say("All photos are corrected or approved.");
-  else show(open);
-}
-
 const sliders = { radius: one("#radius"), hardness: one("#hardness"), tolerance: one("#tolerance") };
 
 /** Take over what a slider says; the size of the brush grows by equal factors. */
@@ -227,6 +219,7 @@ async function start() {
   await recall();
   items.forEach((_, index) => showDone(index));
   showCounts();
+  news ||= tools[chosen.tool].hint;
   const linked = Number(location.hash.slice(1)) - 1;
   show(photos[linked] ? linked : 0);
 }

@@ -9,7 +9,7 @@ const sheets = new Map(); // loaded or loading: the photo on the desk and its ne
 let desk = null; // { index, sheet, history } of the photo that is edited
 let wanted = -1; // the photo that is to come on the desk
 let store = null;
-let dropped = ""; // what the person should know of an earlier visit
+let news = ""; // what the person should hear once the next photo is there
 let unstored = 0; // writes to the store that have not ended well
 
 function newWork() {
@@ -22,7 +22,7 @@ const waiting = () => done.some((work) => isDone(work) && !work.exported);
 // --- from photo to photo ---
 
 const sheetOf = (index) => {
-  if (!sheets.has(index)) sheets.set(index, loadSheet(index + 1));
+  if (!sheets.has(index)) sheets.set(index, loadSheet(index + 1, photos[index]));
   return sheets.get(index);
 };
 
@@ -30,11 +30,11 @@ async function show(index) {
   if (!photos[index] || (index === wanted && sheets.has(index))) return;
   commit();
   cancel();
-  desk = last = pointed = crosshair = null;
+  desk = layers = last = pointed = crosshair = null;
   wanted = index;
   location.replace(`#${index + 1}`);
   showAbout();
-  say("Loading …");
+  say("Loading …", true);
   for (const other of sheets.keys()) if (Math.abs(other - index) > 1) sheets.delete(other);
   try {
     const sheet = await sheetOf(index);
@@ -42,7 +42,7 @@ async function show(index) {
     prefetch(index);
   } catch (error) {
     sheets.delete(index);
-    if (index === wanted) say(`This photo can't be shown: ${error.message}.`);
+    if (index === wanted) say(`This photo can't be shown: ${error.message}.`, true);
   }
 }
 
@@ -61,8 +61,8 @@ function lay(index, sheet) {
   desk = { index, sheet, history: histories[index] };
   newLayers(sheet);
   fit();
-  say(fits ? dropped || tools[chosen.tool].hint : "What was drawn here before no longer fits the photo, and was dropped.");
-  dropped = "";
+  say(fits ? news : "What was drawn here before no longer fits the photo, and was dropped.");
+  news = "";
   showAbout();
 }
 
@@ -85,12 +85,24 @@ function labelsChanged() {
   say("");
 }
 
+/** Approve the photo and go on to the next one that is not done; or take the approval back. */
 function approve() {
   if (!desk) return;
-  const work = done[desk.index];
+  const { index } = desk;
+  const work = done[index];
   if (work.runs) return say("This photo has been touched and goes out as a correction. Reset it first to approve it.");
-  setDone(desk.index, { ...newWork(), approved: !work.approved });
-  say(work.approved ? "No longer approved." : "Approved: fine as it is.");
+  setDone(index, { ...newWork(), approved: !work.approved });
+  if (work.approved) return say("No longer approved.");
+  if (nextOpen()) news = `Photo ${index + 1} is approved: fine as it is.`;
+}
+
+/** Go to the next photo about which nothing has been said yet; whether there is one. */
+function nextOpen() {
+  const order = photos.map((_, i) => (wanted + 1 + i) % photos.length);
+  const open = order.find((index) => !isDone(done[index]));
+  if (open === undefined) say("All photos are corrected or approved: export them.");
+  else show(open);
+  return open !== undefined;
 }
 
 function reset() {
@@ -146,7 +158,7 @@ async function recall() {
   } catch {
     store = null;
   }
-  if (stale) dropped = `${counted(stale, "photo")} changed since your last visit; what was done about ${stale === 1 ? "it" : "them"} was dropped.`;
+  if (stale) news = `${counted(stale, "photo")} changed since your last visit; what was done about ${stale === 1 ? "it" : "them"} was dropped.`;
 }
 
 window.addEventListener("beforeunload", (event) => {
@@ -196,11 +208,11 @@ const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 let said = 0;
 
-/** Tell the person something, for as long as it takes to read. */
-function say(text) {
+/** Tell the person something, for as long as it takes to read, or for as long as it is so. */
+function say(text, stays = false) {
   one("#say").textContent = text;
   clearTimeout(said);
-  said = setTimeout(() => (one("#say").textContent = ""), 3000 + 60 * text.length);
+  if (!stays) said = setTimeout(() => (one("#say").textContent = ""), 3000 + 60 * text.length);
 }
 
 function showDone(index) {
@@ -237,9 +249,10 @@ function showAbout() {
   const badge = one("#state");
   badge.className = `badge ${photo.state}`;
   badge.textContent = photo.label;
-  one("#why").textContent = [photo.why, photo.quality === null ? "" : `quality ${photo.quality.toFixed(2)}`, photo.corrected ? "corrected before" : ""]
-    .filter(Boolean)
-    .join(" · ");
+  const quality = photo.quality?.toFixed(2);
+  const said = !quality || photo.why.includes(`quality is ${quality}`);
+  const facts = [photo.why, said ? "" : `quality ${quality}`, photo.corrected ? "corrected before" : ""];
+  one("#why").textContent = facts.filter(Boolean).join(" · ");
   items.forEach((item, index) => {
     item.tabIndex = index === wanted ? 0 : -1; // the list is one stop of the Tab key
     if (index === wanted) item.setAttribute("aria-current", "true");

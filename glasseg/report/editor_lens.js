@@ -1,6 +1,8 @@
 
 // --- one click on a lens: an opening of the frame becomes a tinted lens, a tinted lens becomes clear ---
 
+const LENS_FIRM = 224; // alpha of a frame of which the model is sure; what it encloses is one lens, though half found
+const LENS_HALF = 1.3; // how much larger that must be than the opening that is seen
 const LENS_GAP = 0.006; // half the widest gap in a rim that is bridged, as a share of the glasses' longest side
 const LENS_SOFT = 3; // pixels: how wide the soft edge between lens and rim is
 const LENS_LEAST = 0.035; // half the thickness of material, as a share of the glasses' longest side, below which it is no lens
@@ -9,8 +11,10 @@ const LENS_SMOOTH = 0.06; // how far its outline is smoothed, as a share of its 
 const LENS_SLOW = 3; // how much slower what is not lens grows, so that a lens without a rim reaches its own edge
 const LENS_EVEN = 4; // a step of colour that doesn't count as an edge
 
+const atLeast = (alpha, least) => alpha.map((value) => (value >= least ? 1 : 0));
+
 /** Where the mask of a sheet holds: 1, elsewhere 0. */
-const materialOf = (sheet) => joinedAlpha(sheet, whole(sheet)).map((value) => (value > 127 ? 1 : 0));
+const materialOf = (sheet) => atLeast(joinedAlpha(sheet, whole(sheet)), 128);
 
 /** How far each pixel is from the next one that `region` holds, in pixels, within 8 %; 0 inside. */
 function distanceTo(region, width, height) {
@@ -66,7 +70,10 @@ function bridged(material, { width, height }) {
   return material.map((value, i) => (value || shrunk[i] > reach ? 1 : 0));
 }
 
-/** The opening around pixel `start`, with the soft edge of its rim; null if nothing encloses it. */
+/** A region, which doesn't touch the border, without holes. */
+const filled = (region, width, height) => flipped(reached(width, height, 0, (i) => !region[i]));
+
+/** The opening around pixel `start`, with what lies in it and the soft edge of its rim; null if nothing encloses it. */
 function openingAt(sheet, material, start) {
   const { width, height } = sheet;
   let region = reached(width, height, start, (i) => !material[i]);
@@ -80,7 +87,8 @@ function openingAt(sheet, material, start) {
     region = region.map((value, i) => (value || (near[i] <= reach && !material[i]) ? 1 : 0));
   }
   const near = distanceTo(region, width, height);
-  return region.map((value, i) => (value || (near[i] <= LENS_SOFT && material[i]) ? 1 : 0));
+  region = region.map((value, i) => (value || (near[i] <= LENS_SOFT && material[i]) ? 1 : 0));
+  return filled(region, width, height);
 }
 
 /** From pixel `start` up to where the material is thickest. */
@@ -181,18 +189,21 @@ function slidingSums(values, length, lines, step, next, reach) {
 
 /** The lens at a point, with its twin if wanted, and the label that turns it into the other kind; null if there is none. */
 function lensesAt(sheet, at, twin) {
-  const material = materialOf(sheet);
+  const alpha = joinedAlpha(sheet, whole(sheet));
   const x = Math.floor(at.x);
   const y = Math.floor(at.y);
-  const area = united(boundsOf(material, sheet.width), { left: x, top: y, right: x + 1, bottom: y + 1 });
-  const part = partOf(sheet, material, clipped(grown(area, 2), sheet));
+  const area = united(boundsOf(atLeast(alpha, 128), sheet.width), { left: x, top: y, right: x + 1, bottom: y + 1 });
+  const part = partOf(sheet, alpha, clipped(grown(area, 2), sheet));
   const start = (y - part.area.top) * part.width + x - part.area.left;
-  const found = part.material[start] ? tintedLenses(part, start, twin) : openLenses(part, start, twin);
-  return found[0] ? { regions: found.map((region) => part.whole(region)), label: part.material[start] ? CLEAR : KEEP } : null;
+  let found = openLenses(part, start, twin);
+  if (!found[0] && part.material[start]) found = tintedLenses(part, start, twin);
+  if (!found[0]) return null;
+  const held = found[0].reduce((sum, value, i) => sum + (value ? part.material[i] - 0.5 : 0), 0); // above 0: more than half
+  return { regions: found.map(part.whole), label: held > 0 ? CLEAR : KEEP };
 }
 
 /** A sheet of the glasses only: there is less to search. `whole` lays a region of it back into the photo. */
-function partOf({ width, height, pixels }, material, area) {
+function partOf({ width, height, pixels }, alpha, area) {
   const colours = new Uint32Array(pixels.buffer, pixels.byteOffset, width * height);
   const wide = area.right - area.left;
   const part = new Uint32Array(wide * (area.bottom - area.top));
@@ -202,14 +213,26 @@ function partOf({ width, height, pixels }, material, area) {
     pasted(region, out, width, area);
     return out;
   };
-  return { area, whole, width: wide, height: area.bottom - area.top, pixels: new Uint8Array(part.buffer), material: cropped(material, width, area) };
+  const mine = cropped(alpha, width, area);
+  const planes = { pixels: new Uint8Array(part.buffer), material: atLeast(mine, 128), firm: atLeast(mine, LENS_FIRM) };
+  return { area, whole, width: wide, height: area.bottom - area.top, ...planes };
 }
 
+/** What the frame encloses around `start`, and its twin; the first is null if nothing does. */
 function openLenses(part, start, twin) {
-  const first = openingAt(part, part.material, start);
-  const other = first && twin && openTwin(part, part.material, first);
+  const { material, firm } = part;
+  const open = material[start] ? null : openingAt(part, material, start);
+  const wide = openingAt(part, firm, firm[start] ? abovePatch(part, start) : start);
+  const half = wide?.[start] && (!open || countOf(wide) > LENS_HALF * countOf(open)); // found in part by the model
+  const first = half ? wide : open;
+  const other = first && twin && openTwin(part, half ? firm : material, first);
   return other ? [first, other] : [first];
 }
+
+/** A pixel just above the patch of firm material at `start`: outside all glasses, unless the patch is of a lens half found. */
+const abovePatch = ({ width, height, firm }, start) => Math.max(0, reached(width, height, start, (i) => firm[i]).indexOf(1) - width);
+
+const countOf = (region) => region.reduce((sum, value) => sum + value, 0);
 
 function tintedLenses(part, start, twin) {
   const depth = distanceTo(flipped(part.material), part.width, part.height);
@@ -221,7 +244,7 @@ function tintedLenses(part, start, twin) {
 /** The middle, size and number of pixels of a region. */
 function shapeOf(region, width) {
   const area = boundsOf(region, width);
-  const pixels = region.reduce((sum, value) => sum + value, 0);
+  const pixels = countOf(region);
   return { x: (area.left + area.right) / 2, y: (area.top + area.bottom) / 2, wide: area.right - area.left, high: area.bottom - area.top, pixels };
 }
 
@@ -251,7 +274,7 @@ function openTwin(sheet, material, first) {
   const closed = bridged(material, sheet);
   const seen = first.slice();
   const regions = [];
-  const least = first.reduce((sum, value) => sum + value, 0) / 4;
+  const least = countOf(first) / 4;
   for (let i = 0; i < seen.length; i++) {
     if (seen[i] || closed[i]) continue;
     if (spread(width, height, i, (j) => !closed[j], seen) > least) regions.push(openingAt(sheet, material, i));

@@ -103,14 +103,14 @@ function paintFlood(sheet, at, tolerance, label) {
   return paintRegion(sheet, reached(width, height, start, (i) => unlike(pixels, i, start) <= least), label);
 }
 
-/** All pixels of a region (1 inside, 0 outside). */
-function paintRegion(sheet, region, label) {
+/** All pixels of a region (1 inside, 0 outside); without a label they get back those of `before`. */
+function paintRegion(sheet, region, label, before = null) {
   const { width, labels } = sheet;
   let area = null;
   for (let first = region.indexOf(1); first >= 0; first = region.indexOf(1, area.bottom * width)) {
     const top = Math.floor(first / width);
     const last = region.subarray(0, (top + 1) * width).lastIndexOf(1);
-    for (let i = first; i <= last; i++) if (region[i]) labels[i] = label;
+    for (let i = first; i <= last; i++) if (region[i]) labels[i] = label ?? before[i];
     area = united(area, { left: first - top * width, top, right: last - top * width + 1, bottom: top + 1 });
   }
   return area;

@@ -3,7 +3,7 @@
 
 const LOADING_MS = 60000;
 
-/** What the page of photo `number` hands out: its picture, alpha and, of an earlier correction, labels, as data URIs. */
+/** What the page of photo `number` hands out: whose it is, and its picture, alpha and, of an earlier correction, labels. */
 function photoData(number) {
   const frame = document.createElement("iframe");
   frame.hidden = true;
@@ -25,9 +25,13 @@ function photoData(number) {
   });
 }
 
-/** A photo as it is edited: see "A sheet" in the labels. `initial` are the labels of an earlier correction, or none. */
-async function loadSheet(number) {
+/**
+ * A photo as it is edited: see "A sheet" in the labels. `initial` are the labels of an earlier correction, or none. The pages
+ * may be newer than this shell, in a tab that was left open; then page `number` may be of another photo.
+ */
+async function loadSheet(number, { key, source_etag }) {
   const data = await photoData(number);
+  if (data.key !== key || data.source_etag !== source_etag) throw new Error("this editor was made anew: reload the page");
   const image = new Image();
   image.src = data.picture;
   await image.decode();

@@ -6,6 +6,7 @@ let edit = null; // a change that is being made: the labels as they were before,
 let corners = []; // of a polygon that is being drawn
 let line = null; // a line that is being drawn: from, to
 let last = null; // where the brush was lifted
+let turned = null; // the lenses of the last click on one, what they can be in turn, and the step that made them so
 let pointed = null; // where the pointer is, in the photo
 let crosshair = null; // the same for the keyboard
 
@@ -78,8 +79,8 @@ const tools = {
     up: (at) => onSheet(at) && apply(() => paintFlood(desk.sheet, at, chosen.tolerance, chosen.label)),
   },
   lens: {
-    hint: "Click a lens: a clear one becomes tinted, a tinted one clear.",
-    up: (at) => onSheet(at) && toggleLens(at),
+    hint: "Click a lens: tinted or clear, whichever it wasn't. Click again for the other, once more for what it was.",
+    up: (at) => onSheet(at) && turnLens(at),
   },
 };
 
@@ -100,12 +101,28 @@ function closePolygon() {
   draw();
 }
 
-function toggleLens(at) {
-  const found = lensesAt(desk.sheet, at, chosen.twin);
-  if (!found) return say("No lens is there: nothing encloses it, or it is too thin. Draw it as a polygon instead.");
-  apply(() => found.regions.map((region) => paintRegion(desk.sheet, region, found.label)).reduce(united, null));
-  const lenses = found.regions.length > 1 ? "Both lenses are" : "The lens is";
-  say(`${lenses} ${found.label === KEEP ? "tinted: kept" : "clear: seen through"}.`);
+const TURNS = {
+  [KEEP]: "tinted: kept. Click again if it is clear.",
+  [CLEAR]: "clear: seen through. Click again if it is tinted.",
+};
+
+/** What the model has found of a lens doesn't always tell which kind it is: the next clicks go through all there is. */
+function turnLens(at) {
+  const { sheet, history } = desk;
+  const inside = (region) => region[Math.floor(at.y) * sheet.width + Math.floor(at.x)];
+  const again = turned && turned.step === history.done.at(-1) && turned.twin === chosen.twin && turned.regions.some(inside);
+  if (!again) {
+    const found = lensesAt(sheet, at, chosen.twin);
+    if (!found) return say("No lens is there: nothing encloses it, or it is too thin. Draw it as a polygon instead.");
+    const labels = [found.label, found.label === KEEP ? CLEAR : KEEP, null];
+    turned = { regions: found.regions, labels, before: sheet.labels.slice(), twin: chosen.twin, step: null };
+  }
+  const label = turned.labels.shift();
+  turned.labels.push(label);
+  apply(() => turned.regions.map((region) => paintRegion(sheet, region, label, turned.before)).reduce(united, null));
+  turned.step = history.done.at(-1);
+  const lenses = turned.regions.length > 1 ? "Both lenses are" : "The lens is";
+  say(`${lenses} ${TURNS[label] ?? "as before."}`);
 }
 
 // --- the pencil: what shows where a tool is and what it is about to do ---

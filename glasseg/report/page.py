@@ -6,23 +6,17 @@ what it needs from data attributes, so outside text has no other way in.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from glasseg.catalog.skipped import described
 from glasseg.errors import ERROR_CODES
+from glasseg.report import templates
 from glasseg.report.cards import STATES
 from glasseg.report.photo_card import PhotoCard, card_facts
-
-_FOLDER: Final = Path(__file__).parent
 
 _GROUPS: Final = {
     "failed": ("Failed", "No picture was made."),
@@ -49,9 +43,6 @@ _REASONS: Final = {
 }
 """What each reason of the manifest means."""
 
-_LABELS: Final = {"held": "held back"}
-"""What people read where it differs from the state's name."""
-
 
 def page(
     record: Mapping[str, Any], counts: Mapping[str, Any], cards: Sequence[PhotoCard], *, edited: bool = False
@@ -62,9 +53,10 @@ def page(
     whether the run has an editor, in `edit/` next to the page.
     """
     rows = [one.card.row for one in cards]
-    text = _template().render(
-        style=_text("page.css"),
-        script=_text("page.js"),
+    return templates.rendered(
+        "page.html",
+        style=templates.style("page.css"),
+        script=templates.text("page.js"),
         run=record.get("run_id", ""),
         when=_when(record),
         ended=str(record.get("ended", "done")),
@@ -85,32 +77,6 @@ def page(
         shown_codes=_values(rows, "error_code"),
         groups=_groups(counts, cards),
     )
-    return text.replace("\r", "&#13;")  # a browser would read a bare CR as a line feed
-
-
-def _template() -> Template:
-    environment = Environment(
-        loader=FileSystemLoader(_FOLDER),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"label": label, "sha256": sha256, "thousands": "{:,}".format}
-    return environment.get_template("page.html")
-
-
-def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
-
-
-def label(state: str) -> str:
-    return _LABELS.get(state, state)
-
-
-def sha256(text: str) -> str:
-    """The name by which a security policy allows exactly this text."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
 # --- the run ---

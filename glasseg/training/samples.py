@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from glasseg.catalog.reviewed import Word
 from glasseg.config import TrainConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.errors import PhotoError
@@ -73,7 +74,8 @@ class Samples:
     """Every picture of a run, made on demand: the same number in the same epoch is the same picture in any process.
 
     An epoch has `training` pictures: each product and cutout once, on a new backdrop every time, each labelled photo
-    `scene_repeats` times, and `drawn` drawn photos. The `validation` pictures are the same in every epoch.
+    `scene_repeats` times, each that a person corrected `correction_repeats` times, and `drawn` drawn photos. The
+    `validation` pictures are the same in every epoch.
     """
 
     def __init__(
@@ -92,7 +94,7 @@ class Samples:
         }
         trained_on = self._pairs[Split.TRAIN]
         self._laid = {kind: [p for p in trained_on if p.kind == kind] for kind in (Kind.PRODUCT, Kind.CUTOUT)}
-        self._shown = [p for p in trained_on for _ in range(config.scene_repeats if p.kind == Kind.SCENE else 1)]
+        self._shown = [pair for pair in trained_on for _ in range(_repeats(pair, config))]
 
     @property
     def training(self) -> int:
@@ -147,6 +149,13 @@ class Samples:
             matrix = matrix @ augmentation.close_up(scene, side, float(rng.uniform(0.55, 0.95)))
         turned = augmentation.to_square(scene, side, c.resize, matrix)
         return _sample(replace(turned, photo=augmentation.relight(turned.photo, rng)) if c.light else turned)
+
+
+def _repeats(pair: Pair, config: TrainConfig) -> int:
+    """How often an epoch shows a pair."""
+    if pair.correction and pair.correction.word == Word.CORRECTED:
+        return config.correction_repeats
+    return config.scene_repeats if pair.kind == Kind.SCENE else 1
 
 
 def _sample(scene: Scene) -> Sample:

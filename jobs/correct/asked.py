@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import reviewed, runs
+from glasseg.catalog.pending import RETRIED_CODES
 from glasseg.catalog.reviewed import Word
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.errors import GlassegError, PhotoError
@@ -90,6 +91,8 @@ def gather(
     offers, refused = corrections.read(given, keys.to_pylist(), endpoint_url=endpoint_url) if given else ([], {})
     if approve:
         listed, unmatched = _listed(approve, keys, source_uri, endpoint_url)
+        if both := {one.key for one in offers if one.word == Word.CORRECTED} & {one.key for one in listed}:
+            raise GlassegError(f"{min(both)} is both corrected and in --approve: leave out one of them", 2)
         offers, refused = [*offers, *listed], refused | unmatched
     if both := {offer.key for offer in offers} & set(map(printable, withdraw)):
         raise GlassegError(f"{min(both)} is both given and in --withdraw: leave out one of them", 2)
@@ -141,7 +144,8 @@ def _said(offer: Offer, row: Mapping[str, Any] | None, destination: Destination)
         labels = corrections.labels(offer.data or b"", size, destination.max_pixels, is_export=offer.is_export)
         return Asked(offer.key, Reason.CORRECTED, row["source_etag"], corrections.encode(labels), model_id)
     if destination.model_id not in {model_id} & {row["model_id"]}:
-        raise ValueError("its picture is of another model: run glasseg whiten first, and look at it again")
+        way_out = "run glasseg whiten" + " with --redo all" * bool(row["reviewed"])  # else it is not made again
+        raise ValueError(f"its picture is of another model: {way_out} first, and look at it again")
     return Asked(offer.key, Reason.APPROVED, row["source_etag"], _map_in_force(row, destination.root), model_id)
 
 
@@ -149,8 +153,8 @@ def _misfit(offer: Offer, row: Mapping[str, Any], destination: Destination) -> s
     """Why an offer is not for the picture of which `row` is known."""
     if row["status"] == Status.GONE:
         return "it has left the source"
-    if row["status"] == Status.FAILED:
-        return f"it has no picture: it failed ({row['error_code']})"
+    if row["status"] == Status.FAILED and (row["error_code"] not in RETRIED_CODES or not row["width"]):
+        return f"it failed ({row['error_code']}): whiten it first"
     if offer.run_id and offer.run_id not in destination.runs:
         return f"run {offer.run_id} is none of this destination: the file was made for another one"
     if offer.source_etag is not None and offer.source_etag != row["source_etag"]:

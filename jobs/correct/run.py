@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg.catalog import compaction, lock, records, reviewed, runs, state
+from glasseg.catalog import compaction, lock, manifest, records, reviewed, runs, state
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
@@ -151,12 +151,14 @@ def _plan(
         delete_many=False,
     )
     by_key, work = {one.key: one for one in wanted}, []
+    before = manifest.last_rows(places.destination, by_key, ("list_columns",))
     for row in plan.work.to_pylist():
         one = by_key[row["key"]]
         if row["reason"] in {Reason.NEW, Reason.CHANGED} and one.reason != Reason.WITHDRAWN:
             refused[one.key] = "the photo has changed since"
         else:
-            work.append({**row, "reason": one.reason, **one.word(order.run_id)})
+            columns = before[one.key]["list_columns"]
+            work.append({**row, "reason": one.reason, "list_columns": columns, **one.word(order.run_id)})
     if not work:
         raise GlassegError(_nothing(refused))
     table = pa.Table.from_pylist(work, schema=PENDING)

@@ -72,6 +72,11 @@ def index_of(name: str) -> str:
     return f"{folder_of(name)}index.html"
 
 
+def stands(destination: Root, name: str) -> bool:
+    """Whether there is an editor of a run, and not only the page that says what came after it."""
+    return all(destination.exists(key) for key in (index_of(name), folder_of(name) + editor.page_name(0)))
+
+
 def write(
     destination: Root,
     name: str,
@@ -81,7 +86,7 @@ def write(
     title: str,
     endpoint_url: str | None,
 ) -> str | None:
-    """Make the editor of some photos by their manifest rows, in this process, and delete all other editors.
+    """Make the editor of some photos by their manifest rows, in this process, in place of all other editors.
 
     `known`: the records of runs, the newest first, which say where the photos are and which model made the pictures.
     Photos that can't be edited are left out and named. Returns the URI of index.html; None when no photo is left, then
@@ -103,7 +108,8 @@ def write(
         for row, opening in _ahead(pool, opened, rows):
             try:
                 one = opening.result()
-                page = _page(one, _segmenter(segmenters, origins[row["model_id"]].model)).encode()
+                shown = _facts(row, one.photo)
+                page = _page(shown, one, _segmenter(segmenters, origins[row["model_id"]].model)).encode()
             except (_LeftOut, PhotoError) as error:
                 say(f"  left out  {row['key']}: {error}", level="warning")
             except MemoryError:
@@ -111,7 +117,7 @@ def write(
             else:
                 if not photos:  # an older index.html would show the new pages under the names of its own photos
                     roots.delete_if_allowed(destination, index_of(name))
-                photos.append(_facts(row, one.photo))
+                photos.append(shown)
                 records.store(destination, folder_of(name) + editor.page_name(len(photos) - 1), page, lasting=False)
                 size += len(page)
             bar.update(1)
@@ -211,7 +217,7 @@ def _open(row: Row, source: Root, destination: Root, max_pixels: int) -> _Opened
     return _Opened(photo, labels)
 
 
-def _page(opened: _Opened, segmenter: Segmenter) -> str:
+def _page(facts: EditedPhoto, opened: _Opened, segmenter: Segmenter) -> str:
     """The page of a photo: its copy on white, its alpha without a correction, and what was painted earlier."""
     shown = opened.photo.on_white()
     [seen] = segmenter.segment([shown])
@@ -224,9 +230,8 @@ def _page(opened: _Opened, segmenter: Segmenter) -> str:
     labels = opened.labels
     if labels is not None:
         labels = cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST)
-    return editor.photo_page(
-        encoder.encode(small, "jpeg", QUALITY), _png(soft), None if labels is None else _png(labels)
-    )
+    copy = encoder.encode(small, "jpeg", QUALITY)
+    return editor.photo_page(facts, copy, _png(soft), None if labels is None else _png(labels))
 
 
 def _png(plane: np.ndarray) -> bytes:
@@ -253,11 +258,17 @@ def _facts(row: Row, photo: Photo) -> EditedPhoto:
 
 
 def _sweep(destination: Root, name: str, pages: int) -> None:
-    """Delete all editors but the new one, if the storage allows it: each holds copies of its photos."""
+    """Delete all editors but the new one, if the storage allows it: each holds copies of its photos.
+
+    Where one was, an index.html stays that leads to the one that came after it: pages of runs and people link to it.
+    """
     mine = {index_of(name), *(folder_of(name) + editor.page_name(i) for i in range(pages))}
-    folders = [folder_of(one) for one in (NEXT, *runs.names(destination))]  # to list all pages would take minutes
+    names = (NEXT, *runs.names(destination))  # to list all pages would take minutes
     with suppress(GlassegError), ThreadPoolExecutor(runs.THREADS) as pool:  # leftovers do no harm
-        for entries in pool.map(lambda folder: list(destination.list(folder)), folders):
-            for entry in entries:
-                if entry.key not in mine:
-                    records.discard(destination, entry.key)
+        listed = pool.map(lambda one: list(destination.list(folder_of(one))), names)
+        for one, entries in zip(names, listed, strict=True):
+            others = {entry.key for entry in entries} - mine
+            if len(others) > 1 and index_of(one) in others:
+                records.store(destination, index_of(one), editor.replaced(f"../../{name}/edit/index.html").encode())
+            for key in others - {index_of(one)}:
+                records.discard(destination, key)

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any, Final
 
 import click
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from glasseg.catalog import manifest, runs, state
-from glasseg.catalog.schema import SCHEMA, Row
 from glasseg.errors import GlassegError
 from glasseg.report import choice
-from glasseg.storage.roots import Root, open_root
+from glasseg.storage.roots import open_root
 from jobs.destination import editor
 from jobs.terminal import columns, say
 
@@ -41,7 +37,7 @@ def next_photos(destination_uri: str, count: int, *, as_json: bool, edit: bool, 
     if not facts:
         say(f"Nothing to look at: a person has seen every picture in {root.uri}.")
     elif edit:
-        rows = _last_rows(root, [one["key"] for one in chosen])
+        rows = [*manifest.last_rows(root, [one["key"] for one in chosen]).values()]
         title = "Photos worth a look"
         if not editor.write(root, editor.NEXT, rows, runs.latest(root), title=title, endpoint_url=endpoint_url):
             say("Nothing to edit: none of these photos can be.")
@@ -56,14 +52,3 @@ def _facts(photo: dict[str, Any]) -> dict[str, Any]:
         "error_code": photo["error_code"],
         "run_id": photo["run_id"],
     }
-
-
-def _last_rows(root: Root, keys: Sequence[str]) -> list[Row]:
-    """The last row of each of some photos, in their order."""
-    wanted = pa.array(keys, pa.string())
-    found: dict[str, Row] = {}
-    for part in manifest.parts(root, SCHEMA.names):
-        for row in part.filter(pc.is_in(part["key"], value_set=wanted)).to_pylist():
-            if row["key"] not in found or row["run_seq"] >= found[row["key"]]["run_seq"]:
-                found[row["key"]] = row
-    return [found[key] for key in keys if key in found]

@@ -134,7 +134,7 @@ def write(
     chosen = cards.choose(rows, seed=run_id)
     with ThreadPoolExecutor(threads) as pool:
         photos = list(pool.map(thumbnailer.show, chosen, range(1, len(chosen) + 1)))
-    edited = destination.exists(editor.index_of(run_id))
+    edited = editor.stands(destination, run_id)
     text = page.page({**record, "run_id": run_id}, cards.count(rows), photos, edited=edited)
     records.store(destination, folder + "index.html", text.encode("utf-8", "backslashreplace"))
     _sweep(destination, thumbs, photos)

@@ -93,6 +93,11 @@ def _recipe(help: str, name: str) -> str:
         help=_recipe("Times an epoch shows each labelled photo.", "scene_repeats"),
     ),
     cloup.option(
+        "--correction-repeats",
+        type=click.IntRange(min=1),
+        help=_recipe("Times an epoch shows each photo that a person corrected.", "correction_repeats"),
+    ),
+    cloup.option(
         "--seed",
         type=click.IntRange(0, 2**32 - 1),
         help=_recipe("Seed of the split, the order and the augmentation.", "seed"),

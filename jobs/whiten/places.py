@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import pyarrow as pa
@@ -17,6 +18,7 @@ from glasseg.model import folder as model_folder
 from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing, naming, roots
 from glasseg.storage.keys import Entry
+from glasseg.storage.listing import THREADS
 from glasseg.storage.naming import EXACT, Naming
 from glasseg.storage.roots import Folder, Root
 from jobs.whiten.order import PENDING
@@ -151,8 +153,11 @@ def _no_photos(uri: str, kinds: dict[str, int]) -> str:
 def entries(source: Root, names: list[str] | None) -> Iterator[Entry]:
     """What a source holds, or only the entries called `names`."""
     if names is None:
-        return source.list()
-    return (entry for name in names for entry in source.list(name) if entry.key == name)
+        yield from source.list()
+        return
+    with ThreadPoolExecutor(THREADS) as pool:  # each name is a request
+        for found in pool.map(lambda name: [entry for entry in source.list(name) if entry.key == name], names):
+            yield from found
 
 
 def _chosen(photos: pa.Table, chosen: Selection) -> pa.Table:

@@ -58,7 +58,8 @@ class Opened:
     correction: Correction | None = None
     vouched: bool = False
     """Whether a person has seen this model's mask of it, and corrected or approved it."""
-    warnings: tuple[str, ...] = ()
+    dropped: str | None = None
+    """Why a person's word holds no longer. It goes with the row of a new picture: until then nobody would be told."""
 
 
 class Whitener:
@@ -154,8 +155,7 @@ class Whitener:
         if not pending["reviewed"]:
             return opened
         if facts["source_etag"] != pending["reviewed_etag"]:
-            facts.update(reviewed.NOTHING)
-            return replace(opened, warnings=(DROPPED[Word(pending["reviewed"])],))
+            return replace(opened, dropped=DROPPED[Word(pending["reviewed"])])
         vouched = pending["reviewed_model"] == self._order.model_id
         if pending["reviewed"] != Word.CORRECTED:
             return replace(opened, vouched=vouched)
@@ -192,32 +192,32 @@ class Whitener:
             "status": Status.REVIEW if code else Status.OK,
             "error_code": code,
             "error": _why(code, made.mask.quality) if code else None,
-            "warnings": [
-                *opened.warnings,
-                *photo.warnings,
-                *made.warnings,
-                *self._unmasked(pending["output"]),
-            ]
-            or None,
+            "warnings": [*photo.warnings, *made.warnings, *self._unmasked(pending["output"])] or None,
             "output_key": pending["output"],
             "published": not held,
             "replaced_run_id": None if held else pending["standing_run_id"],
             "quality_id": self._calibration.id if self._calibration and made.mask.quality is not None else None,
             "write_ms": (time.perf_counter() - started) * 1000,
         }
+        if opened.dropped:
+            outcome |= {**reviewed.NOTHING, "warnings": [opened.dropped, *(outcome["warnings"] or [])]}
         return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
 
     def _unmasked(self, output: str) -> list[str]:
         return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
 
     def _store_label(self, opened: Opened, seen: Segmentation) -> None:
-        """Keep what training learns from a photo of which a person says a word in this run."""
+        """Keep what training learns from a photo of which a person said a word, once; the run that took it may have
+        failed."""
         order, pending = self._order, opened.pending
-        if pending["reviewed_run"] == order.run_id and opened.vouched:
-            labels = picture.label_map(opened.photo, seen, self._segmenter.spec, opened.correction)
-            key = reviewed.label_key(pending["key"], order.run_id)
-            order.destination.write(key, encoder.encode(labels, "png", order.quality))
-            order.destination.sync([key])
+        if not (opened.vouched or opened.correction):
+            return
+        key = reviewed.label_key(pending["key"], str(pending["reviewed_run"]))
+        if pending["reviewed_run"] != order.run_id and order.destination.exists(key):
+            return
+        labels = picture.label_map(opened.photo, seen, self._segmenter.spec, opened.correction, vouched=opened.vouched)
+        order.destination.write(key, encoder.encode(labels, "png", order.quality))
+        order.destination.sync([key])
 
     def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
         """Write the picture, and its mask if it has one, below `folder`; where they are now."""

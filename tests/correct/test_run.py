@@ -18,6 +18,7 @@ from s3server import S3Server
 
 from glasseg.catalog import lock, manifest, reviewed
 from glasseg.config import CorrectConfig, WhitenConfig
+from glasseg.cutout import picture as cutout
 from glasseg.errors import GlassegError
 from glasseg.labels.masks import read_label
 from glasseg.storage.roots import Folder, Root, open_root
@@ -111,6 +112,54 @@ def test_the_map_and_the_label_are_kept(places: tuple[Root, Root], tmp_path: Pat
     assert not label.ignored[:, : half - 8].any() and label.ignored[:, half:].any()
 
 
+def test_a_correction_that_failed_for_the_moment_is_made_by_the_same_command(
+    places: tuple[Root, Root], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    with monkeypatch.context() as patched:
+        patched.setattr(cutout, "compose", _no_memory)
+        correct(destination, path)
+    assert correct(destination, path) == 0 and white_left(destination)
+
+
+def test_a_photo_that_can_not_be_read_is_not_corrected(places: tuple[Root, Root], tmp_path: Path) -> None:
+    source, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    source.write(MINE, b"no picture")
+    whiten(places)
+    with pytest.raises(GlassegError, match=r"a\.jpg: it failed \(unreadable\): whiten it first"):
+        correct(destination, path)
+
+
+def test_training_has_the_label_also_of_a_photo_that_failed_when_it_was_corrected(
+    places: tuple[Root, Root], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, destination = places
+    with monkeypatch.context() as patched:
+        patched.setattr(cutout, "compose", _no_memory)
+        correct(destination, export(tmp_path, destination, {MINE: erased}))
+    assert said(destination) == ("failed", "corrected", "corrected")
+    whiten(places)
+    row = by_key(destination)[MINE]
+    assert said(destination) == ("ok", "retry", "corrected") and row["run_id"] != row["reviewed_run"]
+    assert destination.exists(reviewed.label_key(MINE, row["reviewed_run"]))
+
+
+def test_of_a_mask_of_another_model_training_learns_only_what_was_painted(
+    places: tuple[Root, Root], tmp_path: Path, other_model: str
+) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    whiten(places, model=other_model)
+    correct(destination, path)
+    row = by_key(destination)[MINE]
+    assert row["reviewed_model"] != row["model_id"]
+    label = read_label(destination.read(reviewed.label_key(MINE, row["reviewed_run"]))[0])
+    half = label.ignored.shape[1] // 2
+    assert label.ignored[:, half + 8 :].all() and not label.ignored[:, : half - 8].any()
+
+
 def test_a_photo_for_review_is_ok_once_it_is_corrected(places: tuple[Root, Root], tmp_path: Path) -> None:
     source, destination = places
     source.write(MINE, BLANK)
@@ -118,6 +167,14 @@ def test_a_photo_for_review_is_ok_once_it_is_corrected(places: tuple[Root, Root]
     assert said(destination)[0] == "review"
     correct(destination, export(tmp_path, destination, {MINE: kept}))
     assert said(destination) == ("ok", "corrected", "corrected")
+
+
+def test_what_a_list_said_of_a_photo_is_kept(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    (tmp_path / "list.csv").write_text("photo,sku\na.jpg,0042\n")
+    whiten(places, photos=str(tmp_path / "list.csv"), redo="all")
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    assert by_key(destination)[MINE]["list_columns"] == [("sku", "0042")]
 
 
 def test_a_held_picture_that_is_corrected_is_published(places: tuple[Root, Root], tmp_path: Path) -> None:
@@ -283,6 +340,25 @@ def test_a_correction_that_is_lost_fails_its_photo_and_its_picture_stays(
     assert said(destination) == ("ok", "withdrawn", None)
 
 
+def test_a_word_that_holds_no_longer_is_told_also_after_a_failure(
+    places: tuple[Root, Root], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    source.write(MINE, drawn(7))
+    with monkeypatch.context() as patched:
+        patched.setattr(cutout, "compose", _no_memory)
+        whiten(places, gates=False)
+    assert said(destination) == ("failed", "changed", "corrected")
+    whiten(places, gates=False)
+    row = by_key(destination)[MINE]
+    assert row["reviewed"] is None and "changed since it was corrected" in " ".join(row["warnings"])
+
+
+def _no_memory(*given: Any) -> None:
+    raise MemoryError
+
+
 # approved and withdrawn -----------------------------------------------------------------------------------------------
 
 
@@ -391,6 +467,25 @@ def test_what_was_made_for_another_picture_is_refused(
         correct(destination, str(tmp_path / "c.zip"))
     assert len(rows(destination, MINE)) == 1 and not destination.exists(lock.LOCK)
     assert not list(destination.list(reviewed.CORRECTIONS))
+
+
+def test_a_photo_is_not_both_corrected_and_approved(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    (tmp_path / "right.csv").write_text("photo\na.jpg\n")
+    path = export(tmp_path, destination, {MINE: erased})
+    with pytest.raises(GlassegError, match=r"a\.jpg is both corrected and in --approve") as error:
+        correct(destination, path, approve=str(tmp_path / "right.csv"))
+    assert error.value.exit_code == 2 and not destination.exists(lock.LOCK)
+
+
+def test_a_corrected_picture_of_another_model_says_how_it_is_made_again(
+    places: tuple[Root, Root], tmp_path: Path, other_model: str
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    whiten(places, model=other_model)
+    with pytest.raises(GlassegError, match=r"another model: run glasseg whiten with --redo all first"):
+        correct(destination, export(tmp_path, destination, {MINE: None}))
 
 
 def test_a_photo_that_is_gone_is_refused(places: tuple[Root, Root], tmp_path: Path) -> None:

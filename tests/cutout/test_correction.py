@@ -82,6 +82,24 @@ def test_a_temple_that_was_painted_back_is_in_the_picture_with_an_edge_as_fine_a
     assert np.abs(after[part].astype(int) - truth()[part]).mean() < 4
 
 
+def test_a_stroke_that_is_too_broad_leaves_no_veil_on_the_background_of_a_large_photo() -> None:
+    size = (1800, 2400)
+    whole = cv2.resize(truth(), size[::-1], interpolation=cv2.INTER_CUBIC)
+    share = whole[..., None] / 255
+    ground = np.linspace(175, 235, size[1])[None, :, None]  # its light falls off, as on a real table
+    image = share * np.array(FRAME) + (1 - share) * ground + np.random.default_rng(0).normal(0, 3, (*size, 3))
+    shot = Photo(np.clip(np.rint(image), 0, 255).astype(np.uint8), None, Tags(), ())
+    lost = cv2.resize(lost_temple(), size[::-1], interpolation=cv2.INTER_CUBIC)
+    frame, box = letterbox(np.repeat(lost[..., None], 3, axis=2), 512)
+    found = Segmentation(frame[..., 0].astype(np.float32) / 255, box, Window.whole(size))
+    made = picture.compose(shot, found, SPEC, Look(), stroke(KEEP, (604, 279), (760, 240), width=18))
+    temple = np.zeros(size, bool)
+    temple[600:960, 1920:2250] = True
+    bare = temple & (cv2.dilate(whole, np.ones((9, 9), np.uint8)) < 8)
+    assert (made.alpha[bare] > 12).mean() < 0.005
+    assert strict_iou(made.alpha[600:960, 1920:2250], whole[600:960, 1920:2250]) > 0.95
+
+
 def test_what_was_not_touched_stays_as_it_was_to_the_byte() -> None:
     before, after = alpha(lost_temple()), alpha(lost_temple(), TEMPLE)
     assert np.array_equal(before[:, :520], after[:, :520]) and not np.array_equal(before, after)

@@ -15,6 +15,7 @@ import json, pathlib, re, sys
 import cv2
 import numpy as np
 from glasseg.cutout import picture
+from glasseg.cutout.correction import KEEP, UNTOUCHED, Correction
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look
 from glasseg.images.decoder import Photo
@@ -49,9 +50,14 @@ def made(height, width, look):
             cv2.ellipse(rims, (x, 256), (100, 90), 2, 0, 360, 255, 18, cv2.LINE_AA)
         found = cv2.GaussianBlur(rims, (0, 0), 1.5).astype(np.float32) / 255
     seen = Segmentation(found, box, Window.whole(image.shape), (found, box))
+    correction = None
+    if sys.argv[1] == "corrected":
+        labels = np.full((height * 2 // 5, width * 2 // 5), UNTOUCHED, np.uint8)
+        cv2.line(labels, (0, 0), labels.shape[::-1], KEEP, 9)
+        correction = Correction(labels)
     pathlib.Path("/proc/self/clear_refs").write_text("5")  # the peak is now what is held
     before = in_kb("VmRSS")
-    one = picture.compose(Photo(image, None, Tags(), ()), seen, model, look)
+    one = picture.compose(Photo(image, None, Tags(), ()), seen, model, look, correction)
     return (in_kb("VmHWM") - before) * 1024 / max(one.alpha.size, height * width)
 
 cv2.setNumThreads(1)
@@ -70,3 +76,11 @@ def test_a_picture_takes_ten_bytes_a_pixel(kind: str) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     peaks = json.loads(done.stdout)
     assert len(peaks) == 5 and 5 < max(peaks.values()) < 10, peaks
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="only Linux tells a peak that can be reset")
+def test_a_correction_all_over_a_photo_takes_eighteen_bytes_a_pixel() -> None:
+    done = subprocess.run([sys.executable, "-c", ATTEMPT, "corrected"], capture_output=True, check=False, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    peaks = json.loads(done.stdout)
+    assert 10 < max(peaks.values()) < 18, peaks

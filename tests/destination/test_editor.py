@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from drawnphotos import SIZE, drawn
-from editorpages import edited, files, folder_of, one_model, page
+from editorpages import edited, files, folder_of, one_model, page, whose
 from inprocess import in_process, whiten
 from manifestrows import row
 from painted import zipped
@@ -76,6 +76,9 @@ def test_each_photo_in_review_is_there_with_its_mask_the_worst_first(tmp_path: P
     photos = edited(destination, run)
     rows = {one["key"]: one for one in manifest.of_run(destination, run).to_pylist()}
     assert files(destination, run) == {"index.html", "0001.html", "0002.html", "0003.html"}
+    assert [whose(destination, run, number) for number in (1, 2, 3)] == [
+        (one["key"], one["source_etag"]) for one in photos
+    ]
     assert [one["key"] for one in photos] == sorted(rows, key=lambda key: rows[key]["quality"])
     for number, one in enumerate(photos, 1):
         mine = rows[one["key"]]
@@ -285,8 +288,12 @@ def test_only_the_newest_editor_stays(tmp_path: Path) -> None:
     source, _, second = catalog(tmp_path, {"4.jpg": drawn(4), "5.jpg": drawn(5)})
     report(destination.uri, second, None, edit=True)
     assert files(destination, second) == {"index.html", "0001.html", "0002.html"}
-    assert not files(destination, first) and not files(destination, editor.NEXT)
-    assert destination.exists(f"_glasseg/report/{first}/index.html")
+    assert files(destination, first) == {"index.html"} and not files(destination, editor.NEXT)
+    left = destination.path / folder_of(first) / "index.html"
+    [link] = re.findall(r'<a href="([^"]*)"', left.read_text())
+    assert (left.parent / link).resolve() == (destination.path / folder_of(second) / "index.html").resolve()
+    report(destination.uri, first, None)
+    assert "Correct masks" not in (destination.path / f"_glasseg/report/{first}/index.html").read_text()
     source.delete("4.jpg")
     report(destination.uri, second, None, edit=True)  # a smaller one in its own place
     assert files(destination, second) == {"index.html", "0001.html"}
@@ -310,7 +317,7 @@ def test_an_editor_on_s3(s3: S3Server, tmp_path: Path) -> None:
     assert files(root, run) == {"index.html", "0001.html"}
     assert iou(page(root, run, 1)["alpha"] / 255, truth(1)) > LIKE
     whiten(source.uri, destination, WhitenConfig(review_below=1.0, max_flagged=1.0, redo="all", editor=True))
-    assert not files(root, run) and files(root, runs.names(root)[-1]) == {"index.html", "0001.html"}
+    assert files(root, run) == {"index.html"} and files(root, runs.names(root)[-1]) == {"index.html", "0001.html"}
 
 
 # --- at the end of a run ---

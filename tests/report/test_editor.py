@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pytest
 
-from glasseg.report.editor import EditedPhoto, page_name, photo_page, shell
+from glasseg.report.editor import EditedPhoto, page_name, photo_page, replaced, shell
 
 HOSTILE = [
     '"><img src=x onerror=alert(1)>.jpg',
@@ -62,13 +62,27 @@ def test_hostile_names_are_text_and_reach_the_script_as_they_are(key: str) -> No
     assert html.unescape(destination) == key
 
 
+@pytest.mark.parametrize("key", HOSTILE)
+def test_a_photos_page_says_whose_it_is(key: str) -> None:
+    page = photo_page(photo(key, source_etag=key), b"j", b"p", None)
+    data = block(page, "data")
+    assert isinstance(data, dict) and (data["key"], data["source_etag"]) == (key, key)
+    assert len(scripts(page)) == 1 and not re.search(r"<img|<!--", page)
+
+
+def test_the_page_of_an_editor_that_is_gone_leads_to_the_one_after_it() -> None:
+    page = replaced("../../R/edit/index.html")
+    assert re.findall(r'<a href="([^"]*)"', page) == ["../../R/edit/index.html"]
+    assert not scripts(page) and "script-src" not in policy(page)
+
+
 def test_the_script_gets_all_that_an_export_needs() -> None:
     one = photo("a/b c.jpg", quality=None, state="held", corrected=True)
     [listed] = block(made(one), "photos")  # type: ignore[misc]
     assert listed == {**asdict(one), "size": [1200, 1600], "label": "held back"}
 
 
-@pytest.mark.parametrize("page", [made(photo("a.jpg")), photo_page(b"j", b"p", None)])
+@pytest.mark.parametrize("page", [made(photo("a.jpg")), photo_page(photo("a.jpg"), b"j", b"p", None)])
 def test_only_the_pages_own_script_and_style_are_allowed(page: str) -> None:
     [script] = scripts(page)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -89,8 +103,9 @@ def test_nothing_needs_what_the_policy_forbids() -> None:
 
 @pytest.mark.parametrize("labels", [None, b"\x00labels\xff"])
 def test_a_photos_page_holds_its_data_as_they_are(labels: bytes | None) -> None:
-    data = block(photo_page(b"\xff\xd8jpeg", b"\x89PNG", labels), "data")
+    data = block(photo_page(photo("a.jpg"), b"\xff\xd8jpeg", b"\x89PNG", labels), "data")
     assert isinstance(data, dict)
+    assert (data.pop("key"), data.pop("source_etag")) == ("a.jpg", "e")
     kinds = {name: uri and uri.partition(",")[0] for name, uri in data.items()}
     png = "data:image/png;base64"
     assert kinds == {"picture": "data:image/jpeg;base64", "alpha": png, "labels": labels and png}

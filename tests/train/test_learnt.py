@@ -36,10 +36,7 @@ OTHERS = (169, 172, 180, 182, 185, 186, 187, 188, 190, 196, 201, 205)
 APPROVED, LABELLED, ALSO_VALIDATING, ORDINARY = range(300, 302), range(320, 326), range(400, 404), range(5000, 5030)
 """Seeds of ordinary photos."""
 
-RECIPE = [
-    *("--sides", "384", "--epochs", "4", "--cooldown", "0", "--learning-rate", "0.003"),
-    *("--scene-repeats", "5", "--drawn", "80"),
-]
+RECIPE = ["--sides", "384", "--epochs", "3", "--cooldown", "0", "--learning-rate", "0.003", "--drawn", "80"]
 
 
 def ordinary(seed: int) -> DrawnPhoto:
@@ -156,5 +153,5 @@ def test_a_mistake_corrected_on_ten_photos_is_unlearnt_on_others_and_nothing_els
     facts = model_folder.load(str(tmp_path / "model")).spec.training["data"]
     assert facts["corrections"] == {"corrected": 10, "approved": 2}
     (taken, there, others), (taken_now, there_now, others_now) = judged("packaged"), judged(str(tmp_path / "model"))
-    assert taken > 0.6 and taken_now < taken / 2 and there_now > there + 0.15, (taken_now, there, there_now)
+    assert taken > 0.6 and taken_now < taken / 3 and there_now > there + 0.2, (taken_now, there, there_now)
     assert all(others_now[kind] > others[kind] - 0.01 for kind in others), (others, others_now)

@@ -9,9 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from glasseg.catalog.reviewed import Word
 from glasseg.config import PRESETS
 from glasseg.drawing.photo import draw_photo
-from glasseg.labels.pairs import find
+from glasseg.labels.pairs import Correction, find
 from glasseg.training.composites import Sample
 from glasseg.training.samples import Samples
 
@@ -50,6 +51,16 @@ def same(a: Sample, b: Sample) -> bool:
 def test_an_epoch_has_every_photo_in_its_number(folder: Path) -> None:
     samples = Samples(find(str(folder)), CONFIG)
     assert (samples.training, samples.validation) == (3 + 1 + 1 + 2, 2)
+
+
+@pytest.mark.parametrize(("word", "times"), [(Word.CORRECTED, 7), (Word.APPROVED, 3)])
+def test_a_corrected_photo_is_shown_more_often_than_others(folder: Path, word: Word, times: int) -> None:
+    found = find(str(folder))
+    said = Correction(found.pairs[0].root, word, "run1", "etag")
+    extra = replace(found.pairs[0], correction=said)
+    config = replace(CONFIG, correction_repeats=7)
+    more = Samples(replace(found, pairs=[*found.pairs, extra]), config).training - Samples(found, config).training
+    assert more == times
 
 
 def test_a_number_is_one_picture_in_any_process_and_another_in_another_epoch(folder: Path) -> None:

@@ -418,7 +418,7 @@ def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone
     places: tuple[Root, Root], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, destination = places
-    peek = places_of_a_run._entries
+    peek = places_of_a_run.entries
 
     def emptied(*arguments: Any) -> Any:
         found = list(peek(*arguments))
@@ -426,7 +426,7 @@ def test_a_source_that_is_suddenly_empty_is_not_taken_for_a_catalog_that_is_gone
             source.delete(entry.key)
         return found
 
-    monkeypatch.setattr(places_of_a_run, "_entries", emptied)
+    monkeypatch.setattr(places_of_a_run, "entries", emptied)
     with pytest.raises(GlassegError, match="no photos in"):
         whiten(source.uri, destination.uri, gone="delete", yes=True)
     assert all(destination.exists(f"{n}.jpg") for n in range(3))

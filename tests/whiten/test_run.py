@@ -156,7 +156,7 @@ def test_keys_that_would_leave_the_destination_are_rows(tmp_path: Path, monkeypa
     (tmp_path / "in").mkdir()
     (tmp_path / "in/ok.jpg").write_bytes(drawn(3))
     listed = ["../up.jpg", "/abs.jpg", "a/../../up.jpg", "ok.jpg"]
-    monkeypatch.setattr(places_of_a_run, "_entries", lambda *_: (Entry(key, 1, "etag") for key in listed))
+    monkeypatch.setattr(places_of_a_run, "entries", lambda *_: (Entry(key, 1, "etag") for key in listed))
     whiten(str(tmp_path / "in/ok.jpg"), str(tmp_path / "white"), WhitenConfig())
     codes = {key: row["error_code"] for key, row in by_key(Folder(tmp_path / "white")).items()}
     assert set(codes) == set(listed)
