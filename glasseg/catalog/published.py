@@ -10,6 +10,7 @@ from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -135,7 +136,7 @@ def _facts(root: Root, picture: Mapping[str, Any], published: Mapping[str, Any])
     return facts | {
         "name": path.rpartition("/")[2],
         "path": path,
-        "url": (root.path / path).as_uri() if isinstance(root, Folder) else root.uri_of(path),
+        "url": f"file://{quote(root.uri_of(path))}" if isinstance(root, Folder) else root.uri_of(path),
         "key": picture["key"],
         "status": HELD if picture["held"] else picture["status"],
         "error_code": picture["error_code"] or "",

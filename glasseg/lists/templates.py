@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from string import Formatter
 from typing import Final
 from urllib.parse import quote
@@ -28,7 +29,7 @@ class Column:
         """The names of the fields."""
         return tuple(field for _, field in self.pieces if field)
 
-    @property
+    @cached_property
     def is_address(self) -> bool:
         """Whether the cells are web addresses, in which what is put must be quoted."""
         return bool(self.pieces and _ADDRESS.match(self.pieces[0][0]))
