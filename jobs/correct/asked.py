@@ -58,14 +58,15 @@ class Destination:
     runs: frozenset[str]
     """The names of all its runs."""
     model_id: str
-    """The model with which photos are made again."""
+    """The model with which photos are made again; so `options_id`."""
+    options_id: str
     max_pixels: int
 
     @classmethod
-    def of(cls, root: Root, known: pa.Table, model_id: str, max_pixels: int) -> Destination:
+    def of(cls, root: Root, known: pa.Table, model_id: str, options_id: str, max_pixels: int) -> Destination:
         """With the runs that are on record; those of its rows count as well."""
         named = {*runs.names(root), *pc.unique(pc.cast(known["run_id"], pa.string())).to_pylist()}
-        return cls(root, known, frozenset(named), model_id, max_pixels)
+        return cls(root, known, frozenset(named), model_id, options_id, max_pixels)
 
     def rows(self, keys: Iterable[str]) -> dict[str, dict[str, Any]]:
         """What is known of some photos, by key."""
@@ -146,6 +147,8 @@ def _said(offer: Offer, row: Mapping[str, Any] | None, destination: Destination)
     if destination.model_id not in {model_id} & {row["model_id"]}:
         way_out = "run glasseg whiten" + " with --redo all" * bool(row["reviewed"])  # else it is not made again
         raise ValueError(f"its picture is of another model: {way_out} first, and look at it again")
+    if row["options_id"] != destination.options_id:
+        raise ValueError("its picture was made with other options than the last run's: whiten it first, and look again")
     return Asked(offer.key, Reason.APPROVED, row["source_etag"], _map_in_force(row, destination.root), model_id)
 
 

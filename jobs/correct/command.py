@@ -41,7 +41,7 @@ def correct(dst: str, file: str | None, **options: Any) -> None:
     Examples:
       glasseg correct white corrections-20261124T015142.892Z.zip
       glasseg correct s3://shop/white masks --workers 4
-      glasseg correct white --approve marked-20261124T015142.892Z.csv
+      glasseg correct white --approve right.csv
       glasseg correct white --withdraw "sunglasses/AB 12.jpg"
     """
     from jobs.correct.run import correct as run

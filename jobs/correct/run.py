@@ -49,6 +49,8 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
     last = _last_whitening(root)
     made_with = _options(last, config)
     places = _places(root, str(last["source"]), made_with.model, config.endpoint_url)
+    for uri in filter(None, (given, config.approve)):
+        roots.open_source(uri, endpoint_url=config.endpoint_url)  # a typing error must not cost reading the state
     lock.refuse_if_taken(root)
     roots.check_writable(root)
     with lock.taken(root, run_id) as own_lock:
@@ -58,7 +60,7 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
         run_seq = runs.next_seq(root, known.photos["run_seq"], own_lock.last_run_seq)
         order = order_of(places, look_of(made_with), made_with, run_id, run_seq)
         wanted, overtaken, refused = ask.gather(
-            Destination.of(root, known.photos, order.model_id, made_with.max_pixels),
+            Destination.of(root, known.photos, order.model_id, order.options_id, made_with.max_pixels),
             given,
             config.approve,
             config.withdraw,

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest, records, runs
+from glasseg.catalog.schema import Reason
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.lists import selection
@@ -22,6 +23,8 @@ from glasseg.storage.roots import Root
 from jobs.destination import editor
 from jobs.terminal import say
 
+BY_HAND: Final = {Reason.RELEASED, Reason.CORRECTED, Reason.APPROVED, Reason.WITHDRAWN}
+"""Why a person, and not a run by itself, has photos done."""
 _NAMED_RUNS: Final = 5
 
 
@@ -39,7 +42,7 @@ def report(
     Raises GlassegError when there is no such run, naming those there are, or when the page can't be written.
     """
     destination = roots.open_root(destination_uri, endpoint_url=endpoint_url)
-    record = _record(destination, run_id)
+    record = _record(destination, run_id, by_hand=not edit)
     uri = str(record.get("source", ""))
     source = roots.open_root(uri, endpoint_url=endpoint_url) if uri else None
     name = str(record["run_id"])
@@ -97,8 +100,11 @@ def _not_overtaken(destination: Root, rows: pa.Table) -> pa.Table:
     return rows.filter(pc.invert(overtaken))
 
 
-def _record(destination: Root, run_id: str | None) -> dict[str, Any]:
-    """The record of the requested run, or of the newest one that worked on a photo."""
+def _record(destination: Root, run_id: str | None, *, by_hand: bool) -> dict[str, Any]:
+    """The record of the requested run, or of the newest one that worked on a photo; not of one by hand, unless wanted.
+
+    What is left to edit after some corrections was found by the run before them.
+    """
     if run_id and run_id in runs.names(destination):
         return {**runs.read(destination, run_id), "run_id": run_id}
     known = runs.latest(destination)
@@ -107,9 +113,12 @@ def _record(destination: Root, run_id: str | None) -> dict[str, Any]:
     if run_id:
         last = ", ".join(str(one["run_id"]) for one in known[:_NAMED_RUNS])
         raise GlassegError(f"no run {run_id} in {destination.uri}; the last ones are {last}")
-    for record in known:
-        if record.get("processed") or record.get("gone"):
+    worked = [record for record in known if record.get("processed") or record.get("gone")]
+    for record in worked:
+        if by_hand or record.get("reasons", {}).keys() - BY_HAND:
             return record
+    if worked:
+        return worked[0]
     raise GlassegError(f"the {len(known)} runs into {destination.uri} had nothing to do, so there is nothing to review")
 
 

@@ -26,8 +26,8 @@ NAMED: Final = 20
 def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tuple[Found, list[str]]:
     """What of `found` can be used, and a digest of the content of each pair and backdrop. Ray must be connected.
 
-    A corrected photo keeps one label, see `reviewed_photos.settled`. Reports what is skipped. Raises GlassegError
-    when that is more than `max_bad`.
+    A corrected photo keeps one label, see `reviewed_photos.settled`. Reports what is skipped. Raises GlassegError when
+    that is more than `max_bad`, apart from corrected and approved photos: nobody can mend what changed since.
     """
     items: list[Pair | Backdrop] = [*found.pairs, *found.backdrops]
     checks = _checked(items, endpoint_url)
@@ -37,10 +37,11 @@ def check(found: Found, max_bad: int, *, endpoint_url: str | None = None) -> tup
         say(f"  skipped {problem.name}: {problem.reason}")
     if len(problems) > NAMED:
         say(f"  … and {len(problems) - NAMED} more")
-    if len(problems) > max_bad:
-        first = problems[0]
+    labelled = [*found.problems, *(problem for i, problem in bad.items() if not getattr(items[i], "correction", None))]
+    if len(labelled) > max_bad:
+        first = labelled[0]
         raise GlassegError(
-            f"{len(problems)} photos can't be used (first {first.name}: {first.reason}), "
+            f"{len(labelled)} photos can't be used (first {first.name}: {first.reason}), "
             f"more than --max-bad {max_bad}: fix them, or raise it"
         )
     n = len(found.pairs)

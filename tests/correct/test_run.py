@@ -386,6 +386,23 @@ def test_approving_a_picture_that_was_held_back_publishes_it(places: tuple[Root,
     assert (picture(destination) > 250).all()
 
 
+def test_a_picture_of_other_options_is_not_approved_since_nobody_saw_it(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    (tmp_path / "right.csv").write_text("photo\na.jpg\n")
+    (tmp_path / "other.csv").write_text("photo\nb.jpg\n")
+    whiten(places, photos=str(tmp_path / "other.csv"), frame=(1, 1))
+    with pytest.raises(GlassegError, match=r"a\.jpg: its picture was made with other options"):
+        correct(destination, approve=str(tmp_path / "right.csv"))
+    assert len(rows(destination, MINE)) == 1
+
+
+def test_a_file_that_is_not_there_is_named(places: tuple[Root, Root], tmp_path: Path) -> None:
+    with pytest.raises(GlassegError, match=r"typo\.zip does not exist"):
+        correct(places[1], str(tmp_path / "typo.zip"))
+
+
 def test_a_picture_of_another_model_is_not_approved(
     places: tuple[Root, Root], tmp_path: Path, other_model: str
 ) -> None:

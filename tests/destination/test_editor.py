@@ -69,6 +69,14 @@ def iou(one: np.ndarray, other: np.ndarray) -> float:
 # --- what is in it ---
 
 
+def test_after_some_corrections_the_editor_has_the_rest_of_the_run_before(tmp_path: Path) -> None:
+    _, destination, run = catalog(tmp_path, {f"{seed}.jpg": drawn(seed) for seed in (1, 2, 4)})
+    (tmp_path / "right.csv").write_text("photo\n2.jpg\n")
+    correct.correct(destination.uri, None, CorrectConfig(approve=str(tmp_path / "right.csv")), executor=in_process)
+    report(destination.uri, None, None, edit=True)
+    assert {one["key"] for one in edited(destination, run)} == {"1.jpg", "4.jpg"}
+
+
 def test_each_photo_in_review_is_there_with_its_mask_the_worst_first(tmp_path: Path) -> None:
     masked = WhitenConfig(review_below=1.0, max_flagged=1.0, mask=True)
     _, destination, run = catalog(tmp_path, {f"{seed}.jpg": drawn(seed) for seed in (1, 2, 4)}, masked)

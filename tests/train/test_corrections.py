@@ -88,14 +88,12 @@ def test_what_can_not_be_learnt_is_named_with_why(
     drawn(Path(source.uri), "c0.png", 99, mask=False)
     out.delete(reviewed.label_key("c1.png", "r1"))
     out.write(reviewed.label_key("c2.png", "r1"), cv2.imencode(".png", np.zeros(SIZE, np.uint8))[1].tobytes())
-    found, digests = checked(data, out, max_bad=3)
+    found, digests = checked(data, out, max_bad=0)  # nobody can mend them: they must not stop a nightly training
     assert names(found)[6:] == ["c3.png"] and len(digests) == 7 and len(found.problems) == 3
     told = capsys.readouterr().err
     assert "skipped c0.png: the photo has changed since it was corrected" in told
     assert f"skipped c1.png: {out.uri_of('_glasseg/corrections/c1.png/r1.label.png')} is gone" in told
     assert "skipped c2.png: the mask is empty: no pixel is glasses" in told
-    with pytest.raises(GlassegError, match="more than --max-bad 2"):
-        checked(data, out, max_bad=2)
 
 
 @pytest.mark.usefixtures("ray_session")
