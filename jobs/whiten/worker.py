@@ -14,7 +14,7 @@ import pyarrow as pa
 from glasseg import formats
 from glasseg.catalog import gates, manifest, pictures, reviewed
 from glasseg.catalog.reviewed import Word
-from glasseg.catalog.schema import Row, Status
+from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.cutout import finished, picture, review
 from glasseg.cutout.correction import Correction
 from glasseg.cutout.finished import Finished
@@ -176,7 +176,9 @@ class Whitener:
             made = picture.compose(photo, seen, spec, order.look, opened.correction)
             sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
             code = None if opened.vouched else _review_code(photo, made, sent, order.look, order.review_below)
-            held = _held_code(code, made.mask.coverage, pending) if order.gates and not opened.vouched else None
+            # what a person has taken back must not stay because the network's own mask is in doubt
+            gated = order.gates and not opened.vouched and pending["reason"] != Reason.WITHDRAWN
+            held = _held_code(code, made.mask.coverage, pending) if gated else None
             self._store_label(opened, seen)
             folder, before = manifest.held_folder(order.run_id) if held else "", client.repeated()
             try:

@@ -433,6 +433,19 @@ def test_a_withdrawn_correction_is_forgotten_and_the_photo_done_anew(places: tup
         correct(destination, withdraw=(MINE,))
 
 
+def test_a_withdrawn_picture_does_not_stay_because_the_networks_own_needs_a_look(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    whiten(places, redo="all", review_below=1.0)
+    before = destination.read(MINE)[0]
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    assert correct(destination, withdraw=(MINE,)) == 0
+    row = by_key(destination)[MINE]
+    assert said(destination) == ("review", "withdrawn", None) and row["published"]
+    assert destination.read(MINE)[0] == before
+
+
 def test_of_two_exports_of_a_photo_the_later_counts_and_both_are_kept(
     places: tuple[Root, Root], tmp_path: Path
 ) -> None:
