@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -22,8 +22,6 @@ from glasseg.storage.roots import Root, unsafe_reason
 
 Refused = dict[str, str]
 """Why what was asked of a photo is not done, by the photo's key or the name of what asked for it."""
-
-WITHDRAW: Final = "withdraw"
 
 
 @dataclass(frozen=True)
@@ -144,6 +142,8 @@ def _said(offer: Offer, row: Mapping[str, Any] | None, destination: Destination)
         size = (int(row["height"]), int(row["width"]))
         labels = corrections.labels(offer.data or b"", size, destination.max_pixels, is_export=offer.is_export)
         return Asked(offer.key, Reason.CORRECTED, row["source_etag"], corrections.encode(labels), model_id)
+    if row["reviewed"] == Word.CORRECTED and offer.run_id and offer.run_id < row["reviewed_run"]:
+        raise ValueError("its picture was corrected since: look at that before you approve it")
     if destination.model_id not in {model_id} & {row["model_id"]}:
         way_out = "run glasseg whiten" + " with --redo all" * bool(row["reviewed"])  # else it is not made again
         raise ValueError(f"its picture is of another model: {way_out} first, and look at it again")

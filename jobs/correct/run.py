@@ -74,6 +74,8 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
         _keep_maps(plan, [*wanted, *overtaken])
         say_plan(plan, made_with, "Correcting")
         code = perform(plan, made_with, own_lock, executor)
+        if refused:
+            terminal.say(f"{len(refused)} refused, as told above", level="warning")
         return code or (EXIT_FLAGGED if _too_many(len(refused), len(plan.work), made_with.max_flagged) else 0)
 
 

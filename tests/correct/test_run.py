@@ -412,6 +412,18 @@ def test_a_picture_of_another_model_is_not_approved(
         correct(destination, approve=str(tmp_path / "marked.csv"), model=other_model)
 
 
+def test_a_picture_that_was_corrected_since_is_not_approved_by_an_older_export(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, destination = places
+    older = export(tmp_path, destination, {MINE: None, OTHER: None}, "older.zip")
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    assert correct(destination, older) == 0
+    assert said(destination) == ("ok", "corrected", "corrected") and said(destination, OTHER)[1] == "approved"
+    told = capsys.readouterr().err
+    assert "refused a.jpg: its picture was corrected since" in told and "1 refused, as told above" in told
+
+
 def test_approving_a_corrected_picture_keeps_its_correction(places: tuple[Root, Root], tmp_path: Path) -> None:
     _, destination = places
     correct(destination, export(tmp_path, destination, {MINE: erased}))
