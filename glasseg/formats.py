@@ -15,11 +15,12 @@ PHOTO_EXTENSIONS: Final = frozenset(
 OURS: Final = "_glasseg/"
 """The folder in which a destination keeps everything that is not an output."""
 
-FileFormat = Literal["jpeg", "png", "webp"]
+FileFormat = Literal["jpeg", "png", "webp", "tiff"]
 """The formats of pictures."""
 Format = Literal["keep", FileFormat]
-"""The output formats a user can ask for; "keep" keeps the source's format where a browser can show it."""
+"""The output formats a user can ask for; "keep" keeps that of JPEG, PNG and WebP."""
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
+LOSSLESS: Final[frozenset[FileFormat]] = frozenset({"png", "tiff"})
 
 SYSTEM_FOLDER: Final = (
     r"@eadir|@tmp|@sharebin|@synoresource|\.synologyworkingdirectory|#recycle|#snapshot"  # Synology
@@ -47,8 +48,10 @@ SYSTEM: Final = rf"(^|/)(({SYSTEM_FOLDER})/|({SYSTEM_FILE})[^/]*$)"
 _COMMON_SUFFIXES: Final[dict[str, FileFormat]] = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
 _RARE_SUFFIXES: Final[dict[str, FileFormat]] = {"jfif": "jpeg", "jpe": "jpeg", "pjpeg": "jpeg", "pjp": "jpeg"}
 """Kept where names are; a JPEG that was asked for gets a name that every shop takes."""
-_WRITTEN_SUFFIXES: Final[dict[str, FileFormat]] = _COMMON_SUFFIXES | _RARE_SUFFIXES
-_NEW_SUFFIX: Final[dict[FileFormat, str]] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp"}
+_ASKED_SUFFIXES: Final[dict[str, FileFormat]] = {"tif": "tiff", "tiff": "tiff"}
+"""Of formats that are written only where they are asked for."""
+_WRITTEN_SUFFIXES: Final[dict[str, FileFormat]] = _COMMON_SUFFIXES | _RARE_SUFFIXES | _ASKED_SUFFIXES
+_NEW_SUFFIX: Final[dict[FileFormat, str]] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
 
 
 def is_photo(key: str, *, all_folders: bool = False) -> bool:
@@ -86,7 +89,7 @@ def kept_suffixes(format: Format, transparent: bool = False) -> tuple[str, ...]:
         raise ValueError(f"{format!r} is not one of {FORMATS}")
     if transparent and format == "jpeg":
         raise ValueError("jpeg can't hold transparency")
-    suffixes = _WRITTEN_SUFFIXES if format == "keep" else _COMMON_SUFFIXES
+    suffixes = _COMMON_SUFFIXES | (_RARE_SUFFIXES if format == "keep" else _ASKED_SUFFIXES)
     return tuple(
         suffix
         for suffix, written in suffixes.items()
@@ -100,8 +103,8 @@ def new_suffix(format: Format) -> str:
 
 
 def format_of(key: str) -> FileFormat:
-    """ "jpeg", "png" or "webp", by the suffix of an output's key; ValueError for any other suffix."""
+    """The format of an output, by the suffix of its key; ValueError for a suffix that is none of an output."""
     suffix = PurePosixPath(key).suffix[1:].lower()
     if suffix not in _WRITTEN_SUFFIXES:
-        raise ValueError(f"outputs are jpeg, png or webp, which {key!r} is not")
+        raise ValueError(f"outputs are {', '.join(FORMATS[1:])}, which {key!r} is not")
     return _WRITTEN_SUFFIXES[suffix]

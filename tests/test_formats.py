@@ -37,6 +37,10 @@ EXTENSIONS = sorted(formats.PHOTO_EXTENSIONS)
         ("a.jpg", "png", "a.png"),
         ("a.PNG", "png", "a.PNG"),
         ("a.tiff", "webp", "a.webp"),
+        ("a.jpg", "tiff", "a.tif"),
+        ("a.tiff", "tiff", "a.tiff"),
+        ("b.TIF", "tiff", "b.TIF"),
+        ("IMG_0001.HEIC", "tiff", "IMG_0001.tif"),
     ],
 )
 def test_output_name(key: str, format: str, output: str) -> None:
@@ -52,6 +56,8 @@ def test_output_name(key: str, format: str, output: str) -> None:
         ("b.webp", "keep", "b.webp"),
         ("b.PNG", "keep", "b.PNG"),
         ("b.heic", "keep", "b.png"),
+        ("b.tif", "keep", "b.png"),
+        ("b.jpg", "tiff", "b.tif"),
     ],
 )
 def test_transparent_pictures_get_a_name_that_can_hold_them(key: str, format: str, output: str) -> None:
@@ -84,5 +90,5 @@ def test_what_makes_no_sense_is_an_error_that_names_it() -> None:
         formats.output_name("a.jpg", "gif")
     with pytest.raises(ValueError, match="transparency"):
         formats.output_name("a.jpg", "jpeg", transparent=True)
-    with pytest.raises(ValueError, match=r"a\.tif"):
-        formats.format_of("a.tif")
+    with pytest.raises(ValueError, match=r"a\.bmp"):
+        formats.format_of("a.bmp")

@@ -25,7 +25,7 @@ class Finished:
 
 
 def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags: Tags) -> Finished:
-    """Encode a picture as `format` ("jpeg", "png" or "webp"), decode it again and judge it.
+    """Encode a picture as `format`, decode it again and judge it.
 
     Raises PhotoError as `encoder.encode` and `whiteness.inspect` do.
     """

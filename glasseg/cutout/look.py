@@ -61,7 +61,7 @@ def contradiction(look: Look, format: Format, quality: int) -> str | None:
         if name in marketplaces.RULES and marketplaces.RULES[name].backgrounds is not None:
             return f"--lenses keep shows the old background, which {name}'s rules do not allow: leave out one of them"
     if look.background == "transparent" and format == "jpeg":
-        return "a JPEG can't be transparent: choose --format png or webp"
+        return "a JPEG can't be transparent: choose --format png, webp or tiff"
     if framing.max_upscale != Framing.max_upscale and framing.size is None:
         return "--max-upscale bounds what --size enlarges: add --size"
     return marketplaces.contradiction(

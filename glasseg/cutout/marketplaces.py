@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from glasseg.config import Marketplace
 from glasseg.cutout.whiteness import NEAR, Whiteness
-from glasseg.formats import FileFormat, Format
+from glasseg.formats import LOSSLESS, FileFormat, Format
 
 _READ: Final = "2026-11-24"
 
@@ -73,7 +73,7 @@ RULES: Final[dict[Marketplace, Rules]] = {
             "10,000 pixels. 1,000 pixels is where zoom begins; 500 are accepted, but without it. 10 MB is reported by "
             "few. Shadows are reported both as refused and as natural ones allowed; the strict reading is used."
         ),
-        formats=("jpeg", "png"),
+        formats=("jpeg", "png", "tiff"),
         backgrounds=("white",),
         shadow=False,
         fill=(0.85, None),
@@ -89,7 +89,7 @@ RULES: Final[dict[Marketplace, Rules]] = {
             "2027-01-31 (100×100 before, 250×250 for apparel); 1500×1500 recommended. 75 to 90 % of the picture and a "
             "white or transparent background are its best practice, as commonly quoted, and no ground for disapproval."
         ),
-        formats=("jpeg", "png", "webp"),
+        formats=("jpeg", "png", "webp", "tiff"),
         backgrounds=("white", "transparent"),
         shadow=True,
         fill=(0.75, 0.90),
@@ -125,7 +125,7 @@ RULES: Final[dict[Marketplace, Rules]] = {
             "from the documentation of eBay's Media API. 12 MB and 9,000 pixels at most are as commonly documented. It "
             "asks for no background, fill or ratio; 1,600 pixels are commonly recommended."
         ),
-        formats=("jpeg", "png", "webp"),
+        formats=("jpeg", "png", "webp", "tiff"),
         backgrounds=None,
         shadow=True,
         fill=(None, None),
@@ -142,8 +142,7 @@ class PictureFacts:
 
     width: int
     height: int
-    format: str
-    """ "jpeg", "png" or "webp"."""
+    format: FileFormat
     bytes: int
     """Size of the file."""
     background: str
@@ -168,7 +167,7 @@ def _broken(rules: Rules, facts: PictureFacts) -> Iterator[str]:
     yield from _sides(rules, facts)
     yield from _content(rules, facts)
     if facts.white is not None and rules.backgrounds is not None and _name(facts.background) == "white":
-        yield from _whiteness(facts.white, lossy=facts.format != "png")
+        yield from _whiteness(facts.white, lossy=facts.format not in LOSSLESS)
 
 
 def _file(rules: Rules, facts: PictureFacts) -> Iterator[str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
 from typing import Final
 
 import cv2
 import numpy as np
-import simplejpeg
 
 from glasseg.errors import PhotoError
-from glasseg.images import jpeg
+from glasseg.images import readback
 from glasseg.images.pixels import bands
 
 NEAR: Final = 5
@@ -49,7 +47,7 @@ def inspect(encoded: bytes, background: np.ndarray, colour: tuple[int, int, int]
     Raises:
         PhotoError: "internal_error" when the bytes are not a picture of that size.
     """
-    picture = _decode(encoded, transparent=colour is None)
+    picture = readback.alpha(encoded) if colour is None else readback.colours(encoded)
     if picture is None or picture.shape[:2] != background.shape:
         found = "nothing" if picture is None else f"{picture.shape[1]}×{picture.shape[0]} pixels"
         expected = f"{background.shape[1]}×{background.shape[0]}"
@@ -83,23 +81,6 @@ def measure(picture: np.ndarray, background: np.ndarray, colour: tuple[int, int,
         ring_near=ring_near,
         deviation=deviation,
     )
-
-
-def _decode(encoded: bytes, *, transparent: bool) -> np.ndarray | None:
-    """H×W×3 uint8 RGB, or H×W uint8, the alpha; None when the bytes have neither."""
-    if encoded.startswith(jpeg.START) and not transparent:
-        with contextlib.suppress(ValueError):
-            return simplejpeg.decode_jpeg(encoded, "RGB")
-        return None
-    data = np.frombuffer(encoded, np.uint8)
-    if not transparent:
-        return cv2.imdecode(data, cv2.IMREAD_COLOR_RGB)
-    picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
-    if picture is None:
-        return None
-    # WebP drops an alpha that is 255 everywhere
-    has_alpha = picture.ndim == 3 and picture.shape[2] == 4
-    return cv2.extractChannel(picture, 3) if has_alpha else np.full(picture.shape[:2], 255, np.uint8)
 
 
 def _ring(picture: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ _CM_PER_INCH: Final = 2.54
 
 # Tag numbers of the TIFF 6.0 specification, which EXIF uses too.
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _ORIENTATION = 282, 283, 296, 274
-_COPYRIGHT, _ARTIST = 33432, 315
+COPYRIGHT, ARTIST = 33432, 315
 _INCH, _CM = 2, 3
 
 _XMP_TEXTS: Final = ("{http://purl.org/dc/elements/1.1/}rights", "{http://purl.org/dc/elements/1.1/}creator")
@@ -94,7 +94,7 @@ def exif(tags: Tags) -> bytes | None:
         block[_X_RESOLUTION], block[_Y_RESOLUTION] = tags.dpi
         block[_RESOLUTION_UNIT] = _INCH
     # EXIF calls its texts ASCII, and Pillow would write "?" for a ©; in practice everybody writes and reads UTF-8.
-    for tag, text in ((_COPYRIGHT, tags.copyright), (_ARTIST, tags.artist)):
+    for tag, text in ((COPYRIGHT, tags.copyright), (ARTIST, tags.artist)):
         if text:
             block[tag] = text.encode("utf-8", "replace")
     return block.tobytes() if block else None
@@ -152,7 +152,7 @@ def _lies_on_its_side(picture: Image.Image, directory: Mapping[int, Any]) -> boo
 
 def _exif_texts(picture: Image.Image) -> tuple[Any, Any]:
     directory = _directory(picture)
-    return directory.get(_COPYRIGHT), directory.get(_ARTIST)
+    return directory.get(COPYRIGHT), directory.get(ARTIST)
 
 
 def _png_texts(picture: Image.Image) -> tuple[Any, Any]:

@@ -71,7 +71,7 @@ def test_a_preset_of_one_square_marketplace_passes_the_other_square_ones() -> No
         ("amazon", {"fill": 0.849}, "fill 0.849, at least 0.85"),
         ("amazon", {"fill": None}, "no glasses found"),
         ("amazon", {"cut": True}, "glasses cut off by the photo's edge"),
-        ("amazon", {"format": "webp"}, "format webp, only jpeg or png"),
+        ("amazon", {"format": "webp"}, "format webp, only jpeg, png or tiff"),
         ("amazon", {"width": 900, "height": 800}, "longest side 900, at least 1000"),
         ("amazon", {"width": 10_001}, "longest side 10001, at most 10000"),
         ("amazon", {"bytes": 10_001_000}, "file of 10.001 MB, at most 10"),

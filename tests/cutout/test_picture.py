@@ -162,7 +162,7 @@ def test_rounded_corners_are_no_cut_out_but_stay_background() -> None:
     assert not one.alpha[150:210, 60:100].any() and one.alpha[180, 400] == 255
 
 
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp"])
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff"])
 def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
     look = Look(framing=Framing((1, 1), 0.87, 1000, max_upscale=5), checks=("amazon", "zalando"))
     one = made(look)
@@ -175,7 +175,7 @@ def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
     exact = float((again[one.background > 0] == 255).all(axis=-1).mean())
     assert sent.whiteness.exact_share == pytest.approx(exact)
     assert sent.whiteness.ring_share == 1 and exact > 0.9
-    assert sent.verdicts["amazon"] == ("pass" if format != "webp" else "format webp, only jpeg or png")
+    assert sent.verdicts["amazon"] == ("pass" if format != "webp" else "format webp, only jpeg, png or tiff")
     assert sent.verdicts["zalando"].startswith("format" if format != "jpeg" else "ratio")
 
 

@@ -66,7 +66,7 @@ def test_the_figures_are_what_their_names_say(
     assert same(found, expected), (found, expected)
 
 
-@pytest.mark.parametrize("format", ["png", "webp"])
+@pytest.mark.parametrize("format", ["png", "webp", "tiff"])
 def test_a_transparent_background_is_exact(format: str) -> None:
     image, background = product_on_white()
     picture = np.dstack([image, cv2.bitwise_not(background)])
@@ -76,7 +76,8 @@ def test_a_transparent_background_is_exact(format: str) -> None:
 
 def test_png_is_exactly_white_and_jpeg_almost() -> None:
     image, background = product_on_white()
-    assert whiteness.inspect(encoder.encode(image, "png", 95), background, WHITE).exact_share == 1
+    for lossless in ("png", "tiff"):
+        assert whiteness.inspect(encoder.encode(image, lossless, 95), background, WHITE).exact_share == 1
     good = whiteness.inspect(encoder.encode(image, "jpeg", 95), background, WHITE)
     bad = whiteness.inspect(encoder.encode(image, "jpeg", 40), background, WHITE)
     assert good.ring_share == bad.ring_share == 1

@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageCms, JpegImagePlugin
 
+from glasseg import formats
 from glasseg.errors import PhotoError
 from glasseg.images import encoder, tags
 from glasseg.images.tags import Tags
 
-FORMATS = ["jpeg", "png", "webp"]
+FORMATS = ["jpeg", "png", "webp", "tiff"]
 TAGS = Tags(dpi=(300.0, 240.0), copyright="© Müller & Söhne", artist="Ana Łukasz 眼鏡")
 EXTENSIONS = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "avif", "heic", "heif"]
 
@@ -72,7 +73,7 @@ def test_the_bytes_are_the_same_on_another_day() -> None:
         "import hashlib, numpy as np\n"
         "from glasseg.images import encoder; from glasseg.images.tags import Tags\n"
         "image = np.zeros((8, 8, 3), np.uint8)\n"
-        "data = [encoder.encode(image, f, 90, Tags((72, 72), 'c', 'a')) for f in ('jpeg', 'png', 'webp')]\n"
+        "data = [encoder.encode(image, f, 90, Tags((72, 72), 'c', 'a')) for f in ('jpeg', 'png', 'webp', 'tiff')]\n"
         "print([hashlib.sha256(d).hexdigest() for d in data])"
     )
     # LittleCMS puts the time into its profiles, to the second: two processes a second apart must agree.
@@ -149,7 +150,7 @@ def test_a_png_with_tags_is_a_sound_png() -> None:
     assert set(names[4:-1]) == {b"IDAT"} and names[-1] == b"IEND"
 
 
-@pytest.mark.parametrize("format", ["png", "webp"])
+@pytest.mark.parametrize("format", ["png", "webp", "tiff"])
 def test_alpha_comes_back_exactly(format: str) -> None:
     image = with_alpha(smooth_noise())
     picture = opened(encoder.encode(image, format, 60))
@@ -158,10 +159,21 @@ def test_alpha_comes_back_exactly(format: str) -> None:
     assert difference(np.asarray(picture)[shown], image[shown]) < 8
 
 
-def test_png_keeps_every_pixel() -> None:
+@pytest.mark.parametrize("format", ["png", "tiff"])
+def test_lossless_formats_keep_every_pixel(format: str) -> None:
     image = np.random.default_rng(0).integers(0, 256, (17, 23, 4), dtype=np.uint8)
-    assert np.array_equal(np.asarray(opened(encoder.encode(image, "png", 1))), image)
-    assert np.array_equal(np.asarray(opened(encoder.encode(image[..., :3], "png", 1))), image[..., :3])
+    assert np.array_equal(np.asarray(opened(encoder.encode(image, format, 1))), image)
+    assert np.array_equal(np.asarray(opened(encoder.encode(image[..., :3], format, 1))), image[..., :3])
+
+
+@pytest.mark.parametrize(("channels", "more"), [(3, ()), (4, (2,))])
+def test_a_tiff_is_one_that_layout_programs_open(channels: int, more: tuple[int, ...]) -> None:
+    """8 bits, ZIP with the horizontal predictor, in one plane, an alpha unassociated; and nothing about its writer."""
+    image = with_alpha(smooth_noise())[..., :channels].copy()
+    found = opened(encoder.encode(image, "tiff", 90, TAGS)).tag_v2  # type: ignore[attr-defined]
+    assert found[258] == (8,) * channels and found[259] == 8 and found[317] == 2
+    assert found[262] == 2 and found[284] == 1 and found.get(338, ()) == more
+    assert not {270, 305, 306} & set(found)
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -170,7 +182,7 @@ def test_a_mask_is_grey_and_bare(format: str) -> None:
     picture = opened(encoder.encode(mask, format, 100, TAGS))
     assert "icc_profile" not in picture.info and "exif" not in picture.info
     assert difference(np.asarray(picture.convert("L")), mask) < 3
-    if format == "png":
+    if format in formats.LOSSLESS:
         assert picture.mode == "L" and np.array_equal(np.asarray(picture), mask)
 
 
@@ -198,8 +210,8 @@ def test_a_picture_a_format_can_not_hold_is_a_photo_error() -> None:
 
 def test_what_makes_no_sense_is_an_error_that_names_it() -> None:
     image = smooth_noise()
-    with pytest.raises(ValueError, match="tiff"):
-        encoder.encode(image, "tiff", 90)
+    with pytest.raises(ValueError, match="gif"):
+        encoder.encode(image, "gif", 90)
     with pytest.raises(ValueError, match="101"):
         encoder.encode(image, "webp", 101)
     with pytest.raises(ValueError, match="transparency"):
