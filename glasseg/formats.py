@@ -15,7 +15,7 @@ PHOTO_EXTENSIONS: Final = frozenset(
 OURS: Final = "_glasseg/"
 """The folder in which a destination keeps everything that is not an output."""
 
-FileFormat = Literal["jpeg", "png", "webp", "tiff"]
+FileFormat = Literal["jpeg", "png", "webp", "tiff", "avif"]
 """The formats of pictures."""
 Format = Literal["keep", FileFormat]
 """The output formats a user can ask for; "keep" keeps that of JPEG, PNG and WebP."""
@@ -48,10 +48,13 @@ SYSTEM: Final = rf"(^|/)(({SYSTEM_FOLDER})/|({SYSTEM_FILE})[^/]*$)"
 _COMMON_SUFFIXES: Final[dict[str, FileFormat]] = {"jpg": "jpeg", "jpeg": "jpeg", "png": "png", "webp": "webp"}
 _RARE_SUFFIXES: Final[dict[str, FileFormat]] = {"jfif": "jpeg", "jpe": "jpeg", "pjpeg": "jpeg", "pjp": "jpeg"}
 """Kept where names are; a JPEG that was asked for gets a name that every shop takes."""
-_ASKED_SUFFIXES: Final[dict[str, FileFormat]] = {"tif": "tiff", "tiff": "tiff"}
+_ASKED_SUFFIXES: Final[dict[str, FileFormat]] = {"tif": "tiff", "tiff": "tiff", "avif": "avif"}
 """Of formats that are written only where they are asked for."""
 _WRITTEN_SUFFIXES: Final[dict[str, FileFormat]] = _COMMON_SUFFIXES | _RARE_SUFFIXES | _ASKED_SUFFIXES
-_NEW_SUFFIX: Final[dict[FileFormat, str]] = {"jpeg": ".jpg", "png": ".png", "webp": ".webp", "tiff": ".tif"}
+_NEW_SUFFIX: Final[dict[FileFormat, str]] = {
+    **{"jpeg": ".jpg", "png": ".png", "webp": ".webp"},
+    **{"tiff": ".tif", "avif": ".avif"},
+}
 
 
 def is_photo(key: str, *, all_folders: bool = False) -> bool:

@@ -12,7 +12,7 @@ from glasseg.config import INPUT_SIDE, PRESETS, Preset, WhitenConfig
 
 DEFAULT = WhitenConfig().options_id
 OUTPUT_OPTIONS: dict[str, list[Any]] = {
-    "mask": [True], "format": ["jpeg", "png", "webp", "tiff"], "quality": [80, 96],
+    "mask": [True], "format": ["jpeg", "png", "webp", "tiff", "avif"], "quality": [80, 96],
     "background": ["transparent", "#f5f5f5"], "lenses": ["keep"], "shadow": ["soft"],
     "frame": [(1, 1), (25, 36)], "fill": [0.8, 0.85], "size": [1600], "straighten": [True], "max_upscale": [2.0],
 }  # fmt: skip

@@ -38,6 +38,8 @@ EXTENSIONS = sorted(formats.PHOTO_EXTENSIONS)
         ("a.PNG", "png", "a.PNG"),
         ("a.tiff", "webp", "a.webp"),
         ("a.jpg", "tiff", "a.tif"),
+        ("a.jpg", "avif", "a.avif"),
+        ("a.AVIF", "avif", "a.AVIF"),
         ("a.tiff", "tiff", "a.tiff"),
         ("b.TIF", "tiff", "b.TIF"),
         ("IMG_0001.HEIC", "tiff", "IMG_0001.tif"),

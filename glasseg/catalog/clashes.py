@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from glasseg.formats import OURS
 from glasseg.storage.naming import EXACT, Naming
 
-_BELOW_A_PICTURE: Final = r"(?i)\.(jpe?g|jfif|jpe|pjpeg|pjp|png|webp|tiff?)[. ]*/"
+_BELOW_A_PICTURE: Final = r"(?i)\.(jpe?g|jfif|jpe|pjpeg|pjp|png|webp|tiff?|avif)[. ]*/"
 
 
 def with_clashes(found: pa.Table, naming: Naming, *, folders: bool, masks: bool = False) -> pa.Table:

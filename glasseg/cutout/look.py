@@ -9,7 +9,7 @@ from typing import Final
 from glasseg.config import Lenses, Marketplace, Shadow
 from glasseg.cutout import marketplaces
 from glasseg.cutout.framing import Framing
-from glasseg.formats import Format
+from glasseg.formats import FileFormat, Format
 from glasseg.images import encoder
 
 WHITE: Final = (255, 255, 255)
@@ -51,17 +51,15 @@ def colour_of(background: str) -> tuple[int, int, int] | None:
 def contradiction(look: Look, format: Format, quality: int) -> str | None:
     """Why this look contradicts itself or the format ("keep" or a name), in one line; None when it does not."""
     framing = look.framing
-    if (
-        look.colour == WHITE
-        and format in {"keep", "jpeg"}
-        and (white := encoder.decoded_colour(WHITE, "jpeg", quality)) != WHITE
-    ):
-        return f"--quality {quality} makes white {min(white)} in a JPEG: choose another, such as 95"
+    written: FileFormat = "jpeg" if format == "keep" else format
+    checked = look.colour == WHITE and written in {"jpeg", "avif"}
+    if checked and (darkest := encoder.decoded_white(written, quality)) < 255:
+        return f"--quality {quality} makes white {darkest} in {written.upper()}: choose another, such as 95"
     for name in look.checks if look.lenses == "keep" else ():
         if name in marketplaces.RULES and marketplaces.RULES[name].backgrounds is not None:
             return f"--lenses keep shows the old background, which {name}'s rules do not allow: leave out one of them"
     if look.background == "transparent" and format == "jpeg":
-        return "a JPEG can't be transparent: choose --format png, webp or tiff"
+        return "a JPEG can't be transparent: choose --format png, webp, tiff or avif"
     if framing.max_upscale != Framing.max_upscale and framing.size is None:
         return "--max-upscale bounds what --size enlarges: add --size"
     return marketplaces.contradiction(

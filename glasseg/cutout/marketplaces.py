@@ -125,7 +125,7 @@ RULES: Final[dict[Marketplace, Rules]] = {
             "from the documentation of eBay's Media API. 12 MB and 9,000 pixels at most are as commonly documented. It "
             "asks for no background, fill or ratio; 1,600 pixels are commonly recommended."
         ),
-        formats=("jpeg", "png", "webp", "tiff"),
+        formats=("jpeg", "png", "webp", "tiff", "avif"),
         backgrounds=None,
         shadow=True,
         fill=(None, None),

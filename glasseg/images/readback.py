@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 
 import cv2
 import numpy as np
 import simplejpeg
+from PIL import Image
 
 from glasseg.images import jpeg
 
@@ -17,14 +19,32 @@ def colours(encoded: bytes) -> np.ndarray | None:
         with contextlib.suppress(ValueError):
             return simplejpeg.decode_jpeg(encoded, "RGB")
         return None
+    if _is_avif(encoded):
+        return _avif(encoded, "RGB")
     return cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_COLOR_RGB)
 
 
 def alpha(encoded: bytes) -> np.ndarray | None:
     """H×W uint8, 255 everywhere for an opaque picture; None when the bytes are no picture."""
+    if _is_avif(encoded):
+        picture = _avif(encoded, "RGBA")
+        return None if picture is None else picture[..., 3].copy()
     picture = cv2.imdecode(np.frombuffer(encoded, np.uint8), cv2.IMREAD_UNCHANGED)
     if picture is None:
         return None
     # WebP drops an alpha that is 255 everywhere
     has_alpha = picture.ndim == 3 and picture.shape[2] == 4
     return cv2.extractChannel(picture, 3) if has_alpha else np.full(picture.shape[:2], 255, np.uint8)
+
+
+def _is_avif(encoded: bytes) -> bool:
+    return encoded[4:12] == b"ftypavif"
+
+
+def _avif(encoded: bytes, mode: str) -> np.ndarray | None:
+    """By Pillow, since not every build of OpenCV reads AVIF."""
+    try:
+        with Image.open(io.BytesIO(encoded), formats=("AVIF",)) as picture:
+            return np.asarray(picture.convert(mode))
+    except (OSError, ValueError):
+        return None

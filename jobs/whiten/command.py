@@ -28,7 +28,9 @@ _WHITEN = WhitenConfig()
         default=_WHITEN.format,
         help="Format of the pictures; keep writes PNG for TIFF, BMP, GIF, AVIF and HEIC.",
     ),
-    cloup.option("--quality", type=click.IntRange(1, 100), default=_WHITEN.quality, help="Quality of JPEG and WebP."),
+    cloup.option(
+        "--quality", type=click.IntRange(1, 100), default=_WHITEN.quality, help="Quality of JPEG, WebP and AVIF."
+    ),
     cloup.option(
         "--background",
         type=Background(),

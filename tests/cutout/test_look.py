@@ -70,11 +70,13 @@ def test_what_some_photo_can_pass_is_not_refused(look: Look, format: str) -> Non
 
 
 def test_a_quality_at_which_white_is_not_white_is_refused() -> None:
-    assert "--quality 34 makes white 254 in a JPEG" in str(contradiction(Look(), "keep", 34))
+    assert "--quality 34 makes white 254 in JPEG" in str(contradiction(Look(), "keep", 34))
+    assert "--quality 30 makes white 254 in AVIF" in str(contradiction(Look(), "avif", 30))
+    assert contradiction(Look(), "avif", 34) is None and contradiction(Look("transparent"), "avif", 30) is None
     assert contradiction(Look("#f5f5f5"), "jpeg", 34) is None and contradiction(Look(), "png", 34) is None
 
 
-@pytest.mark.parametrize("format", ["keep", "png", "webp"])
+@pytest.mark.parametrize("format", ["keep", "png", "webp", "tiff", "avif"])
 def test_what_can_be_is_not_refused(format: str) -> None:
     assert (
         contradiction(Look("transparent", "keep", "soft", Framing((1, 1), 0.85, 1600, True, 2.0)), format, 95) is None

@@ -162,7 +162,7 @@ def test_rounded_corners_are_no_cut_out_but_stay_background() -> None:
     assert not one.alpha[150:210, 60:100].any() and one.alpha[180, 400] == 255
 
 
-@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff"])
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff", "avif"])
 def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
     look = Look(framing=Framing((1, 1), 0.87, 1000, max_upscale=5), checks=("amazon", "zalando"))
     one = made(look)
@@ -175,11 +175,15 @@ def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
     exact = float((again[one.background > 0] == 255).all(axis=-1).mean())
     assert sent.whiteness.exact_share == pytest.approx(exact)
     assert sent.whiteness.ring_share == 1 and exact > 0.9
-    assert sent.verdicts["amazon"] == ("pass" if format != "webp" else "format webp, only jpeg, png or tiff")
+    assert sent.verdicts["amazon"] == (
+        "pass" if format not in {"webp", "avif"} else f"format {format}, only jpeg, png or tiff"
+    )
     assert sent.verdicts["zalando"].startswith("format" if format != "jpeg" else "ratio")
 
 
-@pytest.mark.parametrize(("format", "quality"), [("jpeg", 95), ("webp", 95), ("webp", 70), ("png", 95)])
+@pytest.mark.parametrize(
+    ("format", "quality"), [("jpeg", 95), ("webp", 95), ("webp", 70), ("avif", 95), ("avif", 60), ("png", 95)]
+)
 @pytest.mark.parametrize("background", ["#f5f5f5", "#dfe8ec", "#0a7bd1"])
 def test_a_colour_that_the_format_rounds_is_clean_all_the_same(background: str, format: str, quality: int) -> None:
     look = Look(background)
@@ -191,7 +195,7 @@ def test_a_colour_that_the_format_rounds_is_clean_all_the_same(background: str, 
 def test_a_close_up_that_leaves_no_background_is_finished_transparent() -> None:
     of, look = photo(), Look("transparent")
     one = picture.make(of, np.ones(SIZE, np.float32), threshold=0.5, ramp=0.4, look=look)
-    for format in ("png", "webp"):
+    for format in ("png", "webp", "tiff", "avif"):
         assert finish(one, look, format, 95, Tags()).whiteness.ring_share == 0
 
 
@@ -208,7 +212,7 @@ def test_photos_of_a_few_pixels_are_no_trouble(size: tuple[int, int], look: Look
     rng = np.random.default_rng(0)
     of = Photo(rng.integers(0, 256, (*size, 3), dtype=np.uint8), None, Tags(), ())
     one = picture.make(of, rng.random(size, dtype=np.float32), threshold=0.5, ramp=0.4, look=look)
-    assert finish(one, look, "png", 95, Tags()).data
+    assert all(finish(one, look, format, 95, Tags()).data for format in ("png", "tiff", "avif"))
 
 
 def test_lossy_white_is_compared_with_white_and_not_with_what_the_format_makes_of_it() -> None:

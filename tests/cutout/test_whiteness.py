@@ -66,7 +66,7 @@ def test_the_figures_are_what_their_names_say(
     assert same(found, expected), (found, expected)
 
 
-@pytest.mark.parametrize("format", ["png", "webp", "tiff"])
+@pytest.mark.parametrize("format", ["png", "webp", "tiff", "avif"])
 def test_a_transparent_background_is_exact(format: str) -> None:
     image, background = product_on_white()
     picture = np.dstack([image, cv2.bitwise_not(background)])
@@ -111,6 +111,7 @@ def test_measuring_before_a_lossless_format_is_the_same_as_after() -> None:
     ("encoded", "colour"),
     [
         (b"no picture", WHITE),
+        (b"\0\0\0\x1cftypavif and no more", WHITE),
         (encoder.encode(product_on_white(20, 31)[0], "jpeg", 95), WHITE),
     ],
 )

@@ -20,7 +20,7 @@ from glasseg.errors import PhotoError
 from glasseg.images import encoder, tags
 from glasseg.images.tags import Tags
 
-FORMATS = ["jpeg", "png", "webp", "tiff"]
+FORMATS = ["jpeg", "png", "webp", "tiff", "avif"]
 TAGS = Tags(dpi=(300.0, 240.0), copyright="© Müller & Söhne", artist="Ana Łukasz 眼鏡")
 EXTENSIONS = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "avif", "heic", "heif"]
 
@@ -73,7 +73,7 @@ def test_the_bytes_are_the_same_on_another_day() -> None:
         "import hashlib, numpy as np\n"
         "from glasseg.images import encoder; from glasseg.images.tags import Tags\n"
         "image = np.zeros((8, 8, 3), np.uint8)\n"
-        "data = [encoder.encode(image, f, 90, Tags((72, 72), 'c', 'a')) for f in ('jpeg', 'png', 'webp', 'tiff')]\n"
+        f"data = [encoder.encode(image, f, 90, Tags((72, 72), 'c', 'a')) for f in {FORMATS}]\n"
         "print([hashlib.sha256(d).hexdigest() for d in data])"
     )
     # LittleCMS puts the time into its profiles, to the second: two processes a second apart must agree.
@@ -86,8 +86,12 @@ def test_the_bytes_are_the_same_on_another_day() -> None:
 
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_colour_picture_says_it_is_srgb(format: str) -> None:
-    picture = opened(encoder.encode(smooth_noise(), format, 95))
-    assert picture.info["icc_profile"] == encoder.srgb_profile()
+    data = encoder.encode(smooth_noise(), format, 95)
+    if format == "avif":
+        primaries, transfer, matrix, full_range = struct.unpack_from(">3HB", data, data.index(b"colrnclx") + 8)
+        assert (primaries, transfer, matrix, full_range) == (1, 13, 6, 0x80)
+    else:
+        assert opened(data).info["icc_profile"] == encoder.srgb_profile()
 
 
 def test_the_profile_is_small_and_means_srgb() -> None:
@@ -113,7 +117,7 @@ def test_the_tags_come_back_from_the_file(format: str, channels: int) -> None:
     assert tags.read(picture) == TAGS
     exif = picture.getexif()
     assert (exif[282], exif[283], exif[296]) == (300, 240, 2)
-    if format != "webp":  # which has no header field for it
+    if format not in {"webp", "avif"}:  # which have no header field for it
         assert picture.info["dpi"] == pytest.approx((300, 240), abs=0.01)
 
 
@@ -150,7 +154,7 @@ def test_a_png_with_tags_is_a_sound_png() -> None:
     assert set(names[4:-1]) == {b"IDAT"} and names[-1] == b"IEND"
 
 
-@pytest.mark.parametrize("format", ["png", "webp", "tiff"])
+@pytest.mark.parametrize("format", ["png", "webp", "tiff", "avif"])
 def test_alpha_comes_back_exactly(format: str) -> None:
     image = with_alpha(smooth_noise())
     picture = opened(encoder.encode(image, format, 60))
@@ -186,7 +190,7 @@ def test_a_mask_is_grey_and_bare(format: str) -> None:
         assert picture.mode == "L" and np.array_equal(np.asarray(picture), mask)
 
 
-@pytest.mark.parametrize("format", ["jpeg", "webp"])
+@pytest.mark.parametrize("format", ["jpeg", "webp", "avif"])
 def test_lower_quality_makes_smaller_files(format: str) -> None:
     sizes = [len(encoder.encode(smooth_noise(), format, quality)) for quality in (1, 50, 100)]
     assert sizes == sorted(set(sizes))
@@ -197,15 +201,18 @@ def test_a_white_picture_comes_back_white(format: str) -> None:
     assert (np.asarray(opened(encoder.encode(np.full((40, 50, 3), 255, np.uint8), format, 90))) == 255).all()
 
 
-def test_jpeg_keeps_full_colour_resolution() -> None:
+def test_lossy_formats_keep_full_colour_resolution() -> None:
     assert JpegImagePlugin.get_sampling(opened(encoder.encode(smooth_noise(), "jpeg", 95))) == 0  # 4:4:4
+    stripes = np.tile(np.uint8([[[255, 0, 0], [0, 0, 255]]]), (32, 16, 1))
+    assert difference(np.asarray(opened(encoder.encode(stripes, "avif", 95))), stripes) < 8  # else about 60
 
 
 def test_a_picture_a_format_can_not_hold_is_a_photo_error() -> None:
-    for channels in (3, 4):
+    for format, longest in (("webp", 16_383), ("avif", 32_768)):
         with pytest.raises(PhotoError) as caught:
-            encoder.encode(np.zeros((2, 16_384, channels), np.uint8), "webp", 90)
+            encoder.encode(np.zeros((2, longest + 1, 4), np.uint8), format, 90)
         assert caught.value.code == "side_too_long"
+        assert opened(encoder.encode(np.zeros((2, longest, 3), np.uint8), format, 90)).size == (longest, 2)
 
 
 def test_what_makes_no_sense_is_an_error_that_names_it() -> None:
