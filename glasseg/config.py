@@ -25,7 +25,7 @@ MARKETPLACES: tuple[Marketplace, ...] = get_args(Marketplace)
 
 _CHANGES_OUTPUT = (
     *("mask", "format", "quality", "background", "lenses", "shadow"),
-    *("frame", "fill", "size", "straighten", "max_upscale"),
+    *("frame", "fill", "size", "straighten", "max_upscale", "dpi"),
 )
 """Options of `glasseg whiten` that a picture depends on; a check only judges the picture."""
 
@@ -59,6 +59,8 @@ class WhitenConfig:
     size: int | None = None
     straighten: bool = False
     max_upscale: float = 1.0
+    dpi: int | None = None
+    """None keeps the photo's."""
     check: tuple[Marketplace, ...] = ()
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glasseg.config import Marketplace
 from glasseg.cutout import marketplaces, whiteness
@@ -25,10 +25,12 @@ class Finished:
 
 
 def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags: Tags) -> Finished:
-    """Encode a picture as `format`, decode it again and judge it.
+    """Encode a picture as `format`, decode it again and judge it. `tags`: those of its photo.
 
     Raises PhotoError as `encoder.encode` and `whiteness.inspect` do.
     """
+    if look.dpi:
+        tags = replace(tags, dpi=(look.dpi, look.dpi))
     data = encoder.encode(picture.pixels, format, quality, tags)
     colour = look.colour  # white is promised exactly; other colours as the format can hold them
     if colour is not None and colour != WHITE:

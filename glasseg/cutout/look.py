@@ -28,6 +28,8 @@ class Look:
     framing: Framing = field(default_factory=Framing)
     checks: tuple[Marketplace, ...] = ()
     """Marketplaces whose rules every picture is checked against."""
+    dpi: int | None = None
+    """Pixels per inch that the file states; None keeps the photo's."""
 
     @property
     def colour(self) -> tuple[int, int, int] | None:

@@ -73,6 +73,14 @@ _WHITEN = WhitenConfig()
     ),
 )
 @cloup.option_group(
+    "Print",
+    cloup.option(
+        "--dpi",
+        type=click.IntRange(1, 30_000),
+        help="Pixels per inch that the pictures state, such as 300.  [default: the photo's]",
+    ),
+)
+@cloup.option_group(
     "Marketplaces",
     cloup.option(
         "--for",

@@ -127,7 +127,7 @@ def look_of(config: WhitenConfig) -> Look:
         colour_of(config.background)
     except ValueError as error:
         raise GlassegError(str(error), 2) from error
-    return Look(config.background, config.lenses, config.shadow, framing, config.check)
+    return Look(config.background, config.lenses, config.shadow, framing, config.check, config.dpi)
 
 
 def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:

@@ -181,6 +181,12 @@ def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
     assert sent.verdicts["zalando"].startswith("format" if format != "jpeg" else "ratio")
 
 
+@pytest.mark.parametrize("format", ["jpeg", "png", "webp", "tiff", "avif"])
+def test_the_dpi_that_were_asked_for_replace_the_photos_and_no_other_tag(format: str) -> None:
+    sent = finish(made(), Look(dpi=300), format, 95, Tags((72.0, 72.0), "© a shop"))
+    assert decode(sent.data, max_pixels=10**7).tags == Tags((300.0, 300.0), "© a shop")
+
+
 @pytest.mark.parametrize(
     ("format", "quality"), [("jpeg", 95), ("webp", 95), ("webp", 70), ("avif", 95), ("avif", 60), ("png", 95)]
 )
