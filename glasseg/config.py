@@ -25,7 +25,8 @@ MARKETPLACES: tuple[Marketplace, ...] = get_args(Marketplace)
 
 _CHANGES_OUTPUT = (
     *("mask", "format", "quality", "background", "lenses", "shadow"),
-    *("frame", "fill", "size", "straighten", "max_upscale", "dpi"),
+    *("frame", "fill", "size", "straighten", "max_upscale"),
+    *("dpi", "clipping_path", "path_tolerance"),
 )
 """Options of `glasseg whiten` that a picture depends on; a check only judges the picture."""
 
@@ -61,6 +62,9 @@ class WhitenConfig:
     max_upscale: float = 1.0
     dpi: int | None = None
     """None keeps the photo's."""
+    clipping_path: bool = False
+    path_tolerance: float = 0.5
+    """Pixels."""
     check: tuple[Marketplace, ...] = ()
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""

@@ -21,6 +21,8 @@ Format = Literal["keep", FileFormat]
 """The output formats a user can ask for; "keep" keeps that of JPEG, PNG and WebP."""
 FORMATS: Final[tuple[Format, ...]] = get_args(Format)
 LOSSLESS: Final[frozenset[FileFormat]] = frozenset({"png", "tiff"})
+CLIPPING_FORMATS: Final[tuple[FileFormat, ...]] = ("jpeg", "tiff")
+"""Those that hold a clipping path."""
 
 SYSTEM_FOLDER: Final = (
     r"@eadir|@tmp|@sharebin|@synoresource|\.synologyworkingdirectory|#recycle|#snapshot"  # Synology

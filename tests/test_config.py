@@ -15,7 +15,7 @@ OUTPUT_OPTIONS: dict[str, list[Any]] = {
     "mask": [True], "format": ["jpeg", "png", "webp", "tiff", "avif"], "quality": [80, 96],
     "background": ["transparent", "#f5f5f5"], "lenses": ["keep"], "shadow": ["soft"],
     "frame": [(1, 1), (25, 36)], "fill": [0.8, 0.85], "size": [1600], "straighten": [True], "max_upscale": [2.0],
-    "dpi": [72, 300],
+    "dpi": [72, 300], "clipping_path": [True], "path_tolerance": [0.2, 2.0],
 }  # fmt: skip
 OTHER_VALUES = {
     "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5,

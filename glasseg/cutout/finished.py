@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from glasseg.config import Marketplace
 from glasseg.cutout import marketplaces, whiteness
 from glasseg.cutout.look import WHITE, Look
+from glasseg.cutout.outline import outline
 from glasseg.cutout.picture import Picture
 from glasseg.cutout.whiteness import Whiteness
 from glasseg.formats import FileFormat
-from glasseg.images import encoder
+from glasseg.images import encoder, photoshop
 from glasseg.images.tags import Tags
 
 
@@ -31,7 +32,7 @@ def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags:
     """
     if look.dpi:
         tags = replace(tags, dpi=(look.dpi, look.dpi))
-    data = encoder.encode(picture.pixels, format, quality, tags)
+    data = encoder.encode(picture.pixels, format, quality, tags, _clipping_path(picture, look))
     colour = look.colour  # white is promised exactly; other colours as the format can hold them
     if colour is not None and colour != WHITE:
         colour = encoder.decoded_colour(colour, format, quality)
@@ -50,3 +51,10 @@ def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags:
     )
     verdicts = {name: marketplaces.verdict(marketplaces.RULES[name], facts) for name in look.checks}
     return Finished(data, found, verdicts)
+
+
+def _clipping_path(picture: Picture, look: Look) -> bytes:
+    """The resources that clip a picture to its glasses: nothing where none is asked for, or nothing was found."""
+    if look.path_tolerance is None:
+        return b""
+    return photoshop.clipping_path(outline(picture.alpha, look.path_tolerance), picture.alpha.shape[:2])

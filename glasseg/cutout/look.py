@@ -9,7 +9,7 @@ from typing import Final
 from glasseg.config import Lenses, Marketplace, Shadow
 from glasseg.cutout import marketplaces
 from glasseg.cutout.framing import Framing
-from glasseg.formats import FileFormat, Format
+from glasseg.formats import CLIPPING_FORMATS, FileFormat, Format
 from glasseg.images import encoder
 
 WHITE: Final = (255, 255, 255)
@@ -30,6 +30,8 @@ class Look:
     """Marketplaces whose rules every picture is checked against."""
     dpi: int | None = None
     """Pixels per inch that the file states; None keeps the photo's."""
+    path_tolerance: float | None = None
+    """How many pixels the clipping path may be off the outline of the glasses; None for no path."""
 
     @property
     def colour(self) -> tuple[int, int, int] | None:
@@ -62,6 +64,8 @@ def contradiction(look: Look, format: Format, quality: int) -> str | None:
             return f"--lenses keep shows the old background, which {name}'s rules do not allow: leave out one of them"
     if look.background == "transparent" and format == "jpeg":
         return "a JPEG can't be transparent: choose --format png, webp, tiff or avif"
+    if look.path_tolerance is not None and format not in CLIPPING_FORMATS:
+        return f"--clipping-path needs --format {' or '.join(CLIPPING_FORMATS)}: other formats hold no path"
     if framing.max_upscale != Framing.max_upscale and framing.size is None:
         return "--max-upscale bounds what --size enlarges: add --size"
     return marketplaces.contradiction(

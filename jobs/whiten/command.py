@@ -79,6 +79,18 @@ _WHITEN = WhitenConfig()
         type=click.IntRange(1, 30_000),
         help="Pixels per inch that the pictures state, such as 300.  [default: the photo's]",
     ),
+    cloup.option(
+        "--clipping-path",
+        is_flag=True,
+        help="Put the outline of the glasses into JPEG and TIFF, as a clipping path of Photoshop.",
+    ),
+    cloup.option(
+        "--path-tolerance",
+        type=click.FloatRange(0.1, 10),
+        metavar="PX",
+        default=_WHITEN.path_tolerance,
+        help="How many pixels the path may be off the outline.",
+    ),
 )
 @cloup.option_group(
     "Marketplaces",

@@ -114,6 +114,8 @@ def _checked(config: WhitenConfig) -> Look:
         raise GlassegError("--column names a column of --photos: give both, or neither", 2)
     if config.price_per_hour is not None and not config.dry_run:
         raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
+    if config.path_tolerance != WhitenConfig.path_tolerance and not config.clipping_path:
+        raise GlassegError("--path-tolerance is for --clipping-path: give both, or neither", 2)
     look = look_of(config)
     if reason := contradiction(look, config.format, config.quality):
         raise GlassegError(reason, 2)
@@ -127,7 +129,8 @@ def look_of(config: WhitenConfig) -> Look:
         colour_of(config.background)
     except ValueError as error:
         raise GlassegError(str(error), 2) from error
-    return Look(config.background, config.lenses, config.shadow, framing, config.check, config.dpi)
+    tolerance = config.path_tolerance if config.clipping_path else None
+    return Look(config.background, config.lenses, config.shadow, framing, config.check, config.dpi, tolerance)
 
 
 def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import clippingpaths
 import cv2
 import inprocess
 import numpy as np
@@ -20,6 +21,7 @@ from glasseg.catalog import lock, manifest, reviewed
 from glasseg.config import CorrectConfig, WhitenConfig
 from glasseg.cutout import picture as cutout
 from glasseg.errors import GlassegError
+from glasseg.images import decoder
 from glasseg.labels.masks import read_label
 from glasseg.storage.roots import Folder, Root, open_root
 from jobs.correct import run as job
@@ -90,6 +92,17 @@ def test_a_correction_is_published_and_all_else_stays(places: tuple[Root, Root],
     assert (row["reviewed_run"], row["reviewed_model"]) == (row["run_id"], row["model_id"])
     assert row["reviewed_etag"] == row["source_etag"] and not destination.exists(lock.LOCK)
     assert overview(destination)["reviewed"] == {"corrected": 1}
+
+
+def test_a_corrected_picture_for_print_has_the_path_of_its_new_mask(places: tuple[Root, Root], tmp_path: Path) -> None:
+    _, destination = places
+    whiten(places, format="tiff", dpi=300, clipping_path=True)
+    assert correct(destination, export(tmp_path, destination, {MINE: erased})) == 0
+    data = destination.read("a.tif")[0]
+    size = picture(destination, "a.tif").shape[:2]
+    points = np.concatenate([clippingpaths.points(curve, size) for curve in clippingpaths.read(data)])
+    assert points.real.min() > size[1] // 2 - 16
+    assert decoder.decode(data, max_pixels=10**6).tags.dpi == (300, 300)
 
 
 def test_a_correction_brings_back_what_was_lost(places: tuple[Root, Root], tmp_path: Path) -> None:

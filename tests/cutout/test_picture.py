@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
+import clippingpaths
 import cv2
 import numpy as np
 import pytest
@@ -185,6 +187,16 @@ def test_what_is_finished_was_read_again_and_judged(format: str) -> None:
 def test_the_dpi_that_were_asked_for_replace_the_photos_and_no_other_tag(format: str) -> None:
     sent = finish(made(), Look(dpi=300), format, 95, Tags((72.0, 72.0), "© a shop"))
     assert decode(sent.data, max_pixels=10**7).tags == Tags((300.0, 300.0), "© a shop")
+
+
+@pytest.mark.parametrize("look", [Look(), Look(shadow="soft", framing=Framing((1, 1), 0.85, 300)), Look("transparent")])
+def test_the_clipping_path_runs_around_the_glasses_as_they_lie_in_the_picture(look: Look) -> None:
+    one = made(look, photo(shadow=True))
+    data = finish(one, replace(look, path_tolerance=0.5), "tiff", 95, Tags()).data
+    inside = clippingpaths.inside(clippingpaths.read(data), one.alpha.shape)
+    square = np.ones((3, 3), np.uint8)
+    assert not inside[cv2.dilate(one.alpha, square) == 0].any() and inside[cv2.erode(one.alpha, square) == 255].all()
+    assert clippingpaths.read(finish(one, look, "tiff", 95, Tags()).data) == []
 
 
 @pytest.mark.parametrize(

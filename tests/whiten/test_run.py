@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from drawnphotos import AWKWARD, SIZE, by_key, drawn, drawn_as, outputs
+from drawnphotos import AWKWARD, BLANK, SIZE, by_key, drawn, drawn_as, outputs
 from inprocess import watched, whiten
 from PIL import Image
 
@@ -402,9 +402,36 @@ def test_a_transparent_run_writes_png_and_webp_with_alpha(photos: Path, tmp_path
     assert all(row["background_deviation"] == 0 for row in by_key(Folder(out)).values())
 
 
+def test_pictures_for_print_have_their_dpi_and_their_path_and_are_done_once(photos: Path, tmp_path: Path) -> None:
+    import clippingpaths
+
+    source, out = tmp_path / "in", tmp_path / "out"
+    source.mkdir()
+    shutil.copy(photos / "plain.jpg", source)
+    (source / "none.jpg").write_bytes(BLANK)
+    config = WhitenConfig(format="tiff", background="transparent", mask=True, dpi=300, clipping_path=True)
+    whiten(str(source), str(out), config)
+    assert outputs(Folder(out)) == {"plain.tif", "none.tif"}
+    data = (out / "plain.tif").read_bytes()
+    photo = decoder.decode(data, max_pixels=10**6)
+    mask = decoder.decode((out / "_glasseg/masks/plain.tif.png").read_bytes(), max_pixels=10**6).image[..., 0]
+    assert photo.tags.dpi == (300, 300) and np.array_equal(photo.alpha, mask)
+    assert (clippingpaths.inside(clippingpaths.read(data), SIZE) == (mask > 127)).mean() > 0.98
+    assert clippingpaths.read((out / "none.tif").read_bytes()) == []
+    rows = by_key(Folder(out))
+    assert (rows["plain.jpg"]["status"], rows["none.jpg"]["error_code"]) == ("ok", "no_glasses")
+    assert {row["background_exact"] for row in rows.values()} == {1}
+    whiten(str(source), str(out), config)
+    assert {row["run_seq"] for row in by_key(Folder(out)).values()} == {1}, "nothing is pending"
+
+
 @pytest.mark.parametrize(
     ("config", "words"),
     [
+        (WhitenConfig(clipping_path=True), "--clipping-path needs --format jpeg or tiff"),
+        (WhitenConfig(clipping_path=True, format="avif"), "--clipping-path needs --format jpeg or tiff"),
+        (WhitenConfig(path_tolerance=1.0), "--path-tolerance is for --clipping-path"),
+        (WhitenConfig(format="avif", quality=30), "--quality 30 makes white 254 in AVIF"),
         (WhitenConfig(background="transparent", format="jpeg"), "a JPEG can't be transparent"),
         (WhitenConfig(background="grey"), "is not a background"),
         (WhitenConfig(fill=0.6, check=("amazon",)), "the rules of amazon contradict the other options: fill 0.60"),
