@@ -20,7 +20,8 @@ from glasseg.storage.keys import shown
 from glasseg.storage.roots import Root
 from jobs import terminal
 from jobs.correct import asked as ask
-from jobs.correct.asked import Asked, Destination, Refused
+from jobs.correct.asked import Asked, Gathered, Refused
+from jobs.correct.known import Destination
 from jobs.whiten.executor import Executor, on_ray
 from jobs.whiten.order import PENDING, Order
 from jobs.whiten.places import Places, entries, find
@@ -59,24 +60,23 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
         known = state.read(root, places.source.uri)
         run_seq = runs.next_seq(root, known.photos["run_seq"], own_lock.last_run_seq)
         order = order_of(places, look_of(made_with), made_with, run_id, run_seq)
-        wanted, overtaken, refused = ask.gather(
-            Destination.of(root, known.photos, order.model_id, order.options_id, made_with.max_pixels),
+        found = ask.gather(
+            Destination(root, known.photos, order.model_id, order.options_id, made_with.max_pixels),
             given,
             config.approve,
             config.withdraw,
             source_uri=places.source.uri,
             endpoint_url=config.endpoint_url,
         )
-        plan = _plan(places, known, made_with, order, wanted, refused=refused)
-        for name, why in refused.items():
-            terminal.say(f"  refused {shown(name)}: {why}", level="warning")
+        if found.done and not found.asked:
+            _say_first(found, root)
+            return _ended(found, 0, made_with)
+        plan = _plan(places, known, made_with, order, [*found.asked.values()], refused=found.refused)
+        _say_first(found, root)
         own_lock.note(run_seq)
-        _keep_maps(plan, [*wanted, *overtaken])
+        _keep_maps(plan, [*found.asked.values(), *found.overtaken])
         say_plan(plan, made_with, "Correcting")
-        code = perform(plan, made_with, own_lock, executor)
-        if refused:
-            terminal.say(f"{len(refused)} refused, as told above", level="warning")
-        return code or (EXIT_FLAGGED if _too_many(len(refused), len(plan.work), made_with.max_flagged) else 0)
+        return _ended(found, perform(plan, made_with, own_lock, executor), made_with)
 
 
 def _last_whitening(root: Root) -> dict[str, Any]:
@@ -185,6 +185,30 @@ def _nothing(refused: Refused) -> str:
     name, why = next(iter(refused.items()), ("the file", "it names no photo"))
     more = f", and {len(refused) - 1} more are refused" if len(refused) > 1 else ""
     return f"nothing can be done as asked: {name}: {why}{more}"
+
+
+def _say_first(found: Gathered, root: Root) -> None:
+    """What of the request is not done, and that it was perhaps meant for another destination."""
+    for uri in sorted(found.elsewhere):
+        why = f"its photos and runs are those of {root.uri}, too, as after a move or in a copy"
+        terminal.say(f"  exported for {shown(uri)}, and taken: {why}")
+    if found.done:
+        more = f" and {len(found.done) - 1} more" * (len(found.done) > 1)
+        terminal.say(f"  left out  {shown(min(found.done))}{more}: just that was said before, and holds")
+    for name, why in found.refused.items():
+        terminal.say(f"  refused {shown(name)}: {why}", level="warning")
+
+
+def _ended(found: Gathered, code: int, config: WhitenConfig) -> int:
+    """The exit code, `code` but for what was refused, of which the last line tells."""
+    refused = len(found.refused)
+    if refused:
+        name, why = next(iter(found.refused.items()))
+        more = f"; and {refused - 1} more, as told above" * (refused > 1)
+        terminal.say(f"Refused, not done: {shown(name)}: {why}{more}", level="warning")
+    elif found.done and not found.asked:
+        terminal.say("Nothing to do: all of it was done before.")
+    return code or (EXIT_FLAGGED if _too_many(refused, len(found.asked), config.max_flagged) else 0)
 
 
 def _too_many(refused: int, worked_on: int, most: float) -> bool:
