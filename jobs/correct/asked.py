@@ -17,7 +17,7 @@ from glasseg.labels.corrections import Offer
 from glasseg.lists import selection
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
-from jobs.correct.known import Destination, Rows, correction, misfit, overtaken
+from jobs.correct.known import Destination, Rows, correction, misfit, overtaken, seen
 
 Refused = dict[str, str]
 """Why what was asked of a photo is not done, by the photo's key or the name of what asked for it."""
@@ -35,14 +35,22 @@ class Asked:
     map: bytes | None = None
     """Of a correction: a grey PNG of `cutout.correction.LABELS`."""
     model_id: str | None = None
-    """The model whose mask the person saw."""
+    """The model whose mask the person saw; None for a mask of another tool."""
+    options_id: str | None = None
+    """The options of the picture that the person saw."""
 
     def word(self, run_id: str) -> Row:
         """The columns of a person's word that the run `run_id` takes."""
         if self.reason == Reason.WITHDRAWN:
             return reviewed.NOTHING
         word = Word.CORRECTED if self.map else Word.APPROVED
-        return {"reviewed": word, "reviewed_run": run_id, "reviewed_etag": self.etag, "reviewed_model": self.model_id}
+        return {
+            "reviewed": word,
+            "reviewed_run": run_id,
+            "reviewed_etag": self.etag,
+            "reviewed_model": self.model_id,
+            "reviewed_options": self.options_id,
+        }
 
 
 @dataclass
@@ -139,16 +147,19 @@ def _said(offer: Offer, row: Mapping[str, Any] | None, earlier: Rows, destinatio
     if why := misfit(offer, row) or overtaken(offer, row, earlier):
         raise ValueError(why)
     model_id = offer.model_id or row["model_id"]
+    options_id = seen(offer, row, earlier)["options_id"]
     if offer.word == Word.CORRECTED:
         size = (int(row["height"]), int(row["width"]))
         labels = corrections.labels(offer.data or b"", size, destination.max_pixels, is_export=offer.is_export)
-        return Asked(offer.key, Reason.CORRECTED, row["source_etag"], corrections.encode(labels), model_id)
+        drawn, saw = corrections.encode(labels), model_id if offer.is_export else None
+        return Asked(offer.key, Reason.CORRECTED, row["source_etag"], drawn, saw, options_id)
     if destination.model_id not in {model_id} & {row["model_id"]}:
         way_out = "run glasseg whiten" + " with --redo all" * bool(row["reviewed"])  # else it is not made again
         raise ValueError(f"its picture is of another model: {way_out} first, and look at it again")
     if row["options_id"] != destination.options_id:
         raise ValueError("its picture was made with other options than the last run's: whiten it first, and look again")
-    return Asked(offer.key, Reason.APPROVED, row["source_etag"], _map_in_force(row, destination.root), model_id)
+    map = _map_in_force(row, destination.root)
+    return Asked(offer.key, Reason.APPROVED, row["source_etag"], map, model_id, options_id)
 
 
 def _map_in_force(row: Mapping[str, Any], root: Root) -> bytes | None:

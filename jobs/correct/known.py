@@ -81,21 +81,26 @@ def overtaken(offer: Offer, row: Mapping[str, Any], earlier: Rows) -> str | None
         return (
             "its picture was made after that list was saved: look at it, and save the list again" if too_late else None
         )
-    seen = earlier.get((offer.key, offer.run_id))
-    if not seen or seen["status"] not in {Status.OK, Status.REVIEW}:
+    before = earlier.get((offer.key, offer.run_id))
+    if not before or before["status"] not in {Status.OK, Status.REVIEW}:
         return f"run {shown(offer.run_id)} made no picture of it here: the file was made for another destination"
-    return _difference(seen, row, approves=_approves(offer))
+    return _difference(before, row, approves=_approves(offer))
 
 
-def _difference(seen: Row, row: Mapping[str, Any], *, approves: bool) -> str | None:
+def seen(offer: Offer, row: Mapping[str, Any], earlier: Rows) -> Mapping[str, Any]:
+    """The row of the picture that a person saw: the last one, `row`, where nothing says of an earlier one."""
+    return earlier.get((offer.key, offer.run_id or row["run_id"]), row)
+
+
+def _difference(before: Row, row: Mapping[str, Any], *, approves: bool) -> str | None:
     """Why the picture of one row is not as good as that of another, for who approves it or only corrects its mask."""
-    if seen["source_etag"] != row["source_etag"]:
+    if before["source_etag"] != row["source_etag"]:
         return "the photo has changed since"
     since = {
-        "its picture was corrected": correction(row) not in {None, correction(seen)},
-        "its correction was withdrawn": correction(seen) not in {None, correction(row)},
-        "its picture was made again by another model": seen["model_id"] != row["model_id"],
-        "its picture was made again with other options": seen["options_id"] != row["options_id"],
+        "its picture was corrected": correction(row) not in {None, correction(before)},
+        "its correction was withdrawn": correction(before) not in {None, correction(row)},
+        "its picture was made again by another model": before["model_id"] != row["model_id"],
+        "its picture was made again with other options": before["options_id"] != row["options_id"],
     }
     what = next((what for what, applies in since.items() if approves and applies), None)
     return f"{what} since: look at that before you approve it" if what else None
