@@ -34,6 +34,13 @@ class Word(StrEnum):
     APPROVED = "approved"
 
 
+DROPPED: Final = {
+    Word.CORRECTED: "the photo has changed since it was corrected: the correction holds no longer",
+    Word.APPROVED: "the photo has changed since its picture was approved: that holds no longer",
+}
+"""A warning in the row of a picture that was made without a person's word on an earlier one."""
+
+
 def map_key(key: str, run_id: str) -> str:
     """Where the map of a correction is kept that a run took: a grey PNG, see `cutout.correction`."""
     return f"{CORRECTIONS}{key}/{run_id}.png"

@@ -80,7 +80,8 @@ def gather(
     """What is asked of each photo.
 
     `given`: corrections, see `labels.corrections.read`; `approve`: a list of photos whose pictures are right;
-    `withdraw`: keys. Raises GlassegError for a file or a list that is none, and when a photo is asked to be two things.
+    `withdraw`: keys, and lists of photos. Raises GlassegError for a file or a list that is none, and when a photo is
+    asked to be two things.
     """
     keys = destination.known["key"]
     offers, refused = corrections.read(given, keys.to_pylist(), endpoint_url=endpoint_url) if given else ([], {})
@@ -89,12 +90,14 @@ def gather(
         if both := {one.key for one in offers if one.word == Word.CORRECTED} & {one.key for one in listed}:
             raise GlassegError(f"{min(both)} is both corrected and in --approve: leave out one of them", 2)
         offers, refused = [*offers, *listed], refused | unmatched
-    if both := {offer.key for offer in offers} & set(map(printable, withdraw)):
+    withdrawn, unmatched = _withdrawn(withdraw, keys, source_uri, endpoint_url)
+    refused |= unmatched
+    if both := {offer.key for offer in offers} & withdrawn:
         raise GlassegError(f"{min(both)} is both given and in --withdraw: leave out one of them", 2)
     found = Gathered(refused=refused)
-    rows = destination.rows({*(offer.key for offer in offers), *map(printable, withdraw)})
+    rows = destination.rows({offer.key for offer in offers} | withdrawn)
     _take(found, offers, rows, destination)
-    for key in map(printable, withdraw):
+    for key in sorted(withdrawn):
         row = rows.get(key)
         if row and row["reviewed"]:
             found.asked[key] = Asked(key, Reason.WITHDRAWN, row["source_etag"])
@@ -129,15 +132,32 @@ def _listed(
     approve: str, keys: pa.ChunkedArray, source_uri: str, endpoint_url: str | None
 ) -> tuple[list[Offer], Refused]:
     """An approval for each photo that a list names: of the picture of its `run_id`, as the page of a run exports it."""
-    data = selection.fetch(approve, endpoint_url=endpoint_url)
+    chosen, unmatched = _chosen(approve, keys, source_uri, endpoint_url)
     saved = corrections.stamp(selection.saved(approve, endpoint_url=endpoint_url))
-    chosen = selection.select(approve, data, keys, source_uri)
-    unmatched = {f"{approve}, row {one.row}": f"{one.name!r} {one.reason}" for one in chosen.unmatched}
     offers = [
         Offer(approve, key, Word.APPROVED, None, run_id=columns.get("run_id"), exported_at=saved)
-        for key, columns in chosen.chosen.items()
+        for key, columns in chosen.items()
     ]
     return offers, unmatched
+
+
+def _withdrawn(
+    withdraw: Sequence[str], keys: pa.ChunkedArray, source_uri: str, endpoint_url: str | None
+) -> tuple[set[str], Refused]:
+    """The photos that are meant by keys and lists: the name of a list is that of no photo."""
+    found, refused = {printable(one) for one in withdraw if not selection.is_list(one)}, Refused()
+    for uri in filter(selection.is_list, withdraw):
+        chosen, unmatched = _chosen(uri, keys, source_uri, endpoint_url)
+        found, refused = found | chosen.keys(), refused | unmatched
+    return found, refused
+
+
+def _chosen(
+    uri: str, keys: pa.ChunkedArray, source_uri: str, endpoint_url: str | None
+) -> tuple[dict[str, dict[str, str]], Refused]:
+    """The photos that a list names with its other columns, by key, and what it names otherwise."""
+    found = selection.select(uri, selection.fetch(uri, endpoint_url=endpoint_url), keys, source_uri)
+    return found.chosen, {f"{uri}, row {one.row}": f"{one.name!r} {one.reason}" for one in found.unmatched}
 
 
 def _said(offer: Offer, row: Mapping[str, Any] | None, earlier: Rows, destination: Destination) -> Asked:

@@ -39,10 +39,6 @@ THREADS_PER_CPU = 3
 GROUP = 4
 """Photos that are segmented one after the other while as many are opened and as many written."""
 
-DROPPED = {
-    Word.CORRECTED: "the photo has changed since it was corrected: the correction holds no longer",
-    Word.APPROVED: "the photo has changed since its picture was approved: that holds no longer",
-}
 NO_MASK = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
 
 if TYPE_CHECKING:
@@ -158,7 +154,7 @@ class Whitener:
         if not pending["reviewed"]:
             return opened
         if facts["source_etag"] != pending["reviewed_etag"]:
-            return replace(opened, dropped=DROPPED[Word(pending["reviewed"])])
+            return replace(opened, dropped=reviewed.DROPPED[Word(pending["reviewed"])])
         vouched = pending["reviewed_model"] == self._order.model_id
         if pending["reviewed"] != Word.CORRECTED:
             return replace(opened, vouched=vouched)

@@ -6,17 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import inprocess
 import numpy as np
 import pytest
+from correcting import correct, whiten
 from drawnphotos import BLANK, by_key, drawn
 from painted import export, kept
 
 from glasseg.catalog import reviewed
-from glasseg.config import CorrectConfig, WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.storage.roots import Root, open_root
-from jobs.correct import run as job
 from jobs.destination.release import release
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
@@ -31,17 +29,6 @@ def places(tmp_path: Path) -> tuple[Root, Root]:
     source.write(MINE, drawn(0))
     whiten((source, destination))
     return source, destination
-
-
-def whiten(places: tuple[Root, Root], **options: Any) -> int:
-    source, destination = places
-    return inprocess.whiten(
-        source.uri, destination.uri, WhitenConfig(**{"report": False, "max_flagged": 1.0, **options})
-    )
-
-
-def correct(destination: Root, given: str | None = None, **options: Any) -> int:
-    return job.correct(destination.uri, given, CorrectConfig(**options), executor=inprocess.in_process)
 
 
 def mask(folder: Path, of: int, key: str = MINE) -> str:

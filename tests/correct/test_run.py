@@ -13,19 +13,18 @@ import cv2
 import inprocess
 import numpy as np
 import pytest
+from correcting import correct, whiten
 from drawnphotos import BLANK, by_key, drawn, rows
 from painted import erased, export, kept, photo_of, zipped
 from s3server import S3Server
 
 from glasseg.catalog import lock, manifest, reviewed
-from glasseg.config import CorrectConfig, WhitenConfig
+from glasseg.config import WhitenConfig
 from glasseg.cutout import picture as cutout
 from glasseg.errors import GlassegError
 from glasseg.labels.masks import read_label
 from glasseg.storage.roots import Folder, Root, open_root
-from jobs.correct import run as job
 from jobs.destination.status import overview
-from jobs.whiten.executor import Executor
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -41,19 +40,6 @@ def places(tmp_path: Path) -> tuple[Root, Root]:
         source.write(key, drawn(seed))
     whiten((source, destination))
     return source, destination
-
-
-def whiten(places: tuple[Root, Root], **options: Any) -> int:
-    source, destination = places
-    return inprocess.whiten(
-        source.uri, destination.uri, WhitenConfig(**{"report": False, "max_flagged": 1.0, **options})
-    )
-
-
-def correct(
-    destination: Root, given: str | None = None, executor: Executor = inprocess.in_process, **options: Any
-) -> int:
-    return job.correct(destination.uri, given, CorrectConfig(**options), executor=executor)
 
 
 def picture(destination: Root, key: str = MINE) -> np.ndarray:
@@ -311,8 +297,8 @@ def test_masks_that_nobody_has_seen_are_judged_also_where_a_person_painted(
     assert said(destination) == ("review", "redo", "corrected")
 
 
-def test_a_photo_that_changes_drops_its_correction_and_its_row_says_so(
-    places: tuple[Root, Root], tmp_path: Path
+def test_a_photo_that_changes_drops_its_correction_and_its_row_and_the_runs_last_lines_say_so(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, destination = places
     correct(destination, export(tmp_path, destination, {MINE: erased}))
@@ -322,8 +308,10 @@ def test_a_photo_that_changes_drops_its_correction_and_its_row_says_so(
     assert row["reason"] == "changed" and row["reviewed"] is None and row["reviewed_run"] is None
     assert "the photo has changed since it was corrected" in " ".join(row["warnings"])
     assert not white_left(destination)
+    assert "  a.jpg: was corrected or approved and has changed since: made anew" in capsys.readouterr().err
     whiten(places, redo="all")
     assert by_key(destination)[MINE]["warnings"] is None
+    assert "changed since" not in capsys.readouterr().err
 
 
 def test_a_correction_that_is_lost_fails_its_photo_and_its_picture_stays(
@@ -402,6 +390,15 @@ def test_a_picture_of_other_options_is_not_approved_since_nobody_saw_it(
 def test_a_file_that_is_not_there_is_named(places: tuple[Root, Root], tmp_path: Path) -> None:
     with pytest.raises(GlassegError, match=r"typo\.zip does not exist"):
         correct(places[1], str(tmp_path / "typo.zip"))
+
+
+def test_a_list_in_the_place_of_corrections_is_refused_with_the_way_out(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    (tmp_path / "marked.csv").write_text("photo\na.jpg\n")
+    with pytest.raises(GlassegError, match=r"marked\.csv is a list: --approve .*marked\.csv takes") as error:
+        correct(places[1], str(tmp_path / "marked.csv"))
+    assert error.value.exit_code == 2
 
 
 def test_a_picture_of_another_model_is_not_approved(
@@ -579,6 +576,45 @@ def test_a_withdrawn_picture_does_not_stay_because_the_networks_own_needs_a_look
     row = by_key(destination)[MINE]
     assert said(destination) == ("review", "withdrawn", None) and row["published"]
     assert destination.read(MINE)[0] == before
+
+
+def test_words_on_all_photos_of_a_list_are_withdrawn(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased, OTHER: None}))
+    (tmp_path / "list.csv").write_text("photo\na.jpg\nb.jpg\nc.jpg\n")
+    assert correct(destination, withdraw=(str(tmp_path / "list.csv"),)) == 0
+    assert {said(destination, key)[1:] for key in (MINE, OTHER)} == {("withdrawn", None)}
+    assert "list.csv, row 4: 'c.jpg' names no photo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["gone", "not-noticed-yet"])
+def test_a_word_on_a_photo_that_left_can_be_withdrawn(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str], told: bool
+) -> None:
+    source, destination = places
+    before, mine = destination.read(MINE)[0], source.read(MINE)[0]
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    source.delete(MINE)
+    if told:
+        whiten(places)
+    assert correct(destination, withdraw=(MINE,)) == 0
+    assert said(destination) == ("gone", "gone", None)
+    assert "1 gone from the source" in capsys.readouterr().err and white_left(destination), "its picture stays"
+    source.write(MINE, mine)
+    whiten(places)
+    assert said(destination)[2] is None and destination.read(MINE)[0] == before
+
+
+def test_of_a_photo_that_left_a_word_is_withdrawn_while_others_are_done(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    source, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    source.delete(MINE)
+    assert correct(destination, export(tmp_path, destination, {OTHER: erased}), withdraw=(MINE,)) == 0
+    assert said(destination) == ("gone", "gone", None) and said(destination, OTHER) == ("ok", "corrected", "corrected")
 
 
 def test_of_two_exports_of_a_photo_the_later_counts_and_both_are_kept(
