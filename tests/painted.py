@@ -40,8 +40,8 @@ def photo_of(destination: Root, key: str, paint: Paint | None, **facts: Any) -> 
     return handedin.photo(key, png=handedin.png(labels), **said)
 
 
-def zipped(*photos: dict[str, Any], exported_at: str = "2026-01-31T06:00:00Z") -> bytes:
-    """The zip of an export of what `photo_of` says."""
+def zipped(*photos: dict[str, Any], exported_at: str = "2026-01-31T06:00:00Z", destination: str = "") -> bytes:
+    """The zip of an export of what `photo_of` says, made for the `destination` of this URI."""
     said, maps = [], {}
     for number, photo in enumerate(photos, 1):
         one = dict(photo)
@@ -49,11 +49,13 @@ def zipped(*photos: dict[str, Any], exported_at: str = "2026-01-31T06:00:00Z") -
             one["map"] = f"maps/{number:04d}.png"
             maps[one["map"]] = png
         said.append(one)
-    return handedin.zipped({"corrections.json": handedin.statement(*said, exported_at=exported_at), **maps})
+    stated = handedin.statement(*said, exported_at=exported_at, destination=destination)
+    return handedin.zipped({"corrections.json": stated, **maps})
 
 
 def export(folder: Path, destination: Root, paints: dict[str, Paint | None], name: str = "corrections.zip") -> str:
     """A zip in `folder` with a correction (or an approval) of each photo."""
     path = folder / name
-    path.write_bytes(zipped(*(photo_of(destination, key, paint) for key, paint in paints.items())))
+    photos = (photo_of(destination, key, paint) for key, paint in paints.items())
+    path.write_bytes(zipped(*photos, destination=destination.uri))
     return str(path)

@@ -126,6 +126,16 @@ def last_rows(root: Root, keys: Iterable[str], columns: Sequence[str] | None = N
     return {key: found[key] for key in names if key in found}
 
 
+def by_run(root: Root, keys: Iterable[str], columns: Sequence[str]) -> dict[tuple[str, str], Row]:
+    """All rows of some photos by key and run: some columns, with `key, run_id`."""
+    names = pa.array(list(keys), pa.string())
+    found = (
+        part.filter(pc.is_in(part["key"], value_set=names)).to_pylist()
+        for part in parts(root, tuple(dict.fromkeys((*columns, "key", "run_id"))))
+    )
+    return {(row["key"], row["run_id"]): row for rows in found for row in rows}
+
+
 def wanted(columns: Sequence[str]) -> pa.Schema:
     """The types of some columns, all of which may be null: what a reader gets."""
     return pa.schema([SCHEMA.field(name).with_nullable(True) for name in columns])

@@ -16,7 +16,13 @@ import pyarrow.compute as pc
 from glasseg.catalog.schema import REVIEWED, Row
 
 CORRECTIONS: Final = "_glasseg/corrections/"
-NOTHING: Final[Row] = {"reviewed": None, "reviewed_run": None, "reviewed_etag": None, "reviewed_model": None}
+NOTHING: Final[Row] = {
+    "reviewed": None,
+    "reviewed_run": None,
+    "reviewed_etag": None,
+    "reviewed_model": None,
+    "reviewed_options": None,
+}
 """The columns of a photo on which nobody has said a word."""
 _SEPARATOR: Final = "\n"
 
@@ -26,6 +32,13 @@ class Word(StrEnum):
 
     CORRECTED = "corrected"
     APPROVED = "approved"
+
+
+DROPPED: Final = {
+    Word.CORRECTED: "the photo has changed since it was corrected: the correction holds no longer",
+    Word.APPROVED: "the photo has changed since its picture was approved: that holds no longer",
+}
+"""A warning in the row of a picture that was made without a person's word on an earlier one."""
 
 
 def map_key(key: str, run_id: str) -> str:
@@ -44,27 +57,34 @@ def of(row: Mapping[str, Any]) -> Row:
 
 
 def joined(rows: pa.Table) -> pa.ChunkedArray:
-    """The four columns as one of few different texts, null where nobody has said a word."""
-    word, run_id, etag, model_id = (rows[name] for name in REVIEWED)
+    """The five columns as one of few different texts, null where nobody has said a word."""
+    word, run_id, etag, model_id, options_id = (rows[name] for name in REVIEWED)
     if word.null_count == len(word):  # nearly always, and then not to be computed a million times
         return word
-    parts = (word, *(pc.fill_null(one, "") for one in (run_id, model_id, etag)))
+    parts = (word, *(pc.fill_null(one, "") for one in (run_id, model_id, options_id, etag)))
     return pc.binary_join_element_wise(*parts, _SEPARATOR)  # the etag, which may hold anything, comes last
 
 
 def parted(texts: pa.Array) -> dict[str, pa.Array]:
-    """The four columns, by name, of an array of texts that `joined` made."""
-    parts = pc.split_pattern(pc.cast(texts, pa.string()), _SEPARATOR, max_splits=3)
-    word, run_id, model_id, etag = (pc.list_element(parts, i) for i in range(4))
-    return dict(zip(REVIEWED, (word, run_id, etag, model_id), strict=True))
+    """The five columns, by name, of an array of texts that `joined` made."""
+    parts = pc.split_pattern(pc.cast(texts, pa.string()), _SEPARATOR, max_splits=4)
+    found = (pc.list_element(parts, i) for i in range(5))
+    word, run_id, model_id, options_id, etag = (pc.if_else(pc.equal(one, ""), None, one) for one in found)
+    return dict(zip(REVIEWED, (word, run_id, etag, model_id, options_id), strict=True))
 
 
 def said(text: str | None) -> Row:
-    """The four columns of a text that `joined` made."""
+    """The five columns of a text that `joined` made."""
     if text is None:
         return NOTHING
-    word, run_id, model_id, etag = text.split(_SEPARATOR, 3)
-    return {"reviewed": word, "reviewed_run": run_id, "reviewed_etag": etag, "reviewed_model": model_id}
+    word, run_id, model_id, options_id, etag = (one or None for one in text.split(_SEPARATOR, 4))
+    return {
+        "reviewed": word,
+        "reviewed_run": run_id,
+        "reviewed_etag": etag,
+        "reviewed_model": model_id,
+        "reviewed_options": options_id,
+    }
 
 
 def counted(texts: pa.Array | pa.ChunkedArray) -> dict[str, int]:

@@ -42,8 +42,8 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-SCHEMA_VERSION: Final = 6
-REVIEWED: Final = ("reviewed", "reviewed_run", "reviewed_etag", "reviewed_model")
+SCHEMA_VERSION: Final = 7
+REVIEWED: Final = ("reviewed", "reviewed_run", "reviewed_etag", "reviewed_model", "reviewed_options")
 """Columns of a person's word, see `catalog.reviewed`."""
 
 
@@ -133,6 +133,7 @@ class Row(TypedDict, total=False):
     reviewed_run: str | None
     reviewed_etag: str | None
     reviewed_model: str | None
+    reviewed_options: str | None
     fill: float | None
     background_exact: float | None
     background_deviation: int | None

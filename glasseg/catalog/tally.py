@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from glasseg.catalog import reviewed
 from glasseg.catalog.schema import Row, Status, is_held
 from glasseg.config import MARKETPLACES
 
@@ -17,6 +18,7 @@ FEW = 3
 """Photos that say nothing of a run when all of them fail, if they are fewer."""
 OLDER_STAYS = "the older picture stays where it is"
 """A warning in the row of a failed photo that has an older picture."""
+_DROPPED = frozenset(reviewed.DROPPED.values())
 _NUMBERS = re.compile(r"[#\d][\w.:×]*")
 
 
@@ -33,6 +35,10 @@ class Tally:
         """Pictures that were held back."""
         self.stale = 0
         """Failed photos whose older pictures stay."""
+        self.dropped = 0
+        """Photos on which a person's word holds no longer."""
+        self.dropped_key = ""
+        """The first of them."""
         self.retries = 0
         """Requests to the storage that were repeated."""
         self._verdicts: dict[str, Counter[str]] = defaultdict(Counter)
@@ -57,6 +63,9 @@ class Tally:
             self.retries += row.get("storage_retries") or 0
             self.held += is_held(row)
             self.stale += OLDER_STAYS in (row.get("warnings") or ())
+            if not _DROPPED.isdisjoint(row.get("warnings") or ()):
+                self.dropped += 1
+                self.dropped_key = self.dropped_key or row["key"]
             for name in MARKETPLACES:
                 if verdict := row.get(f"check_{name}"):
                     self._verdicts[name][rule_of(str(verdict))] += 1

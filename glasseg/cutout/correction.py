@@ -29,6 +29,14 @@ _RIM: Final = 4
 _BAND: Final = 256
 """Rows that are computed at a time."""
 
+_CELLS: Final = 256
+"""Cells along the longer side of a photo, the grid on which masks are compared with a tolerance of one cell."""
+# A correction mostly takes away or adds; a mask of another photo does both. Of 500 photos of real shops, the true mask
+# lacks more than this of the packaged model's, and has more than this beyond it, in 5: the model's own fault. Of 4,000
+# pairs of such photos of one shape, the mask of the other one does in 91 %, of 4,000 pairs of product photos, all of
+# them framed alike, in 94 %.
+_FAR_APART: Final = 0.15
+
 
 @dataclass(frozen=True)
 class Touch:
@@ -113,6 +121,30 @@ class Correction:
     def _scales(self, size: tuple[int, int]) -> tuple[float, float]:
         """(y, x): photo pixels per pixel of the map."""
         return size[0] / self.labels.shape[0], size[1] / self.labels.shape[1]
+
+
+def on_grid(alpha: np.ndarray, window: Window) -> np.ndarray:
+    """A mask to compare, uint8 of 0 and 1: where an alpha (h×w uint8) is more than half, on a coarse grid.
+
+    `window`: the part of the photo of which it is.
+    """
+    scale = min(1.0, _CELLS / max(window.size))
+    size = tuple(max(1, round(side * scale)) for side in alpha.shape[::-1])
+    return (cv2.resize(alpha, size, interpolation=cv2.INTER_AREA) > 127).astype(np.uint8)
+
+
+def far_apart(found: np.ndarray, corrected: np.ndarray) -> bool:
+    """Whether a mask is probably of another photo than that in which the network found another one (see `on_grid`).
+
+    Each has a large part that lies nowhere near the other. So it is never where nothing was found.
+    """
+    return min(_share_beyond(found, corrected), _share_beyond(corrected, found)) > _FAR_APART
+
+
+def _share_beyond(mask: np.ndarray, other: np.ndarray) -> float:
+    """The share of a mask that is not within a cell of the other; 0 of none."""
+    beyond = cv2.bitwise_and(mask, 1 - cv2.dilate(other, np.ones((3, 3), np.uint8)))
+    return cv2.countNonZero(beyond) / max(1, cv2.countNonZero(mask))
 
 
 def _ramped(inside: np.ndarray) -> np.ndarray:

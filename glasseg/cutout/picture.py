@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from glasseg.cutout import framing, fringe, grid, lenses, matte, review, shadows, transparency
-from glasseg.cutout.correction import CLEAR, KEEP, UNTOUCHED, Correction, Touch
+from glasseg.cutout.correction import CLEAR, KEEP, UNTOUCHED, Correction, Touch, far_apart, on_grid
 from glasseg.cutout.foreground import decontaminate
 from glasseg.cutout.look import Look
 from glasseg.cutout.placement import Placement, place
@@ -50,6 +50,8 @@ class Picture:
     """Whether the photo's own transparency contradicts what the network sees: see `transparency`."""
     sideways: bool = False
     """Whether the photo seems to be stored sideways."""
+    far_apart: bool = False
+    """Whether what a person painted is probably the mask of another photo: see `correction.far_apart`."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -104,9 +106,17 @@ def _found(
     """The glasses in a window and the facts of their mask; the enlarged probability is gone afterwards."""
     probability = seen.within(window)
     agreement = seen.agreement(probability, window)
-    cutting = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch)
-    probability = touch.joined(probability) if touch else probability
-    return cutting, _judged(cutting, window, probability, model.calibration, agreement)
+    cutting = _cut(photo, window, probability, model.threshold, model.ramp)
+    mask = _judged(cutting, window, probability, model.calibration, agreement)
+    if not touch:
+        return cutting, mask
+    found = on_grid(cutting.alpha, window)
+    del cutting  # a full plane, and perhaps an image
+    touched = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch)
+    probability = touch.joined(probability)
+    after = _judged(touched, window, probability, model.calibration, agreement)
+    touched = replace(touched, far_apart=far_apart(found, on_grid(touched.alpha, window)))
+    return touched, replace(after, quality=mask.quality, touched_quality=after.quality)
 
 
 def _window(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> Window:
@@ -200,6 +210,7 @@ def _composed(
         shadow,
         own_shadow=cutting.shade is not None,
         misfit=cutting.misfit,
+        far_apart=cutting.far_apart,
     )
 
 
@@ -226,6 +237,8 @@ class _Cut:
     """The shadow that a cut-out came with, H×W uint8."""
     misfit: bool = False
     """Whether the photo's own transparency contradicts what the network sees."""
+    far_apart: bool = False
+    """As in `Picture`."""
 
 
 def _cut(

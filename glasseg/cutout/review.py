@@ -49,7 +49,11 @@ class MaskFacts:
     confidence: float | None
     """Mean of |2p - 1| where alpha is above 0, [0, 1]; None when nothing was found, or the mask is the photo's own."""
     quality: float | None = None
-    """The strict IoU to expect, [0, 1]; None as confidence, when too little was found, and without a calibration."""
+    """The strict IoU to expect, [0, 1]; None as confidence, when too little was found, and without a calibration.
+
+    It is the network's mask that it is about, whatever a person painted."""
+    touched_quality: float | None = None
+    """The same with what was painted taken for certain; None when nothing was."""
 
     @property
     def no_glasses(self) -> bool:
@@ -93,28 +97,38 @@ def review_code(
     side: int | None = None,
     misfit: bool = False,
     sideways: bool = False,
+    far_apart: bool = False,
+    mask_seen: bool = False,
 ) -> ReviewCode | None:
     """Why a person should look at this photo; None when nobody needs to.
 
     `review_below`: the quality from which on a mask is good enough; without a quality its confidence decides.
     `ring_share`: the share of the written picture's outermost pixels that are background. `framed_cut`: whether
     glasses that the photo cuts off were framed, which puts the cut where it can be seen. `side`: the photo's longer
-    side in pixels. `misfit`, `sideways`: as in `picture.Picture`; the first explains all that follows.
+    side in pixels. `misfit`, `sideways`, `far_apart`: as in `picture.Picture`; the first that holds explains all that
+    follow. `mask_seen`: whether a person has seen the mask, so that only its frame may need a look.
     """
-    found: dict[ReviewCode, bool] = {
+    of_mask: dict[ReviewCode, bool] = {
+        "mask_mismatch": far_apart,
         "transparency": misfit,
         "too_small": facts.no_glasses and side is not None and side < _LEAST_SIDE,
         "no_glasses": facts.no_glasses,
         "fills_frame": facts.coverage > _MOST_COVERAGE,
         "sideways": sideways,
         "uncertain_mask": _uncertain(facts, review_below),
-        "ring_not_clean": ring_share < _LEAST_RING,
-        "cut_off": framed_cut,
     }
+    of_frame: dict[ReviewCode, bool] = {"ring_not_clean": ring_share < _LEAST_RING, "cut_off": framed_cut}
+    found = of_frame if mask_seen else of_mask | of_frame
     return next((code for code, applies in found.items() if applies), None)
 
 
+def judged_quality(facts: MaskFacts) -> float | None:
+    """The quality that says whether a person should look at a mask: with what one painted."""
+    return facts.quality if facts.touched_quality is None else facts.touched_quality
+
+
 def _uncertain(facts: MaskFacts, review_below: float | None) -> bool:
-    if facts.quality is not None and review_below is not None:
-        return facts.quality < review_below
+    quality = judged_quality(facts)
+    if quality is not None and review_below is not None:
+        return quality < review_below
     return facts.confidence is not None and facts.confidence < _LEAST_CONFIDENCE

@@ -36,7 +36,8 @@ class Offer:
     `name`: where it comes from, for messages, such as "corrections.zip: maps/0001.png". `data`: the bytes of the mask;
     None for an approval. `source_etag`, `model_id`, `run_id`: of the picture that the person saw in the editor; `size`:
     (height, width) of the photo there; all None for a mask of another tool. `exported_at`: when it was exported, or its
-    file last changed, as text that sorts by time, "" where that is unknown.
+    file last changed, as `stamp` writes it, "" where that is unknown. `destination`: the URI of the one that an export
+    was made for, "" where that is unknown.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Offer:
     run_id: str | None = None
     size: tuple[int, int] | None = None
     exported_at: str = ""
+    destination: str = ""
 
     @property
     def is_export(self) -> bool:
@@ -188,7 +190,7 @@ class _Taken:
             if reason := unsafe_reason(key):
                 self.refused[shown] = f"it is of {visible(key)}, whose name can't be that of a picture: {reason}"
             else:
-                self._offer(Offer(shown, key, Word.CORRECTED, None, exported_at=_stamp(file.modified)), file)
+                self._offer(Offer(shown, key, Word.CORRECTED, None, exported_at=stamp(file.modified)), file)
 
     def _add_export(self, statement: File, maps: dict[str, File], where: str, exported: datetime | None) -> None:
         """Add what an export says; `maps`: by their names in its statement."""
@@ -200,7 +202,7 @@ class _Taken:
         self.refused |= {where + name: reason for name, reason in export.refused.items()}
         for name in maps.keys() - {said.map for said in export.said}:
             self.refused[where + visible(name)] = f"{correction_files.STATEMENT} does not name it"
-        moment = _stamp(export.exported_at or exported or statement.modified)
+        moment = stamp(export.exported_at or exported or statement.modified)
         for said in export.said:
             shown = where + visible(said.map or said.key)
             word = Word.CORRECTED if said.map else Word.APPROVED
@@ -210,8 +212,8 @@ class _Taken:
             elif said.map and said.map not in maps:
                 self.refused[shown] = f"the map of {visible(key)} is not there"
             else:
-                offer = Offer(shown, key, word, None, said.source_etag, said.model_id, said.run_id, said.size, moment)
-                self._offer(offer, maps[said.map] if said.map else None)
+                seen = (said.source_etag, said.model_id, said.run_id, said.size, moment, export.destination)
+                self._offer(Offer(shown, key, word, None, *seen), maps[said.map] if said.map else None)
 
     def _known(self, key: str) -> str | None:
         """The key of the destination that is this one, perhaps in another Unicode form if there is one such."""
@@ -240,6 +242,6 @@ def _parts(there: dict[str, File], statement: File) -> dict[str, File]:
     return {name.removeprefix(folder): there.pop(name) for name in below}
 
 
-def _stamp(moment: datetime | None) -> str:
+def stamp(moment: datetime | None) -> str:
     """A time as text that sorts by time, "" for none."""
     return moment.isoformat(timespec="microseconds") if moment else ""

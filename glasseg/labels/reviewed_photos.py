@@ -24,19 +24,21 @@ HELD_OUT: Final = "corrected or approved, but of a product that is held out"
 LABELLED: Final = "approved, but labelled by other data"
 REPLACED: Final = "labelled anew by a correction"
 FAILED: Final = "corrected or approved, but failed or gone since"
+DOUBTED: Final = "with a mask that is perhaps of another photo"
 """Why a photo, or a label of other data, is left out; each after its number."""
 
 
 def find(uris: Iterable[str], *, endpoint_url: str | None = None) -> Found:
     """The photos of some destinations on which a person's word is in force, each with its label; only rows are read.
 
-    Photos that failed since, or left their source, are left out. Raises GlassegError when a place can't be read, or
+    Photos that failed since, or left their source, are left out, and masks that nobody has compared with their photos.
+    Raises GlassegError when a place can't be read, or
     nobody has corrected or approved a photo in it.
     """
     roots = {root.uri: root for root in (open_root(uri, endpoint_url=endpoint_url) for uri in uris)}
     found = [_of(root) for root in roots.values()]
-    failed = sum(one.left_out.get(FAILED, 0) for one in found)
-    return Found([pair for one in found for pair in one.pairs], left_out={FAILED: failed} if failed else {})
+    left_out = sum((Counter(one.left_out) for one in found), Counter[str]())
+    return Found([pair for one in found for pair in one.pairs], left_out=dict(left_out))
 
 
 def _of(root: Root) -> Found:
@@ -50,7 +52,9 @@ def _of(root: Root) -> Found:
         )
     usable = said.filter(state.among(said["status"], [Status.OK, Status.REVIEW]))
     rows = manifest.last_rows(root, sorted(usable["key"].to_pylist()), (*REVIEWED, "source_uri", "list_columns"))
-    return Found([_pair(root, row) for row in rows.values()], left_out={FAILED: len(said) - len(usable)})
+    seen = [row for row in rows.values() if row["reviewed_model"]]
+    left_out = {FAILED: len(said) - len(usable), DOUBTED: len(rows) - len(seen)}
+    return Found([_pair(root, row) for row in seen], left_out=dict(+Counter(left_out)))
 
 
 def _pair(root: Root, row: Mapping[str, Any]) -> Pair:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -41,12 +42,17 @@ class Selection:
     repeated: list[Unmatched]
 
 
+def is_list(uri: str) -> bool:
+    """Whether a file of this name is read as a list of photos."""
+    return PurePosixPath(uri).suffix.lower() in NAME_SUFFIXES
+
+
 def fetch(uri: str, *, endpoint_url: str | None = None) -> bytes:
     """The bytes of the list at `uri`, a path or s3://.
 
     Raises GlassegError when there is none, when it can't be read, or when its name is not that of a list.
     """
-    if PurePosixPath(uri).suffix.lower() not in NAME_SUFFIXES:
+    if not is_list(uri):
         endings = ", ".join(NAME_SUFFIXES)
         raise GlassegError(f"{uri} is not a list of photos: its name must end in {endings}; save it as xlsx or csv")
     root, names = open_source(uri, endpoint_url=endpoint_url)
@@ -56,6 +62,13 @@ def fetch(uri: str, *, endpoint_url: str | None = None) -> bytes:
         return root.read(names[0])[0]
     except PhotoError as error:
         raise GlassegError(f"can't read the list {uri}: {error}") from error
+
+
+def saved(uri: str, *, endpoint_url: str | None = None) -> datetime | None:
+    """When the list at `uri` was last saved, by the clock of its storage; None where that does not say."""
+    root, names = open_source(uri, endpoint_url=endpoint_url)
+    found = [one.modified for name in names or () for one in root.list(name) if one.key == name]
+    return datetime.fromtimestamp(found[0], UTC) if found and found[0] else None
 
 
 def select(

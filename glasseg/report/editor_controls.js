@@ -76,6 +76,7 @@ const keys = {
   p: () => choose("polygon"),
   f: () => choose("fill"),
   l: () => choose("lens"),
+  L: () => choose("lens"), // as it is shown: a small one looks like the 1
   t: () => one("#twin").click(),
   x: () => paintWith(chosen.label === KEEP ? ERASE : KEEP),
   "[": () => nudge("radius", -4),

@@ -56,11 +56,12 @@ const quoted = (text) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')
 const line = (cells) => cells.map((cell) => quoted(guarded(cell))).join(",") + "\r\n";
 
 function exportMarked() {
-  const rows = marked().map(({ dataset }) => [dataset.photo, dataset.status, dataset.code, dataset.note]);
-  const text = "\ufeff" + [["photo", "status", "error_code", "note"], ...rows].map(line).join("");
+  const { run } = document.body.dataset;
+  const rows = marked().map(({ dataset }) => [dataset.photo, dataset.status, dataset.code, dataset.note, run]);
+  const text = "\ufeff" + [["photo", "status", "error_code", "note", "run_id"], ...rows].map(line).join("");
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  link.download = `marked-${document.body.dataset.run}.csv`;
+  link.download = `marked-${run}.csv`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
 }

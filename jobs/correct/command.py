@@ -21,7 +21,10 @@ from jobs.options import endpoint_url_option, photo_worker_options, verbose_opti
         help="Take the pictures of these photos as they are: a list such as the page exports.",
     ),
     cloup.option(
-        "--withdraw", metavar="KEY", multiple=True, help="Forget what was said of this photo, and do it anew."
+        "--withdraw",
+        metavar="KEY|LIST",
+        multiple=True,
+        help="Forget what was said of this photo, or of those of a list, and do them anew.",
     ),
     cloup.option(
         "--model", help="Model folder, where that of the last run has moved.  [default: that of the last run]"

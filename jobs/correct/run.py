@@ -8,22 +8,25 @@ from dataclasses import fields, replace
 from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from glasseg.catalog import compaction, lock, manifest, records, reviewed, runs, state
+from glasseg.catalog import clashes, compaction, lock, manifest, pending, records, reviewed, runs, state
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
 from glasseg.errors import GlassegError
+from glasseg.lists import selection
 from glasseg.model import folder as model_folder
-from glasseg.storage import naming, roots
+from glasseg.storage import listing, naming, roots
 from glasseg.storage.keys import shown
 from glasseg.storage.roots import Root
 from jobs import terminal
 from jobs.correct import asked as ask
-from jobs.correct.asked import Asked, Destination, Refused
+from jobs.correct.asked import Asked, Gathered, Refused
+from jobs.correct.known import Destination
 from jobs.whiten.executor import Executor, on_ray
 from jobs.whiten.order import PENDING, Order
-from jobs.whiten.places import Places, entries, find
+from jobs.whiten.places import Found, Places, entries, find
 from jobs.whiten.plan import Plan, make_plan
 from jobs.whiten.run import EXIT_FLAGGED, look_of, order_of, perform, say_plan
 
@@ -44,13 +47,15 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
     """
     if not (given or config.approve or config.withdraw):
         raise GlassegError("nothing to do: give a FILE of corrections, --approve or --withdraw", 2)
+    if given and selection.is_list(given):
+        raise GlassegError(f"{given} is a list: --approve {given} takes the pictures of its photos as they are", 2)
     run_id = runs.new_id()
     terminal.bind(run_id=run_id)
     root = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
     last = _last_whitening(root)
     made_with = _options(last, config)
     places = _places(root, str(last["source"]), made_with.model, config.endpoint_url)
-    for uri in filter(None, (given, config.approve)):
+    for uri in filter(None, (given, config.approve, *filter(selection.is_list, config.withdraw))):
         roots.open_source(uri, endpoint_url=config.endpoint_url)  # a typing error must not cost reading the state
     lock.refuse_if_taken(root)
     roots.check_writable(root)
@@ -60,24 +65,23 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
         known = state.read(root, places.source.uri)
         run_seq = runs.next_seq(root, known.photos["run_seq"], own_lock.last_run_seq)
         order = order_of(places, look_of(made_with), made_with, run_id, run_seq)
-        wanted, overtaken, refused = ask.gather(
-            Destination.of(root, known.photos, order.model_id, order.options_id, made_with.max_pixels),
+        found = ask.gather(
+            Destination(root, known.photos, order.model_id, order.options_id, made_with.max_pixels),
             given,
             config.approve,
             config.withdraw,
             source_uri=places.source.uri,
             endpoint_url=config.endpoint_url,
         )
-        plan = _plan(places, known, made_with, order, wanted, refused=refused)
-        for name, why in refused.items():
-            terminal.say(f"  refused {shown(name)}: {why}", level="warning")
+        if found.done and not found.asked:
+            _say_first(found, root)
+            return _ended(found, 0, made_with)
+        plan = _plan(places, known, made_with, order, [*found.asked.values()], refused=found.refused)
+        _say_first(found, root)
         own_lock.note(run_seq)
-        _keep_maps(plan, [*wanted, *overtaken])
+        _keep_maps(plan, [*found.asked.values(), *found.overtaken])
         say_plan(plan, made_with, "Correcting")
-        code = perform(plan, made_with, own_lock, executor)
-        if refused:
-            terminal.say(f"{len(refused)} refused, as told above", level="warning")
-        return code or (EXIT_FLAGGED if _too_many(len(refused), len(plan.work), made_with.max_flagged) else 0)
+        return _ended(found, perform(plan, made_with, own_lock, executor), made_with)
 
 
 def _last_whitening(root: Root) -> dict[str, Any]:
@@ -127,26 +131,18 @@ def _plan(
 ) -> Plan:
     """A plan of `glasseg whiten` for these photos alone, each with its new word.
 
-    Those that have changed or left join `refused`. Raises GlassegError when none is left.
+    Those that have changed or left join `refused`; of one that left, a word can only be withdrawn. Raises GlassegError
+    when none is left.
     """
     listed = {entry.key for entry in entries(places.source, [one.key for one in wanted])}
-    refused |= {one.key: "it is not in the source any more" for one in wanted if one.key not in listed}
-    if not listed:
+    away = [one for one in wanted if one.key not in listed]
+    left = [one.key for one in away if one.reason == Reason.WITHDRAWN]
+    refused |= {one.key: "it is not in the source any more" for one in away if one.reason != Reason.WITHDRAWN}
+    if not (listed or left):
         raise GlassegError(_nothing(refused))
-    found = find(
-        replace(places, names=sorted(listed)),
-        format=config.format,
-        transparent=order.look.colour is None,
-        masks=config.mask,
-        all_folders=True,
-        inventory_uri=None,
-        photo_list=None,
-        column=None,
-        endpoint_url=config.endpoint_url,
-    )
     plan = make_plan(
         places,
-        found,
+        _found(places, sorted(listed), config, order),
         known,
         order,
         wanted=Wanted(order.model_id, order.options_id, config.max_pixels, "all"),
@@ -164,11 +160,38 @@ def _plan(
         else:
             columns = before[one.key]["list_columns"]
             work.append({**row, "reason": one.reason, "list_columns": columns, **one.word(order.run_id)})
-    if not work:
+    if not (work or left):
         raise GlassegError(_nothing(refused))
     table = pa.Table.from_pylist(work, schema=PENDING)
     reasons = {one["values"]: one["counts"] for one in table["reason"].value_counts().to_pylist()}
-    return replace(plan, work=table, outputs=table["output"], reasons=reasons, unsolved={}, others={})
+    gone = _without_words(known.photos, left)
+    return replace(plan, work=table, outputs=table["output"], reasons=reasons, unsolved={}, others={}, gone=gone)
+
+
+def _found(places: Places, names: list[str], config: WhitenConfig, order: Order) -> Found:
+    """These photos of the source, as a plan takes them."""
+    transparent = order.look.colour is None
+    if not names:
+        photos, _ = pending.photos(listing.table([]), config.format, transparent)
+        return Found(clashes.with_clashes(photos, places.naming, folders=False), {}, photos["key"], False)
+    return find(
+        replace(places, names=names),
+        format=config.format,
+        transparent=transparent,
+        masks=config.mask,
+        all_folders=True,
+        inventory_uri=None,
+        photo_list=None,
+        column=None,
+        endpoint_url=config.endpoint_url,
+    )
+
+
+def _without_words(photos: pa.Table, keys: list[str]) -> pa.Table:
+    """Rows of `State.photos` of photos that have left, from which what a person said is taken."""
+    gone = photos.filter(pc.is_in(photos["key"], value_set=pa.array(keys, pa.string())))
+    place, said = gone.schema.get_field_index("reviewed"), gone["reviewed"]
+    return gone.set_column(place, "reviewed", pa.nulls(len(gone), said.type))
 
 
 def _keep_maps(plan: Plan, wanted: Iterable[Asked]) -> None:
@@ -186,6 +209,30 @@ def _nothing(refused: Refused) -> str:
     name, why = next(iter(refused.items()), ("the file", "it names no photo"))
     more = f", and {len(refused) - 1} more are refused" if len(refused) > 1 else ""
     return f"nothing can be done as asked: {name}: {why}{more}"
+
+
+def _say_first(found: Gathered, root: Root) -> None:
+    """What of the request is not done, and that it was perhaps meant for another destination."""
+    for uri in sorted(found.elsewhere):
+        why = f"its photos and runs are those of {root.uri}, too, as after a move or in a copy"
+        terminal.say(f"  exported for {shown(uri)}, and taken: {why}")
+    if found.done:
+        more = f" and {len(found.done) - 1} more" * (len(found.done) > 1)
+        terminal.say(f"  left out  {shown(min(found.done))}{more}: just that was said before, and holds")
+    for name, why in found.refused.items():
+        terminal.say(f"  refused {shown(name)}: {why}", level="warning")
+
+
+def _ended(found: Gathered, code: int, config: WhitenConfig) -> int:
+    """The exit code, `code` but for what was refused, of which the last line tells."""
+    refused = len(found.refused)
+    if refused:
+        name, why = next(iter(found.refused.items()))
+        more = f"; and {refused - 1} more, as told above" * (refused > 1)
+        terminal.say(f"Refused, not done: {shown(name)}: {why}{more}", level="warning")
+    elif found.done and not found.asked:
+        terminal.say("Nothing to do: all of it was done before.")
+    return code or (EXIT_FLAGGED if _too_many(refused, len(found.asked), config.max_flagged) else 0)
 
 
 def _too_many(refused: int, worked_on: int, most: float) -> bool:

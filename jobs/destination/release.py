@@ -191,6 +191,8 @@ def _row(release: Release, held: Row) -> Row:
         "reason": Reason.RELEASED,
         "error_code": None,
         "error": None,
+        # who publishes a mask that was handed in and doubted has seen it
+        "reviewed_model": held["reviewed_model"] or (held["model_id"] if held["reviewed"] else None),
         "warnings": [*(held["warnings"] or []), f"released from {held['run_id']}: {held['error_code']}"],
         "output_uri": printable(root.uri_of(output)),
         "mask_uri": printable(root.uri_of(mask_key(output))) if held["mask_uri"] else None,

@@ -11,6 +11,7 @@ from glasseg.catalog.schema import Reason
 from glasseg.catalog.skipped import described
 from glasseg.catalog.tally import Tally
 from glasseg.lists import selection
+from glasseg.storage.keys import shown
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan
 
@@ -88,6 +89,10 @@ def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -
     if tally.stale:
         whose = "whose older picture stays" if tally.stale == 1 else "whose older pictures stay"
         say(f"  {tally.stale} failed {whose}")
+    if n := tally.dropped:
+        first, what = shown(tally.dropped_key), "was corrected or approved and has changed since"
+        others = f" and {n - 1:,} more" * (n > 1)
+        say(f"  {first}{others}: {what}: made anew without that, look at it again", level="warning")
     if summary["gone"]:
         say(f"  {summary['gone']} gone from the source{', their pictures deleted' * deleted}")
     if tally.processed:

@@ -51,6 +51,7 @@ class Pending(TypedDict):
     reviewed_run: str | None
     reviewed_etag: str | None
     reviewed_model: str | None
+    reviewed_options: str | None
     list_columns: list[tuple[str, str]] | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.cutout import finished, picture, review
 from glasseg.cutout.correction import Correction
 from glasseg.cutout.finished import Finished
-from glasseg.cutout.look import WHITE, Look
+from glasseg.cutout.look import WHITE
 from glasseg.cutout.picture import Picture
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError, PhotoError, ReviewCode
 from glasseg.images import decoder, encoder
@@ -38,10 +39,6 @@ THREADS_PER_CPU = 3
 GROUP = 4
 """Photos that are segmented one after the other while as many are opened and as many written."""
 
-DROPPED = {
-    Word.CORRECTED: "the photo has changed since it was corrected: the correction holds no longer",
-    Word.APPROVED: "the photo has changed since its picture was approved: that holds no longer",
-}
 NO_MASK = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
 
 if TYPE_CHECKING:
@@ -58,6 +55,8 @@ class Opened:
     correction: Correction | None = None
     vouched: bool = False
     """Whether a person has seen this model's mask of it, and corrected or approved it."""
+    unseen: bool = False
+    """Whether it has a mask of another tool that nobody, nor a model, has compared with it yet."""
     dropped: str | None = None
     """Why a person's word holds no longer. It goes with the row of a new picture: until then nobody would be told."""
 
@@ -155,7 +154,7 @@ class Whitener:
         if not pending["reviewed"]:
             return opened
         if facts["source_etag"] != pending["reviewed_etag"]:
-            return replace(opened, dropped=DROPPED[Word(pending["reviewed"])])
+            return replace(opened, dropped=reviewed.DROPPED[Word(pending["reviewed"])])
         vouched = pending["reviewed_model"] == self._order.model_id
         if pending["reviewed"] != Word.CORRECTED:
             return replace(opened, vouched=vouched)
@@ -166,7 +165,8 @@ class Whitener:
         except (PhotoError, ValueError) as error:
             why = f"its correction can't be used ({error}): mend that, or forget it with glasseg correct --withdraw"
             return self._order.failed(pending, "read_error", why, facts)
-        return replace(opened, vouched=vouched, correction=Correction(labels))
+        unseen = not pending["reviewed_model"]
+        return replace(opened, vouched=vouched, unseen=unseen, correction=Correction(labels))
 
     def _write(self, opened: Opened, seen: Segmentation) -> Row:
         """Make, encode, verify and write one picture; its row."""
@@ -175,9 +175,11 @@ class Whitener:
         try:
             made = picture.compose(photo, seen, spec, order.look, opened.correction)
             sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
-            code = None if opened.vouched else _review_code(photo, made, sent, order.look, order.review_below)
+            if opened.unseen and not made.far_apart:
+                opened = replace(opened, vouched=True)
+            code = self._code(opened, made, sent)
             # what a person has taken back must not stay because the network's own mask is in doubt
-            gated = order.gates and not opened.vouched and pending["reason"] != Reason.WITHDRAWN
+            gated = order.gates and (code or not opened.vouched) and pending["reason"] != Reason.WITHDRAWN
             held = _held_code(code, made.mask.coverage, pending) if gated else None
             self._store_label(opened, seen)
             folder, before = manifest.held_folder(order.run_id) if held else "", client.repeated()
@@ -193,7 +195,7 @@ class Whitener:
         outcome: Row = {
             "status": Status.REVIEW if code else Status.OK,
             "error_code": code,
-            "error": _why(code, made.mask.quality) if code else None,
+            "error": _why(code, review.judged_quality(made.mask), order.review_below) if code else None,
             "warnings": [*photo.warnings, *made.warnings, *self._unmasked(pending["output"])] or None,
             "output_key": pending["output"],
             "published": not held,
@@ -201,9 +203,35 @@ class Whitener:
             "quality_id": self._calibration.id if self._calibration and made.mask.quality is not None else None,
             "write_ms": (time.perf_counter() - started) * 1000,
         }
+        if opened.unseen and opened.vouched:
+            outcome["reviewed_model"] = order.model_id
         if opened.dropped:
             outcome |= {**reviewed.NOTHING, "warnings": [opened.dropped, *(outcome["warnings"] or [])]}
         return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
+
+    def _code(self, opened: Opened, made: Picture, sent: Finished) -> ReviewCode | None:
+        """Why a person should look at this picture; what somebody has seen needs no other look.
+
+        Who saw the mask in a picture of other options has not seen how this one is framed.
+        """
+        order, white, look = self._order, sent.whiteness, self._order.look
+        if opened.vouched and opened.pending["reviewed_options"] == order.options_id:
+            return None
+        # the nearest that a lossy format holds of a colour may come back a level off; white it holds
+        ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
+        framing, placement = look.framing, made.placement
+        framed = framing.frame is not None or framing.fill is not None or placement.angle != 0
+        return review.review_code(
+            made.mask,
+            ring,
+            framed_cut=bool(placement.cut) and framed,
+            review_below=order.review_below,
+            side=max(opened.photo.image.shape[:2]),
+            misfit=made.misfit,
+            sideways=made.sideways,
+            far_apart=opened.unseen and made.far_apart,
+            mask_seen=opened.vouched,
+        )
 
     def _unmasked(self, output: str) -> list[str]:
         return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
@@ -232,35 +260,23 @@ class Whitener:
         return uris
 
 
-def _why(code: ReviewCode, quality: float | None) -> str:
-    """Why a picture needs a look, in words, with the number where it is one that decided."""
-    doubted = code == "uncertain_mask" and quality is not None
-    return f"the mask is probably wrong in places: its quality is {quality:.2f}" if doubted else REVIEW_CODES[code]
+def _why(code: ReviewCode, quality: float | None, review_below: float | None) -> str:
+    """Why a picture needs a look, in words, with the numbers where they decided."""
+    if code == "uncertain_mask" and quality is not None and review_below is not None:
+        return f"the mask may be wrong in places: its quality is {_floored(quality)}, below {review_below:.4g}"
+    if code == "mask_mismatch":
+        return f"{REVIEW_CODES[code]} glasseg correct --approve takes it all the same, --withdraw forgets it"
+    return REVIEW_CODES[code]
+
+
+def _floored(share: float) -> str:
+    """A share with two places, never rounded up to the line that it is below."""
+    return f"{math.floor(100 * share) / 100:.2f}"
 
 
 def _held_code(code: ReviewCode | None, coverage: float, pending: Pending) -> ReviewCode | None:
     """Why this picture may not replace the one that stands there; None when it may."""
     return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
-
-
-def _review_code(
-    photo: Photo, made: Picture, sent: Finished, look: Look, review_below: float | None
-) -> ReviewCode | None:
-    """Why a person should look at this picture; None when nobody needs to."""
-    white = sent.whiteness
-    # the nearest that a lossy format holds of a colour may come back a level off; white it holds
-    ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
-    framing, placement = look.framing, made.placement
-    framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
-    return review.review_code(
-        made.mask,
-        ring,
-        framed_cut=framed_cut,
-        review_below=review_below,
-        side=max(photo.image.shape[:2]),
-        misfit=made.misfit,
-        sideways=made.sideways,
-    )
 
 
 def _measured(made: Picture, sent: Finished) -> Row:

@@ -42,6 +42,7 @@ def test_all_have_failed_when_none_of_at_least_three_has_a_picture() -> None:
 
 
 def test_a_doubt_is_told_with_its_number_and_everything_else_by_its_code() -> None:
-    assert _why("uncertain_mask", 0.664).endswith("its quality is 0.66")
-    assert _why("uncertain_mask", None) == REVIEW_CODES["uncertain_mask"]
-    assert _why("ring_not_clean", 0.98) == REVIEW_CODES["ring_not_clean"]
+    assert _why("uncertain_mask", 0.664, 0.87).endswith("may be wrong in places: its quality is 0.66, below 0.87")
+    assert _why("uncertain_mask", 0.9999, 1.0).endswith("its quality is 0.99, below 1")
+    assert _why("uncertain_mask", None, 0.87) == REVIEW_CODES["uncertain_mask"]
+    assert _why("ring_not_clean", 0.98, 0.87) == REVIEW_CODES["ring_not_clean"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,20 +14,19 @@ import cv2
 import inprocess
 import numpy as np
 import pytest
+from correcting import correct, whiten
 from drawnphotos import BLANK, by_key, drawn, rows
 from painted import erased, export, kept, photo_of, zipped
 from s3server import S3Server
 
 from glasseg.catalog import lock, manifest, reviewed
-from glasseg.config import CorrectConfig, WhitenConfig
+from glasseg.config import WhitenConfig
 from glasseg.cutout import picture as cutout
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
 from glasseg.labels.masks import read_label
 from glasseg.storage.roots import Folder, Root, open_root
-from jobs.correct import run as job
 from jobs.destination.status import overview
-from jobs.whiten.executor import Executor
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -42,19 +42,6 @@ def places(tmp_path: Path) -> tuple[Root, Root]:
         source.write(key, drawn(seed))
     whiten((source, destination))
     return source, destination
-
-
-def whiten(places: tuple[Root, Root], **options: Any) -> int:
-    source, destination = places
-    return inprocess.whiten(
-        source.uri, destination.uri, WhitenConfig(**{"report": False, "max_flagged": 1.0, **options})
-    )
-
-
-def correct(
-    destination: Root, given: str | None = None, executor: Executor = inprocess.in_process, **options: Any
-) -> int:
-    return job.correct(destination.uri, given, CorrectConfig(**options), executor=executor)
 
 
 def picture(destination: Root, key: str = MINE) -> np.ndarray:
@@ -323,8 +310,8 @@ def test_masks_that_nobody_has_seen_are_judged_also_where_a_person_painted(
     assert said(destination) == ("review", "redo", "corrected")
 
 
-def test_a_photo_that_changes_drops_its_correction_and_its_row_says_so(
-    places: tuple[Root, Root], tmp_path: Path
+def test_a_photo_that_changes_drops_its_correction_and_its_row_and_the_runs_last_lines_say_so(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source, destination = places
     correct(destination, export(tmp_path, destination, {MINE: erased}))
@@ -334,8 +321,10 @@ def test_a_photo_that_changes_drops_its_correction_and_its_row_says_so(
     assert row["reason"] == "changed" and row["reviewed"] is None and row["reviewed_run"] is None
     assert "the photo has changed since it was corrected" in " ".join(row["warnings"])
     assert not white_left(destination)
+    assert "  a.jpg: was corrected or approved and has changed since: made anew" in capsys.readouterr().err
     whiten(places, redo="all")
     assert by_key(destination)[MINE]["warnings"] is None
+    assert "changed since" not in capsys.readouterr().err
 
 
 def test_a_correction_that_is_lost_fails_its_photo_and_its_picture_stays(
@@ -416,6 +405,15 @@ def test_a_file_that_is_not_there_is_named(places: tuple[Root, Root], tmp_path: 
         correct(places[1], str(tmp_path / "typo.zip"))
 
 
+def test_a_list_in_the_place_of_corrections_is_refused_with_the_way_out(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    (tmp_path / "marked.csv").write_text("photo\na.jpg\n")
+    with pytest.raises(GlassegError, match=r"marked\.csv is a list: --approve .*marked\.csv takes") as error:
+        correct(places[1], str(tmp_path / "marked.csv"))
+    assert error.value.exit_code == 2
+
+
 def test_a_picture_of_another_model_is_not_approved(
     places: tuple[Root, Root], tmp_path: Path, other_model: str
 ) -> None:
@@ -434,7 +432,129 @@ def test_a_picture_that_was_corrected_since_is_not_approved_by_an_older_export(
     assert correct(destination, older) == 0
     assert said(destination) == ("ok", "corrected", "corrected") and said(destination, OTHER)[1] == "approved"
     told = capsys.readouterr().err
-    assert "refused a.jpg: its picture was corrected since" in told and "1 refused, as told above" in told
+    assert "refused a.jpg: its picture was corrected since" in told
+    assert told.rstrip().rpartition("\n")[2].startswith("Refused, not done: a.jpg: its picture was corrected since")
+
+
+# what was seen, and what is there now ---------------------------------------------------------------------------------
+
+
+def marked(folder: Path, destination: Root, key: str = MINE, name: str = "marked.csv") -> str:
+    """The csv that the page of the run exports which made the picture of `key`."""
+    row = by_key(destination)[key]
+    (folder / name).write_text(f"photo,status,error_code,note,run_id\r\n{key},review,,x,{row['run_id']}\r\n")
+    return str(folder / name)
+
+
+def _corrected_since(places: tuple[Root, Root], folder: Path, other_model: str) -> None:
+    correct(places[1], export(folder, places[1], {MINE: erased}))
+
+
+def _withdrawn_since(places: tuple[Root, Root], folder: Path, other_model: str) -> None:
+    correct(places[1], withdraw=(MINE,))
+
+
+def _of_another_model_now(places: tuple[Root, Root], folder: Path, other_model: str) -> None:
+    whiten(places, model=other_model, redo="all")
+
+
+def _of_other_options_now(places: tuple[Root, Root], folder: Path, other_model: str) -> None:
+    whiten(places, quality=90)
+
+
+def _of_a_changed_photo_now(places: tuple[Root, Root], folder: Path, other_model: str) -> None:
+    places[0].write(MINE, drawn(9))
+    whiten(places, gates=False)
+
+
+@pytest.mark.parametrize(
+    ("since", "why"),
+    [
+        (_corrected_since, "its picture was corrected since"),
+        (_withdrawn_since, "its correction was withdrawn since"),
+        (_of_another_model_now, "its picture was made again by another model since"),
+        (_of_other_options_now, "its picture was made again with other options since"),
+        (_of_a_changed_photo_now, "the photo has changed since"),
+    ],
+)
+def test_a_list_of_a_runs_page_approves_no_picture_that_has_become_another_one(
+    places: tuple[Root, Root],
+    tmp_path: Path,
+    other_model: str,
+    since: Callable[[tuple[Root, Root], Path, str], None],
+    why: str,
+) -> None:
+    _, destination = places
+    if since is _withdrawn_since:
+        _corrected_since(places, tmp_path, other_model)
+    given = marked(tmp_path, destination)
+    since(places, tmp_path, other_model)
+    done = len(rows(destination))
+    with pytest.raises(GlassegError, match=rf"nothing can be done as asked: a\.jpg: {why}"):
+        correct(destination, approve=given)
+    assert len(rows(destination)) == done
+
+
+def test_a_list_of_a_runs_page_approves_the_same_picture_also_if_it_was_made_again(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    given = marked(tmp_path, destination)
+    destination.delete(MINE)
+    whiten(places)
+    assert said(destination)[1] == "missing" and correct(destination, approve=given) == 0
+    assert said(destination) == ("ok", "approved", "approved")
+
+
+def test_a_list_of_names_approves_no_picture_that_is_newer_than_the_list(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    given = tmp_path / "right.csv"
+    given.write_text("photo\na.jpg\n")
+    os.utime(given, (0, by_key(destination)[MINE]["finished_at"].timestamp() - 60))
+    with pytest.raises(GlassegError, match=r"a\.jpg: its picture was made after that list was saved: look at it"):
+        correct(destination, approve=str(given))
+    given.touch()
+    assert correct(destination, approve=str(given)) == 0 and said(destination)[2] == "approved"
+
+
+def test_what_was_made_for_a_destination_that_has_moved_is_taken_and_that_is_told(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased})
+    moved = open_root(str((tmp_path / "out").rename(tmp_path / "moved")))
+    assert correct(moved, path) == 0 and white_left(moved)
+    assert f"exported for {destination.uri}, and taken: its photos and runs" in capsys.readouterr().err
+    correct(moved, export(tmp_path, moved, {OTHER: erased}))
+    assert "exported for" not in capsys.readouterr().err
+
+
+def test_what_a_copy_has_made_since_is_not_known_to_the_first_destination(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    source, destination = places
+    copy = open_root(str(shutil.copytree(tmp_path / "out", tmp_path / "copy")))
+    whiten((source, copy), redo="all")
+    with pytest.raises(GlassegError, match=r"a\.jpg: run \S+ made no picture of it here"):
+        correct(destination, export(tmp_path, copy, {MINE: erased}))
+
+
+def test_the_same_file_handed_in_twice_does_nothing_the_second_time(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, destination = places
+    path = export(tmp_path, destination, {MINE: erased, OTHER: None})
+    correct(destination, path)
+    done, files = len(rows(destination)), len(list(destination.list()))
+    assert correct(destination, path) == 0
+    assert (len(rows(destination)), len(list(destination.list()))) == (done, files)
+    told = capsys.readouterr().err
+    assert "left out  a.jpg and 1 more: just that was said before" in told and "Nothing to do" in told
+    whiten(places, quality=90)
+    correct(destination, withdraw=(MINE,))
+    assert correct(destination, path) == 0 and white_left(destination), "withdrawn, and said again"
 
 
 def test_approving_a_corrected_picture_keeps_its_correction(places: tuple[Root, Root], tmp_path: Path) -> None:
@@ -469,6 +589,45 @@ def test_a_withdrawn_picture_does_not_stay_because_the_networks_own_needs_a_look
     row = by_key(destination)[MINE]
     assert said(destination) == ("review", "withdrawn", None) and row["published"]
     assert destination.read(MINE)[0] == before
+
+
+def test_words_on_all_photos_of_a_list_are_withdrawn(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased, OTHER: None}))
+    (tmp_path / "list.csv").write_text("photo\na.jpg\nb.jpg\nc.jpg\n")
+    assert correct(destination, withdraw=(str(tmp_path / "list.csv"),)) == 0
+    assert {said(destination, key)[1:] for key in (MINE, OTHER)} == {("withdrawn", None)}
+    assert "list.csv, row 4: 'c.jpg' names no photo" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["gone", "not-noticed-yet"])
+def test_a_word_on_a_photo_that_left_can_be_withdrawn(
+    places: tuple[Root, Root], tmp_path: Path, capsys: pytest.CaptureFixture[str], told: bool
+) -> None:
+    source, destination = places
+    before, mine = destination.read(MINE)[0], source.read(MINE)[0]
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    source.delete(MINE)
+    if told:
+        whiten(places)
+    assert correct(destination, withdraw=(MINE,)) == 0
+    assert said(destination) == ("gone", "gone", None)
+    assert "1 gone from the source" in capsys.readouterr().err and white_left(destination), "its picture stays"
+    source.write(MINE, mine)
+    whiten(places)
+    assert said(destination)[2] is None and destination.read(MINE)[0] == before
+
+
+def test_of_a_photo_that_left_a_word_is_withdrawn_while_others_are_done(
+    places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    source, destination = places
+    correct(destination, export(tmp_path, destination, {MINE: erased}))
+    source.delete(MINE)
+    assert correct(destination, export(tmp_path, destination, {OTHER: erased}), withdraw=(MINE,)) == 0
+    assert said(destination) == ("gone", "gone", None) and said(destination, OTHER) == ("ok", "corrected", "corrected")
 
 
 def test_of_two_exports_of_a_photo_the_later_counts_and_both_are_kept(
@@ -509,7 +668,7 @@ def test_a_photo_that_changed_since_is_refused_and_the_others_done(
     ("facts", "why"),
     [
         ({"source_etag": "1-2"}, "the photo has changed since"),
-        ({"run_id": "20200101T000000.000Z"}, "made for another one"),
+        ({"run_id": "20200101T000000.000Z"}, "made for another destination"),
         ({"size": [10, 20]}, "made for a photo of 20×10 pixels, and this one has 320×240"),
     ],
 )

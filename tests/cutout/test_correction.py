@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from glasseg.images.tags import Tags
 from glasseg.images.window import Window
 from glasseg.model.folder import ModelSpec
 from glasseg.model.letterbox import letterbox
+from glasseg.model.quality import Calibration
 from glasseg.model.segmentation import Segmentation
 
 SIZE = (600, 800)
@@ -185,6 +188,45 @@ def test_an_empty_correction_changes_nothing() -> None:
 def test_a_mask_of_the_photos_own_size_holds_everywhere() -> None:
     whole = Correction(np.where(truth() > 127, KEEP, ERASE).astype(np.uint8))
     assert strict_iou(alpha(np.zeros(SIZE, np.uint8), whole), truth()) > 0.97
+
+
+def test_quality_is_that_of_the_networks_own_mask_whatever_was_painted() -> None:
+    weighs = Calibration(("worst", "left_out"), (0.0, 0.0), (1.0, 1.0), (-1.0, -0.5), 1.0, 0.9)
+    spec = replace(SPEC, quality=weighs.to_dict())
+    found = cv2.GaussianBlur(truth(), (0, 0), 12)  # an undecided network
+    whole = Correction(np.where(truth() > 127, KEEP, ERASE).astype(np.uint8))
+    own, painted = (picture.compose(photo(), seen(found), spec, Look(), one).mask for one in (None, whole))
+    assert own.quality is not None and painted.quality == pytest.approx(own.quality, abs=1e-6)
+    assert own.touched_quality is None and painted.touched_quality is not None
+    assert painted.touched_quality > own.quality + 0.1
+
+
+def shifted(down: int) -> np.ndarray:
+    """The mask of another photo: the same glasses further up or down."""
+    return np.roll(truth(), down, axis=0)
+
+
+def drawn(mask: np.ndarray) -> Correction:
+    """A mask of another tool: all of it counts."""
+    return Correction(np.where(mask > 127, KEEP, ERASE).astype(np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("found", "correction", "expected"),
+    [
+        (truth(), drawn(truth()), False),
+        (truth(), drawn(shifted(2)), False),  # nobody draws to the pixel
+        (truth(), drawn(shifted(60)), True),
+        (lost_temple(), drawn(truth()), False),  # what the model missed
+        (np.maximum(truth(), shifted(150)), drawn(truth()), False),  # what it took for glasses
+        (np.zeros(SIZE, np.uint8), drawn(truth()), False),  # it found nothing
+        (lost_temple(), TEMPLE, False),
+    ],
+)
+def test_the_mask_of_another_photo_is_told_from_a_correction(
+    found: np.ndarray, correction: Correction, expected: bool
+) -> None:
+    assert picture.compose(photo(), seen(found), SPEC, Look(), correction).far_apart is expected
 
 
 @settings(max_examples=60, deadline=None)

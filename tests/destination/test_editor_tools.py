@@ -184,7 +184,7 @@ def test_a_click_on_a_lens_turns_both_into_the_other_kind(
 
 def test_a_click_on_a_lens_without_its_twin(page: Any) -> None:
     show(page, TINTED)
-    page.keyboard.press("l")
+    page.keyboard.press("L")  # as the page shows it
     page.keyboard.press("t")
     click(page, *LENSES[0])
     clear = labels(page) == CLEAR

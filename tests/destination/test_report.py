@@ -424,10 +424,11 @@ def test_marked_photos_are_counted_exported_and_read_back(page: Any) -> None:
     text = exported(page)
     assert text.startswith("\ufeff")
     rows = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True))
-    assert list(rows[0]) == ["photo", "status", "error_code", "note"]
+    assert list(rows[0]) == ["photo", "status", "error_code", "note", "run_id"]
     assert {row["photo"] for row in rows} == {BREAKOUT, SCRIPT, REVERSED, "'" + FORMULA, "a/b c.jpg", "broken.jpg"}
     broken = next(row for row in rows if row["photo"] == "broken.jpg")
-    assert broken == {"photo": "broken.jpg", "status": "failed", "error_code": "unreadable", "note": "damaged\npicture"}
+    facts = {"status": "failed", "error_code": "unreadable", "note": "damaged\npicture", "run_id": RUN}
+    assert broken == {"photo": "broken.jpg", **facts}
     listed = reader.read("marked.csv", text.encode())
     assert [row["photo"].removeprefix("'") for row in listed] == [row["photo"].removeprefix("'") for row in rows]
 

@@ -35,10 +35,10 @@ def by_key(offers: list[Offer]) -> dict[str, Offer]:
 def test_an_export_says_what_was_corrected_and_what_is_right(tmp_path: Path) -> None:
     uri = folder(tmp_path, {"corrections-1.zip": EXPORT})
     offers, refused = corrections.read(f"{uri}/corrections-1.zip", KEYS)
-    saw, moment = ("e1", "m1", "r1", (30, 40)), "2026-11-30T06:00:00.000000+00:00"
+    saw = ("e1", "m1", "r1", (30, 40), "2026-11-30T06:00:00.000000+00:00", "s3://shop/white")
     assert by_key(offers) == {
-        "a/b.jpg": Offer("corrections-1.zip: maps/0001.png", "a/b.jpg", Word.CORRECTED, MAP, *saw, moment),
-        "c.jpg": Offer("corrections-1.zip: c.jpg", "c.jpg", Word.APPROVED, None, *saw, moment),
+        "a/b.jpg": Offer("corrections-1.zip: maps/0001.png", "a/b.jpg", Word.CORRECTED, MAP, *saw),
+        "c.jpg": Offer("corrections-1.zip: c.jpg", "c.jpg", Word.APPROVED, None, *saw),
     }
     assert not refused and all(offer.is_export for offer in offers)
 

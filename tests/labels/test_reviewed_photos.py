@@ -32,7 +32,7 @@ def png(picture: np.ndarray) -> bytes:
 def reviewed_row(source: Root, key: str, seq: int = 1, word: str = "corrected", **facts: Any) -> dict[str, Any]:
     """The row of a photo of `source` on which a person has said a word, in the run of this number."""
     etag = source.read(key)[1]
-    said = dict(zip(reviewed.of({}), (word, f"run{seq}", etag, "compact-0"), strict=True))
+    said = dict(zip(reviewed.of({}), (word, f"run{seq}", etag, "compact-0", "o0"), strict=True))
     return row(key, seq, **{"source_uri": source.uri_of(key), "source_etag": etag, **said, **facts})
 
 
@@ -84,6 +84,13 @@ def test_photos_that_failed_or_left_are_left_out_and_counted(source: Root, folde
     found = reviewed_photos.find([put(open_root(folder_uri), *rows).uri])
     assert [pair.photo for pair in found.pairs] == ["a.jpg"]
     assert found.left_out == {"corrected or approved, but failed or gone since": 1}
+
+
+def test_masks_that_are_perhaps_of_another_photo_are_left_out_and_counted(source: Root, folder_uri: str) -> None:
+    rows = [reviewed_row(source, "a.jpg"), reviewed_row(source, "e.jpg", 2, status="review", reviewed_model=None)]
+    found = reviewed_photos.find([put(open_root(folder_uri), *rows).uri])
+    assert [pair.photo for pair in found.pairs] == ["a.jpg"]
+    assert found.left_out == {"with a mask that is perhaps of another photo": 1}
 
 
 @pytest.mark.parametrize("rows", [[], [row("a.jpg")]])
