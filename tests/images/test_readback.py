@@ -18,7 +18,7 @@ from glasseg.images import encoder, readback
 readback.colours(encoder.encode(np.zeros((64, 64, 3), np.uint8), "avif", 90))
 data = encoder.encode(np.zeros((1500, 2000, 3), np.uint8), "avif", 90)
 used = int(re.search(r"VmData:\\s*(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) << 10
-resource.setrlimit(resource.RLIMIT_DATA, (used + (12 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_DATA, (used + (6 << 20),) * 2)
 try:
     readback.colours(data)
 except MemoryError:
