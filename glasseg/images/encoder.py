@@ -8,11 +8,13 @@ TIFF, with a faster deflate than theirs.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import struct
+import threading
 import zlib
-from typing import Final
+from typing import Any, Final
 
 import cv2
 import imagecodecs
@@ -30,6 +32,9 @@ _LONGEST_SIDE: Final = {  # pixels: the limits of their libraries, and of Photos
     **{"jpeg": 65_500, "png": 1_000_000, "webp": 16_383},
     **{"tiff": 300_000, "avif": 32_768},
 }
+_LARGE_AVIF: Final = 8_000_000
+"""Pixels. AVIF takes 34 bytes for each, three times what making the picture does: of large ones, one at a time."""
+_ONE_LARGE_AVIF: Final = threading.Lock()
 _METRES_PER_INCH: Final = 0.0254
 _IMAGE_RESOURCES: Final = 34377  # the tag in which a TIFF holds those of Photoshop
 _NO_TAGS: Final = Tags()
@@ -106,17 +111,13 @@ def _avif(image: np.ndarray, quality: int, tags: Tags) -> bytes:
     buffer = io.BytesIO()
     # 4:4:4 as in JPEG. Speed 8 takes half the time of 6, the default, for a tenth more bytes. Several threads would
     # give other bytes. Without a profile, Pillow states sRGB by its codes, which every reader of AVIF heeds.
-    Image.fromarray(image).save(
-        buffer,
-        "AVIF",
-        quality=quality,
-        subsampling="4:4:4",
-        speed=8,
-        codec="aom",
-        max_threads=1,
-        advanced={"alpha:lossless": "1"},
-        exif=b"" if image.ndim == 2 else tags_.exif(tags) or b"",
-    )
+    options: dict[str, Any] = {"subsampling": "4:4:4", "speed": 8, "codec": "aom", "max_threads": 1}
+    exif = b"" if image.ndim == 2 else tags_.exif(tags) or b""
+    alone = _ONE_LARGE_AVIF if image.shape[0] * image.shape[1] > _LARGE_AVIF else contextlib.nullcontext()
+    with alone, readback.memory_errors():
+        Image.fromarray(image).save(
+            buffer, "AVIF", quality=quality, advanced={"alpha:lossless": "1"}, exif=exif, **options
+        )
     return buffer.getvalue()
 
 

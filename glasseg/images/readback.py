@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -44,7 +45,18 @@ def _is_avif(encoded: bytes) -> bool:
 def _avif(encoded: bytes, mode: str) -> np.ndarray | None:
     """By Pillow, since not every build of OpenCV reads AVIF."""
     try:
-        with Image.open(io.BytesIO(encoded), formats=("AVIF",)) as picture:
+        with memory_errors(), Image.open(io.BytesIO(encoded), formats=("AVIF",)) as picture:
             return np.asarray(picture.convert(mode))
     except (OSError, ValueError):
         return None
+
+
+@contextlib.contextmanager
+def memory_errors() -> Iterator[None]:
+    """libavif has no error of its own for a lack of memory: raise MemoryError in its place."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        raise MemoryError(str(error)) from error
