@@ -148,9 +148,10 @@ def difference(
 
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, was too large for an earlier `max_pixels` or format, or clashed with a photo that is no longer in its way),
-    unfinished (an unfinished run has replaced its picture, and left no row), model, options, missing (its output is
-    gone, empty, or another photo's picture), unchanged. The first that holds counts.
-    `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
+    unfinished (an unfinished run has replaced its picture, and left no row), model, options, group (its group has other
+    members), missing (its output is gone, empty, or another photo's picture), unchanged. The first that holds counts.
+    `found` as `with_existing` returns it, perhaps with `groups.with_groups`; `state` is `State.photos`, `touched` what
+    `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
     stands = pc.and_not(found["exists"], found["empty"]).combine_chunks()
@@ -179,6 +180,7 @@ def difference(
         # what a person said holds for the picture as it is: another model alone does not make it again
         Reason.MODEL: pc.and_not(pc.is_null(known("reviewed")), among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
+        **_regrouped(found, known),
         Reason.MISSING: pc.or_(pc.invert(stands), pc.and_not(found["taken"].combine_chunks(), known("held"))),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
@@ -200,6 +202,13 @@ def _listed_as_then(found: pa.Table, then: pa.Array, inventory: str | None) -> p
     etags = found["etag"].combine_chunks()
     stale = pc.equal(then, pc.binary_join_element_wise(etags, inventory, "@")) if inventory else False
     return pc.fill_null(pc.or_(pc.equal(then, etags), stale), False)
+
+
+def _regrouped(found: pa.Table, known: Callable[[str], pa.Array]) -> dict[str, pa.Array]:
+    """Whether a photo's group has other members than when it was worked on, in a run that asks for groups."""
+    if "group_members" not in found.schema.names:
+        return {}
+    return {Reason.GROUP: _other(known("group_members"), found["group_members"].combine_chunks())}
 
 
 def _unfinished(

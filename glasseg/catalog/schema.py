@@ -33,6 +33,7 @@ class Reason(StrEnum):
     UNFINISHED = "unfinished"
     MODEL = "model"
     OPTIONS = "options"
+    GROUP = "group"
     MISSING = "missing"
     GONE = "gone"
     DELETED = "deleted"
@@ -42,7 +43,7 @@ class Reason(StrEnum):
     WITHDRAWN = "withdrawn"
 
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
 REVIEWED: Final = ("reviewed", "reviewed_run", "reviewed_etag", "reviewed_model")
 """Columns of a person's word, see `catalog.reviewed`."""
 
@@ -79,6 +80,9 @@ SCHEMA: Final = pa.schema(
         pa.field("output_bytes", pa.int64()),
         *(_text(name) for name in REVIEWED),
         pa.field("fill", pa.float64()),
+        pa.field("group_scale", pa.float64()),
+        pa.field("group_baseline", pa.float64()),
+        _text("group_members"),
         pa.field("background_exact", pa.float64()),
         pa.field("background_deviation", pa.int32()),
         pa.field("ring_exact", pa.float64()),
@@ -134,6 +138,9 @@ class Row(TypedDict, total=False):
     reviewed_etag: str | None
     reviewed_model: str | None
     fill: float | None
+    group_scale: float | None
+    group_baseline: float | None
+    group_members: str | None
     background_exact: float | None
     background_deviation: int | None
     ring_exact: float | None

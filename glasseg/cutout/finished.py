@@ -43,7 +43,7 @@ def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags:
         background=look.background,
         fill=picture.placement.fill,
         shadow=picture.shadow,
-        cut=bool(picture.placement.cut),
+        cut=bool(picture.placement.cut or picture.placement.overflow),
         white=found,
     )
     verdicts = {name: marketplaces.verdict(marketplaces.RULES[name], facts) for name in look.checks}

@@ -8,12 +8,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.cutout import framing, fringe, grid, lenses, matte, review, shadows, transparency
+from glasseg.cutout import framing, fringe, grid, lenses, matte, outline, review, shadows, transparency
 from glasseg.cutout.correction import CLEAR, KEEP, UNTOUCHED, Correction, Touch
 from glasseg.cutout.foreground import decontaminate
 from glasseg.cutout.look import Look
 from glasseg.cutout.placement import Placement, place
 from glasseg.cutout.review import MaskFacts
+from glasseg.cutout.scale import Extent, Scale
 from glasseg.errors import PhotoError
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
@@ -59,15 +60,54 @@ class Picture:
         return *cut_out, *self.placement.warnings
 
 
+@dataclass(frozen=True)
+class Sized:
+    """How large the glasses of a photo are, as far as their mask tells."""
+
+    extent: Extent
+    in_doubt: bool
+    """Whether that is probably not so: the background was taken for glasses, or the photo shows a part of them."""
+
+
 def compose(
-    photo: Photo, seen: Segmentation, model: ModelSpec, look: Look, correction: Correction | None = None
+    photo: Photo,
+    seen: Segmentation,
+    model: ModelSpec,
+    look: Look,
+    correction: Correction | None = None,
+    *,
+    scale: Scale | None = None,
 ) -> Picture:
-    """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`."""
+    """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`.
+
+    `scale`: that of its group, where the look asks for one scale.
+    """
     _refuse_strip(photo, look)
     window = _window(photo, seen, model, correction)
     touch = correction.within(window) if correction else None
     cutting, mask = _found(photo, window, seen, model, touch)
-    return replace(_composed(photo, window, cutting, mask, look, touch=touch), sideways=seen.sideways)
+    return replace(_composed(photo, window, cutting, mask, look, touch=touch, scale=scale), sideways=seen.sideways)
+
+
+def sized(
+    photo: Photo, seen: Segmentation, model: ModelSpec, look: Look, correction: Correction | None = None
+) -> Sized | None:
+    """How large the glasses of a photo are, for the scale of its group; None where there are none. Raises as `make`.
+
+    By the same mask as the picture, without making it.
+    """
+    _refuse_strip(photo, look)
+    window = _window(photo, seen, model, correction)
+    touch = correction.within(window) if correction else None
+    probability = seen.within(window)
+    cutting = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch)
+    mask = review.measure(cutting.alpha, probability, window)
+    found = outline.find(cutting.alpha, window, straighten=look.framing.straighten)
+    if found is None or mask.no_glasses:
+        return None
+    # a photo that was trimmed to its glasses touches them on all sides; one that cuts them off, on some
+    in_doubt = seen.sideways or cutting.misfit or mask.fills_frame or len(found.cut) in {1, 2, 3}
+    return Sized(found.extent, in_doubt)
 
 
 def alpha_of(photo: Photo, seen: Segmentation, model: ModelSpec) -> np.ndarray:
@@ -158,12 +198,19 @@ def _judged(
 
 
 def _composed(
-    photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look: Look, *, touch: Touch | None = None
+    photo: Photo,
+    window: Window,
+    cutting: _Cut,
+    mask: MaskFacts,
+    look: Look,
+    *,
+    touch: Touch | None = None,
+    scale: Scale | None = None,
 ) -> Picture:
     """The picture of a photo whose glasses were cut out in a window."""
     alpha, own = cutting.alpha, cutting.own
     image = decontaminate(window.of(photo.image), alpha) if cutting.image is None else cutting.image
-    placement = framing.plan(alpha, look.framing, window)
+    placement = framing.plan(alpha, look.framing, window, scale)
     shade = cutting.shade if look.shadow == "soft" else None
     if not own:  # the transparent pixels of a cut-out hold what somebody cut away
         shade = shadows.soft_shade(photo.on_white(), window.on(alpha)) if look.shadow == "soft" else None

@@ -30,6 +30,7 @@ from jobs.whiten.run import EXIT_FLAGGED, look_of, order_of, perform, say_plan
 _TAKEN: Final = (
     *("model", "mask", "format", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
+    *("scale_by", "width_mm", "across_mm"),
     *("check", "max_pixels", "review_below", "gates", "all_folders"),
 )
 """Options of the last `glasseg whiten` with which a corrected photo is made again."""

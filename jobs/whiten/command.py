@@ -69,6 +69,22 @@ _WHITEN = WhitenConfig()
         default=_WHITEN.max_upscale,
         help="Largest factor to enlarge a photo by; beyond it, the picture stays smaller than --size.",
     ),
+    cloup.option(
+        "--scale-by",
+        metavar="COLUMN",
+        help="Photos with the same value in this column of --photos, up to 64, get one scale and stand on one line.",
+    ),
+    cloup.option(
+        "--width-mm",
+        metavar="COLUMN",
+        help="With --scale-by: the real width of the glasses, for equal pixels per millimetre over all groups.",
+    ),
+    cloup.option(
+        "--across-mm",
+        type=click.FloatRange(10, 10_000),
+        default=_WHITEN.across_mm,
+        help="With --width-mm: how many millimetres the width of a picture is.",
+    ),
 )
 @cloup.option_group(
     "Marketplaces",

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import clashes, inventory, lock, pending, runs, skipped
+from glasseg.catalog.groups import Groups
 from glasseg.errors import GlassegError
 from glasseg.formats import Format, is_photo
 from glasseg.lists import selection
@@ -55,6 +56,10 @@ class Found:
     """The id of the inventory that listed them, when there was one."""
     compared_by: str = "ETag"
     """What tells whether one of them has changed; see `listing.compared_by`."""
+    listed: pa.ChunkedArray | None = None
+    """The keys of all photos of the source, with a list; None where these are `photos`."""
+    groups: Groups | None = None
+    """The groups that are to have one scale each; `photos` then has the columns of `groups.with_groups`."""
 
 
 def open_places(
@@ -141,7 +146,8 @@ def find(
         return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by)
+    listed = photos["key"]
+    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by, listed)
 
 
 def _no_photos(uri: str, kinds: dict[str, int]) -> str:

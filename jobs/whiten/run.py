@@ -25,7 +25,7 @@ from glasseg.report import choice
 from glasseg.storage import roots
 from jobs import terminal
 from jobs.destination import report
-from jobs.whiten import dry_run, export, gone, messages, notify, summary
+from jobs.whiten import dry_run, export, gone, grouping, messages, notify, summary
 from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import Order
@@ -114,6 +114,16 @@ def _checked(config: WhitenConfig) -> Look:
         raise GlassegError("--column names a column of --photos: give both, or neither", 2)
     if config.price_per_hour is not None and not config.dry_run:
         raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
+    if reason := grouping.contradiction(
+        config.scale_by,
+        config.width_mm,
+        config.across_mm,
+        photos=config.photos,
+        frame=config.frame,
+        size=config.size,
+        fill=config.fill,
+    ):
+        raise GlassegError(reason, 2)
     look = look_of(config)
     if reason := contradiction(look, config.format, config.quality):
         raise GlassegError(reason, 2)
@@ -123,7 +133,14 @@ def _checked(config: WhitenConfig) -> Look:
 def look_of(config: WhitenConfig) -> Look:
     """The look that the options ask for. Raises GlassegError, as wrong usage, when framing or colour are none."""
     try:
-        framing = Framing(config.frame, config.fill, config.size, config.straighten, config.max_upscale)
+        framing = Framing(
+            config.frame,
+            config.fill,
+            config.size,
+            config.straighten,
+            config.max_upscale,
+            one_scale=bool(config.scale_by and config.frame and config.size),
+        )
         colour_of(config.background)
     except ValueError as error:
         raise GlassegError(str(error), 2) from error
