@@ -34,7 +34,7 @@ def in_process(
         worker = Whitener(pickle.loads(pickle.dumps(order)), model)  # a copy, as in another process
 
     def rows() -> Iterator[Rows]:
-        for batch in stream.tables(work, stream.GROUP_ROWS):
+        for batch in stream.tables(work, stream.GROUP_PHOTOS):
             yield from stream.checked(worker(batch).to_pylist())
 
     yield rows()

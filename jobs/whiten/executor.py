@@ -15,7 +15,7 @@ from jobs import sizing, terminal
 from jobs.engine import available_cpus, engine, given_cluster
 from jobs.whiten import preflight
 from jobs.whiten.order import Order
-from jobs.whiten.stream import GROUP_ROWS, Rows, rows_of
+from jobs.whiten.stream import GROUP_PHOTOS, Rows, count, rows_of
 from jobs.whiten.worker import Whitener
 
 
@@ -68,7 +68,7 @@ def _staffed(order: Order, work: pa.Table, workforce: Workforce) -> tuple[Order,
     given = given_cluster(workforce.address)
     if given:
         preflight.check(order, work["key"][0].as_py())
-    least, most = pool.bounds(workforce.workers, math.ceil(len(work) / GROUP_ROWS))
+    least, most = pool.bounds(workforce.workers, math.ceil(count(work) / GROUP_PHOTOS))
     # a machine of our own grows no nodes
     staffed = replace(order, cpus=pool.cpus, gpus=pool.gpus, memory=pool.memory, metered=bool(given))
     return staffed, (least, most if given else least)

@@ -18,8 +18,17 @@ from glasseg.storage.credentials import without_credentials
 from glasseg.storage.keys import printable, unsafe_reason
 from glasseg.storage.roots import Root
 
-ROWS = pa.schema([*(column.with_nullable(True) for column in schema.SCHEMA), pa.field("fatal", pa.string())])
-"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` is why the whole run has to stop."""
+ROWS = pa.schema(
+    [
+        *(column.with_nullable(True) for column in schema.SCHEMA),
+        pa.field("place", pa.int32()),
+        pa.field("fatal", pa.string()),
+    ]
+)
+"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` is why the whole run has to stop.
+
+`place`: as in `PENDING`.
+"""
 
 PENDING = pa.schema(
     [
@@ -28,11 +37,16 @@ PENDING = pa.schema(
         ("guarded", pa.bool_()),
         *((name, pa.string()) for name in REVIEWED),
         ("list_columns", pa.map_(pa.string(), pa.string())),
+        ("place", pa.int32()),
+        ("unit", pa.string()),
+        ("unit_rows", pa.int32()),
     ]
 )
 """What a batch gets: photos, and what stands in the place of their pictures.
 
 `guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
+`place`: the destination, as a number of the run's orders. `unit`: the `unit_rows` rows that share it are neighbours and
+done together, in one batch.
 """
 
 
@@ -52,11 +66,15 @@ class Pending(TypedDict):
     reviewed_etag: str | None
     reviewed_model: str | None
     list_columns: list[tuple[str, str]] | None
+    place: int
+    unit: str
+    unit_rows: int
 
 
 class DoneRow(Row, total=False):
     """A row of `ROWS`."""
 
+    place: int | None
     fatal: str | None
 
 
@@ -99,8 +117,8 @@ class Order:
             return etag
         return listed_in(self.inventory, etag) if self.inventory else None
 
-    def row(self, pending: Pending, facts: Row) -> Row:
-        """A manifest row of this run for one pending photo; `facts` are its other columns."""
+    def row(self, pending: Pending, facts: Row) -> DoneRow:
+        """A row of this run for one pending photo; `facts` are its other columns."""
         return {
             "key": pending["key"],
             "source_uri": printable(self.source.uri_of(pending["key"])),
@@ -116,13 +134,15 @@ class Order:
             "finished_at": datetime.now(UTC),
             "published": False,
             **facts,
+            "place": pending["place"],
+            "fatal": None,
         }
 
     def masks(self, output: str) -> bool:
         """Whether a mask is written for a picture: where one is asked for, and can have a name."""
         return self.mask and unsafe_reason(manifest.mask_key(output)) is None
 
-    def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> Row:
+    def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> DoneRow:
         """The row of a photo that could not be done, and so replaced nothing."""
         warnings = [OLDER_STAYS] if pending["standing_run_id"] else None
         failure: Row = {

@@ -188,6 +188,12 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
         todo = todo.append_column(name, column)
     if "list_columns" not in todo.schema.names:
         todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))
+    for name, column in (
+        ("place", pa.repeat(0, len(todo))),
+        ("unit", todo["key"]),
+        ("unit_rows", pa.repeat(1, len(todo))),
+    ):
+        todo = todo.append_column(name, column)
     return todo.select(PENDING.names).cast(PENDING)
 
 

@@ -1,4 +1,4 @@
-"""The photos of a batch whose worker died, one by one in a process of their own: only the culprit is lost."""
+"""The photos of a batch whose worker died, unit by unit in a process of their own: only the culprit is lost."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.credentials import without_secrets
-from jobs.whiten.order import DoneRow, Order, Pending
+from jobs.whiten.order import DoneRow, Order
 from jobs.whiten.worker import Whitener
 
 SECONDS = 120.0
@@ -18,30 +18,29 @@ MEMORY = 4 << 30
 
 
 def redo(
-    order: Order, model: ModelFolder, photos: Iterable[pa.Table], worker: type = Whitener
+    order: Order, model: ModelFolder, units: Iterable[pa.Table], worker: type = Whitener
 ) -> Iterator[list[DoneRow]]:
-    """`ROWS` of `photos` (tables of `PENDING` with one row), each tried once in an actor, a new one after a death."""
+    """`ROWS` of `units` (tables of `PENDING` with one unit), each tried once in an actor, a new one after a death."""
     import ray
 
     needs = {"num_cpus": order.cpus, "num_gpus": order.gpus, "memory": order.memory}
     actor_class = ray.remote(**needs, max_restarts=0, max_task_retries=0)(worker)
     actor = None
-    for photo in photos:
-        pending: Pending = photo.to_pylist()[0]
+    for unit in units:
         if actor is None:
             actor = actor_class.remote(order, ray.put(model), MEMORY)
         try:
-            yield ray.get(actor.__call__.remote(photo), timeout=SECONDS).to_pylist()
+            yield ray.get(actor.__call__.remote(unit), timeout=SECONDS).to_pylist()
             continue
         except ray.exceptions.GetTimeoutError:
-            row = order.failed(pending, "timeout", f"not done after {SECONDS:.0f} s")
+            fault = "timeout", f"not done after {SECONDS:.0f} s"
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             if "creation task" in str(error):  # the model could not be set up: a bug, with its traceback in the error
                 raise
-            row = order.failed(pending, "worker_died", "the process that worked on it died, also when it had it alone")
+            fault = "worker_died", "the process that worked on it died, also when it had it alone"
         except ray.exceptions.RayTaskError as error:
-            row = order.failed(pending, *_described(error.cause))
-        yield [{**row, "fatal": None}]
+            fault = _described(error.cause)
+        yield [order.failed(pending, *fault) for pending in unit.to_pylist()]
         ray.kill(actor)
         actor = None
     if actor is not None:

@@ -6,8 +6,10 @@ import math
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
+from itertools import pairwise
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,10 +22,10 @@ from jobs.whiten import rescue
 from jobs.whiten.order import DoneRow, Order
 from jobs.whiten.worker import Whitener
 
-BATCH_ROWS: Final = 32
+BATCH_PHOTOS: Final = 32
 """Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""
-GROUP_ROWS: Final = 8
-"""Tasks are multiples of this many photos: whole groups of a worker."""
+GROUP_PHOTOS: Final = 8
+"""Tasks are multiples of this many photos: whole groups of a worker. What has to stay together may be more."""
 TURNS: Final = 4
 """Tasks that each worker gets of a small run."""
 PASSES: Final = 3
@@ -56,14 +58,14 @@ def rows_of(
     """
     lost, in_vain = work, 0
     while in_vain < PASSES:
-        before = len(lost)
+        before = count(lost)
         yield from stream(order, model, lost, workers, worker)
         lost = _lost(work, writer)
         if len(lost):
             _end_workers(order)
-        if len(lost) <= 2 * BATCH_ROWS:
+        if count(lost) <= 2 * BATCH_PHOTOS:
             break
-        in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
+        in_vain = in_vain + 1 if count(lost) > before - 2 * BATCH_PHOTOS else 0
     for redone in rescue.redo(order, model, tables(lost, 1), worker):
         yield from checked(redone)
 
@@ -105,7 +107,7 @@ def stream(
     except ray.exceptions.ObjectLostError:
         return
     except ray.data.exceptions.ExecutionTimeoutError as error:
-        if not done and len(work) > 2 * BATCH_ROWS:  # more than a photo that hangs its worker
+        if not done and count(work) > 2 * BATCH_PHOTOS:  # more than a photo that hangs its worker
             raise GlassegError(
                 f"no photo was done in {STALLED_SECONDS / 60:.0f} minutes: has the cluster room for a worker (see `ray "
                 "status`), and does the storage answer?"
@@ -122,8 +124,11 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
 
     least, most = workers
     # few photos: smaller tasks, since the worker that is ready first takes two at once; whole groups though
-    rows = min(BATCH_ROWS, max(GROUP_ROWS, math.ceil(len(work) / (TURNS * least) / GROUP_ROWS) * GROUP_ROWS))
-    batches = math.ceil(len(work) / rows)
+    photos = min(
+        BATCH_PHOTOS, max(GROUP_PHOTOS, math.ceil(count(work) / (TURNS * least) / GROUP_PHOTOS) * GROUP_PHOTOS)
+    )
+    blocks = tables(work, photos)
+    batches = len(blocks)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
@@ -131,12 +136,13 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context.execution_no_progress_timeout_s = STALLED_SECONDS
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
     with bounded_retries():
-        photos = ray.data.from_blocks(tables(work, rows))
-        done = photos.map_batches(
+        done = ray.data.from_blocks(
+            blocks
+        ).map_batches(
             worker,
             fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",
-            batch_size=rows,
+            batch_size=None,  # whole tables: a batch of so many rows could split a unit
             zero_copy_batch=True,
             compute=ActorPoolStrategy(
                 min_size=min(least, batches), max_size=min(most, batches), max_tasks_in_flight_per_actor=2
@@ -162,6 +168,24 @@ def checked(rows: Sequence[DoneRow]) -> Iterator[Rows]:
             raise GlassegError(row["fatal"])
 
 
-def tables(work: pa.Table, rows: int) -> list[pa.Table]:
-    """`work` in tables of `rows` photos."""
-    return [work.slice(i, rows) for i in range(0, len(work), rows)]
+def tables(work: pa.Table, photos: int) -> list[pa.Table]:
+    """`work` in tables of at least so many photos, where there are as many, and of the fewest whole units."""
+    starts = np.append(_begins(work["unit"]), len(work))
+    before = np.append(np.searchsorted(_begins(work["key"]), starts[:-1]), count(work))  # photos before each unit
+    cuts, done = [0], 0
+    while cuts[-1] < len(work):
+        unit = min(int(np.searchsorted(before, done + photos)), len(before) - 1)
+        cuts.append(int(starts[unit]))
+        done = int(before[unit])
+    return [work.slice(start, end - start) for start, end in pairwise(cuts)]
+
+
+def count(work: pa.Table) -> int:
+    """How many photos rows of `PENDING` are of."""
+    return len(_begins(work["key"]))
+
+
+def _begins(words: pa.ChunkedArray) -> np.ndarray:
+    """The numbers of the rows that differ from the one before; n int64, the first is 0 where there is any."""
+    differs = pc.fill_null(pc.not_equal(words[1:], words[:-1]), True).to_numpy()
+    return np.append(0, 1 + np.flatnonzero(differs)) if len(words) else np.zeros(0, np.int64)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -31,7 +32,7 @@ from glasseg.storage import client
 from glasseg.storage.keys import printable
 from jobs.heap import keep_freed
 from jobs.whiten.metrics import Meters
-from jobs.whiten.order import ROWS, Order, Pending
+from jobs.whiten.order import ROWS, DoneRow, Order, Pending
 
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
@@ -90,6 +91,7 @@ class Whitener:
             _limit_memory(memory)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
+        _refuse_torn(batch)
         rows, fatal = [], None
         try:
             for future in self._whiten(batch.to_pylist()):
@@ -102,15 +104,16 @@ class Whitener:
             rows, fatal = [], str(error)
         if self._meters:
             self._meters.add(rows)
-        done = manifest.table(rows).append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
+        done = manifest.table(rows).append_column("place", pa.array([row["place"] for row in rows], pa.int32()))
+        done = done.append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
         stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
         return pa.concat_tables([done, stop])
 
-    def _whiten(self, batch: list[Pending]) -> Iterator[Future[Row]]:
+    def _whiten(self, batch: list[Pending]) -> Iterator[Future[DoneRow]]:
         """Photos go in groups; while one is segmented, the next one is opened and the last one written."""
         groups = [batch[i : i + GROUP] for i in range(0, len(batch), GROUP)]
         opening = [self._pool.submit(self._open, pending) for pending in groups[0]]
-        writing: list[Future[Row]] = []
+        writing: list[Future[DoneRow]] = []
         for following in [*groups[1:], []]:
             opened = [future.result() for future in opening]
             opening = [self._pool.submit(self._open, pending) for pending in following]
@@ -125,7 +128,7 @@ class Whitener:
                 writing.append(self._pool.submit(self._write, one, seen))
         yield from writing
 
-    def _open(self, pending: Pending) -> Opened | Row:
+    def _open(self, pending: Pending) -> Opened | DoneRow:
         """Read and decode one photo, or its failed row."""
         order, started, before = self._order, time.perf_counter(), client.repeated()
         facts: Row = {}
@@ -149,7 +152,7 @@ class Whitener:
         facts["height"], facts["width"] = photo.image.shape[:2]
         return self._heeded(Opened(pending, photo, facts))
 
-    def _heeded(self, opened: Opened) -> Opened | Row:
+    def _heeded(self, opened: Opened) -> Opened | DoneRow:
         """A photo with what a person said of it, while it is the same; a correction that can't be read fails it."""
         pending, facts = opened.pending, opened.facts
         if not pending["reviewed"]:
@@ -168,7 +171,7 @@ class Whitener:
             return self._order.failed(pending, "read_error", why, facts)
         return replace(opened, vouched=vouched, correction=Correction(labels))
 
-    def _write(self, opened: Opened, seen: Segmentation) -> Row:
+    def _write(self, opened: Opened, seen: Segmentation) -> DoneRow:
         """Make, encode, verify and write one picture; its row."""
         order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
         pending, photo = opened.pending, opened.photo
@@ -232,6 +235,14 @@ class Whitener:
         return uris
 
 
+def _refuse_torn(batch: pa.Table) -> None:
+    """Raise ValueError for a batch without some of the rows that have to be done together."""
+    whole = dict(zip(batch["unit"].to_pylist(), batch["unit_rows"].to_pylist(), strict=True))
+    there = Counter(batch["unit"].to_pylist())
+    if torn := [unit for unit, rows in whole.items() if there[unit] != rows]:
+        raise ValueError(f"{torn[0]} has {whole[torn[0]]} rows, and {there[torn[0]]} of them are in this batch")
+
+
 def _why(code: ReviewCode, quality: float | None) -> str:
     """Why a picture needs a look, in words, with the number where it is one that decided."""
     doubted = code == "uncertain_mask" and quality is not None
@@ -287,8 +298,8 @@ def _measured(made: Picture, sent: Finished) -> Row:
     }
 
 
-def _done(row: Row) -> Future[Row]:
-    future: Future[Row] = Future()
+def _done(row: DoneRow) -> Future[DoneRow]:
+    future: Future[DoneRow] = Future()
     future.set_result(row)
     return future
 

@@ -61,7 +61,7 @@ MODEL = cast(ModelFolder, "the model")
 
 
 def photos(count: int) -> pa.Table:
-    return pa.Table.from_pylist([{"key": f"{n}.jpg"} for n in range(count)], schema=PENDING)
+    return pa.Table.from_pylist([{"key": f"{n}.jpg", "unit": f"{n}.jpg"} for n in range(count)], schema=PENDING)
 
 
 def work_on(count: int, workforce: Workforce) -> None:
@@ -117,7 +117,7 @@ def test_ray_is_asked_for_workers_of_the_orders_size_whose_restarts_end(monkeypa
     monkeypatch.setattr(ray.data, "from_blocks", Blocks)
     order = replace(ORDER, cpus=3, gpus=0.5)
     assert list(stream.stream(order, MODEL, photos(100), (2, 5))) == []
-    assert said["photos"] == [16, 16, 16, 16, 16, 16, 4] and said["batch_size"] == 16
+    assert said["photos"] == [16, 16, 16, 16, 16, 16, 4] and said["batch_size"] is None
     assert said["fn_constructor_args"] == (order, "a reference to the model"), "no copy for each worker"
     assert (said["num_cpus"], said["num_gpus"]) == (3, 0.5)
     assert (said["compute"].min_size, said["compute"].max_size) == (2, 5)
