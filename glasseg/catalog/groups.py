@@ -1,4 +1,4 @@
-"""Groups of photos whose pictures have one scale, such as those of a product: their members, and whether it still holds.
+"""Groups of photos whose pictures have one scale, such as those of a product: their members, and how long it holds.
 
 A group is known by the hash of its members that each of their rows keeps. So the photos whose scale still holds are
 told by their own rows, and nothing else has to be remembered.
@@ -146,7 +146,7 @@ def members_hash(members: Iterable[tuple[str, str]], widths: Iterable[float | No
 def with_absent(found: pa.Table, state: pa.Table, listed: pa.ChunkedArray, wanted: Wanted) -> tuple[pa.Table, int]:
     """`found`, as of `with_groups`, with columns `held_scale` and `held_baseline`, and how many groups have such.
 
-    They are the scale of a group of which some photos are in the source, `listed`, but not in the list of this run: it
+    Those are the scale of a group of which some photos are in the source, `listed`, but not in the list of this run: it
     stays as it is, also for photos that are new in it. `group_members` is then as those photos have it.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
@@ -154,6 +154,8 @@ def with_absent(found: pa.Table, state: pa.Table, listed: pa.ChunkedArray, wante
     away = pc.and_(pc.is_in(state["key"], value_set=listed), pc.invert(pc.is_in(state["key"], value_set=found["key"])))
     away = pc.and_(away, pc.is_in(state["group_members"], value_set=pc.unique(before).drop_null()))
     away = pc.and_(away, pc.and_(pc.is_valid(state["group_scale"]), among(state["options_id"], [wanted.options_id])))
+    if wanted.redo == "all":
+        away = pc.and_(away, False)
     theirs = state.filter(pc.and_(away, pc.invert(among(state["status"], [Status.GONE]))))
     held = {
         one["group_members"]: (one["group_scale"], one["group_baseline"]) for one in theirs.select(COLUMNS).to_pylist()

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -243,11 +244,29 @@ def _first(conditions: dict[str, pa.Array], otherwise: str) -> pa.Array:
 
 
 def retries_last(todo: pa.Table) -> pa.Table:
-    """Pending photos in the order of the work: what fails every night must not take the place of what is new."""
+    """Pending photos in the order of the work: what fails every night must not take the place of what is new.
+
+    Photos of one `unit`, if they have units, are neighbours.
+    """
     again = pc.equal(todo["reason"], Reason.RETRY)
-    if not pc.any(again, min_count=0).as_py():
+    units = todo["unit"] if "unit" in todo.schema.names else None
+    if units is not None:
+        fresh = pc.invert(pc.is_in(todo["reason"], value_set=pa.array([Reason.RETRY, Reason.GROUP], pa.string())))
+        among_retries = pc.is_in(units, value_set=pc.unique(units.filter(again)))
+        again = pc.and_not(among_retries, pc.is_in(units, value_set=pc.unique(units.filter(fresh))))
+    if pc.any(again, min_count=0).as_py():
+        todo = pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
+    if units is None:
         return todo
-    return pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
+    return todo.take(pc.sort_indices(pc.index_in(todo["unit"], value_set=pc.unique(todo["unit"]))))
+
+
+def first(todo: pa.Table, limit: int | None) -> pa.Table:
+    """The first photos in the order of the work, `limit` of them; more where their last `unit` has more."""
+    if limit is None or limit >= len(todo) or "unit" not in todo.schema.names:
+        return todo.slice(0, limit)
+    last = pc.equal(todo["unit"], todo["unit"][limit - 1]).to_numpy()
+    return todo.slice(0, 1 + int(np.flatnonzero(last)[-1]))
 
 
 def unsolved(difference: pa.Table, state: pa.Table) -> dict[str, int]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg.catalog import compaction, lock, manifest, records, reviewed, runs, state
+from glasseg.catalog import compaction, groups, lock, manifest, records, reviewed, runs, state
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
@@ -156,14 +156,16 @@ def _plan(
         delete_many=False,
     )
     by_key, work = {one.key: one for one in wanted}, []
-    before = manifest.last_rows(places.destination, by_key, ("list_columns",))
+    before = manifest.last_rows(places.destination, by_key, ("list_columns", *groups.COLUMNS))
     for row in plan.work.to_pylist():
         one = by_key[row["key"]]
         if row["reason"] in {Reason.NEW, Reason.CHANGED} and one.reason != Reason.WITHDRAWN:
             refused[one.key] = "the photo has changed since"
         else:
-            columns = before[one.key]["list_columns"]
-            work.append({**row, "reason": one.reason, "list_columns": columns, **one.word(order.run_id)})
+            kept = {name: before[one.key][name] for name in ("list_columns", *groups.COLUMNS)}
+            if one.reason != Reason.APPROVED:  # with another mask the group may need another scale: see to it next time
+                kept["group_members"] = None
+            work.append({**row, **kept, "reason": one.reason, **one.word(order.run_id)})
     if not work:
         raise GlassegError(_nothing(refused))
     table = pa.Table.from_pylist(work, schema=PENDING)

@@ -15,6 +15,7 @@ from glasseg.storage import roots
 from glasseg.storage.keys import check_output_key
 from jobs import terminal
 from jobs.whiten.executor import Executor, Workforce
+from jobs.whiten.order import with_unit_rows
 from jobs.whiten.plan import Plan
 
 
@@ -71,7 +72,7 @@ def _refuse_names(plan: Plan, writer: Writer) -> pa.Table:
     good = pa.array([reason is None and key not in plan.clashes for key, reason in names])
     for row in plan.work.filter(pc.invert(good)).to_pylist():
         writer.add([plan.order.failed(row, *_fault(row["key"], plan.clashes.get(row["key"])))])
-    return plan.work.filter(good)
+    return with_unit_rows(plan.work.filter(good))
 
 
 def _fault(key: str, clash: str | None) -> tuple[FailureCode, str]:

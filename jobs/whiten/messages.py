@@ -22,6 +22,7 @@ _REASONS: Final = {
     Reason.UNFINISHED: "with a picture of an unfinished run",
     Reason.MODEL: "of another model",
     Reason.OPTIONS: "of other options",
+    Reason.GROUP: "whose group has changed",
     Reason.MISSING: "whose picture is missing",
     Reason.CORRECTED: "corrected",
     Reason.APPROVED: "approved",
@@ -57,6 +58,10 @@ def say_plan(
     if plan.clashes:
         n, first = len(plan.clashes), next(iter(plan.clashes.values()))
         say(f"  {n:,} photo{'s' * (n != 1)} will fail for {'their' if n != 1 else 'its'} name: {first}")
+    if n := plan.alone:
+        say(f"  {n:,} photo{'s' * (n != 1)} of no group, each with a scale of its own")
+    if n := plan.partial:
+        say(f"  {n:,} group{'s' * (n != 1)} only partly in the list, with the scale as before")
     if delete_gone and not plan.whole:
         say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:

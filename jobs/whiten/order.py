@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypedDict
 
+import numpy as np
 import pyarrow as pa
 
 from glasseg.catalog import manifest, reviewed, schema
@@ -40,13 +41,18 @@ PENDING = pa.schema(
         ("place", pa.int32()),
         ("unit", pa.string()),
         ("unit_rows", pa.int32()),
+        ("group_scale", pa.float64()),
+        ("group_baseline", pa.float64()),
+        ("group_members", pa.string()),
+        ("width_mm", pa.float64()),
     ]
 )
 """What a batch gets: photos, and what stands in the place of their pictures.
 
 `guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
 `place`: the destination, as a number of the run's orders. `unit`: the `unit_rows` rows that share it are neighbours and
-done together, in one batch.
+done together, in one batch. `group_*`: as in the manifest; with `group_members` and without a scale, the unit has to
+get one. `width_mm`: of the glasses, where the photo's row of the list has it.
 """
 
 
@@ -69,6 +75,17 @@ class Pending(TypedDict):
     place: int
     unit: str
     unit_rows: int
+    group_scale: float | None
+    group_baseline: float | None
+    group_members: str | None
+    width_mm: float | None
+
+
+def with_unit_rows(work: pa.Table) -> pa.Table:
+    """Rows of `PENDING` that know how many share their unit."""
+    units = work["unit"].dictionary_encode().combine_chunks().indices.to_numpy()
+    rows = pa.array(np.bincount(units)[units] if len(units) else [], pa.int32())
+    return work.set_column(PENDING.get_field_index("unit_rows"), PENDING.field("unit_rows"), rows)
 
 
 class DoneRow(Row, total=False):
@@ -99,6 +116,8 @@ class Order:
     gates: bool = True
     review_below: float | None = None
     """The quality below which a person should look; None for a model without a calibration."""
+    across_mm: float | None = None
+    """How wide a picture is, where the glasses' real width decides their scale."""
     inventory: str | None = None
     """The id of the inventory that lists the photos, None when the source itself does."""
     metered: bool = False
@@ -126,6 +145,9 @@ class Order:
             "source_etag": pending["etag"],
             "previous_coverage": pending["standing_coverage"],
             "list_columns": pending["list_columns"],
+            "group_scale": pending["group_scale"],
+            "group_baseline": pending["group_baseline"],
+            "group_members": pending["group_members"],
             **reviewed.of(pending),
             "model_id": self.model_id,
             "options_id": self.options_id,

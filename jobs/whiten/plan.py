@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, gates, gone, pending, reviewed, state
+from glasseg.catalog import claims, gates, gone, groups, pending, reviewed, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
 from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import State
@@ -22,7 +22,7 @@ from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.naming import EXACT, Naming
 from glasseg.storage.roots import Root
-from jobs.whiten.order import PENDING, Order
+from jobs.whiten.order import PENDING, Order, with_unit_rows
 from jobs.whiten.places import Found, Places
 
 
@@ -65,6 +65,10 @@ class Plan:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few names for each reason."""
     selection: Selection | None = None
+    alone: int = 0
+    """Photos of no group, in a run that has groups."""
+    partial: int = 0
+    """Groups of which the list names only some photos, so that their scale stays."""
     compared_by: str = "ETag"
     """As in `Found`."""
     refusal: str = ""
@@ -100,15 +104,20 @@ def make_plan(
     for files in the way that are not ours.
     """
     there, empty = _pictures(places.destination)
-    photos = pending.with_existing(found.photos, there, known.places, places.naming, empty)
+    photos, partial = found.photos, 0
+    if found.groups:
+        photos, partial = groups.with_absent(photos, known.photos, found.listed, wanted)
+    photos = pending.with_existing(photos, there, known.places, places.naming, empty)
     listed = there is not None
     touched = claims.touched(places.destination, places.naming) if listed else None
     difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
+    if found.groups:
+        difference = groups.with_scales(difference, known.photos, wanted)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     whole = found.whole and limit is None
     left, doomed, needed = _gone(found if whole else None, photos, known, difference, places.naming, delete=delete_gone)
     counted = difference["reason"].value_counts().to_pylist()
-    chosen = todo.slice(0, limit)
+    chosen = pending.first(todo, limit)
     clashing = chosen.filter(pc.is_valid(chosen["clash"]))
     return Plan(
         order=order,
@@ -130,6 +139,8 @@ def make_plan(
         unsolved=pending.unsolved(difference, known.photos),
         examples=pending.examples(todo),
         selection=found.selection,
+        alone=found.groups.alone if found.groups else 0,
+        partial=partial,
         compared_by=found.compared_by,
         refusal=gone.refusal(left, known.photos) if delete_gone and not delete_many else "",
     )
@@ -186,15 +197,13 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
     said = said.take(pc.index_in(todo["key"], value_set=known.photos["key"]).combine_chunks())
     for name, column in reviewed.parted(said).items():
         todo = todo.append_column(name, column)
-    if "list_columns" not in todo.schema.names:
-        todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))
-    for name, column in (
-        ("place", pa.repeat(0, len(todo))),
-        ("unit", todo["key"]),
-        ("unit_rows", pa.repeat(1, len(todo))),
-    ):
+    if "unit" not in todo.schema.names:
+        todo = todo.append_column("unit", todo["key"])
+    for name, column in (("place", pa.repeat(0, len(todo))), ("unit_rows", pa.repeat(1, len(todo)))):
         todo = todo.append_column(name, column)
-    return todo.select(PENDING.names).cast(PENDING)
+    for name in set(PENDING.names).difference(todo.schema.names):
+        todo = todo.append_column(name, pa.nulls(len(todo), PENDING.field(name).type))
+    return with_unit_rows(todo.select(PENDING.names).cast(PENDING))
 
 
 def _usual_coverage(known: pa.Table) -> float | None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from glasseg.catalog import claims, compaction, lock, manifest, pending, records, runs, state
+from glasseg.catalog import claims, compaction, groups, lock, manifest, pending, records, runs, state
 from glasseg.catalog.gates import Breaker
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.pending import Wanted
@@ -153,7 +153,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
     In this order, since with ten million photos the state and the listing each take more than a gigabyte to make.
     """
     source, destination, spec = places.source, places.destination, places.model.spec
-    known = state.read(destination, source.uri)
+    known = state.read(destination, source.uri, groups.COLUMNS if config.scale_by else ())
     if not config.new_source:
         refuse_other_source(places, known.photos)
     found = find(
@@ -167,6 +167,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         column=config.column,
         endpoint_url=config.endpoint_url,
     )
+    found = grouping.grouped(found, config.scale_by, config.width_mm, config.across_mm)
     run_seq = runs.next_seq(destination, known.photos["run_seq"], last_run_seq)
     order = order_of(places, look, config, run_id, run_seq, inventory=found.inventory)
     return make_plan(
@@ -201,6 +202,7 @@ def order_of(
         gates=config.gates,
         inventory=inventory,
         review_below=_review_below(spec, config),
+        across_mm=config.across_mm if config.width_mm else None,
     )
 
 
