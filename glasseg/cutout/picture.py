@@ -70,43 +70,39 @@ class Sized:
 
 
 def compose(
-    photo: Photo,
-    seen: Segmentation,
-    model: ModelSpec,
-    look: Look,
-    correction: Correction | None = None,
-    *,
-    scale: Scale | None = None,
+    photo: Photo, seen: Segmentation, model: ModelSpec, look: Look, correction: Correction | None = None
 ) -> Picture:
-    """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`.
-
-    `scale`: that of its group, where the look asks for one scale.
-    """
+    """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`."""
     _refuse_strip(photo, look)
+    return picture_of(photo, glasses_of(photo, seen, model, correction), look)
+
+
+def glasses_of(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> Glasses:
+    """The glasses of a photo by what `model` saw in it and a person painted over it: the same for every look."""
     window = _window(photo, seen, model, correction)
     touch = correction.within(window) if correction else None
     cutting, mask = _found(photo, window, seen, model, touch)
-    return replace(_composed(photo, window, cutting, mask, look, touch=touch, scale=scale), sideways=seen.sideways)
+    return Glasses(window, cutting, mask, touch, seen.sideways)
 
 
-def sized(
-    photo: Photo, seen: Segmentation, model: ModelSpec, look: Look, correction: Correction | None = None
-) -> Sized | None:
-    """How large the glasses of a photo are, for the scale of its group; None where there are none. Raises as `make`.
+def picture_of(photo: Photo, glasses: Glasses, look: Look, scale: Scale | None = None) -> Picture:
+    """The picture of a photo whose glasses were cut out; raises as `make`.
 
-    By the same mask as the picture, without making it.
+    `scale`: that of its group, where the look asks for one.
     """
     _refuse_strip(photo, look)
-    window = _window(photo, seen, model, correction)
-    touch = correction.within(window) if correction else None
-    probability = seen.within(window)
-    cutting = _cut(photo, window, probability, model.threshold, model.ramp, touch=touch)
-    mask = review.measure(cutting.alpha, probability, window)
-    found = outline.find(cutting.alpha, window, straighten=look.framing.straighten)
-    if found is None or mask.no_glasses:
+    made = _composed(photo, glasses.window, glasses.cutting, glasses.mask, look, touch=glasses.touch, scale=scale)
+    return replace(made, sideways=glasses.sideways)
+
+
+def sized(photo: Photo, glasses: Glasses, look: Look) -> Sized | None:
+    """How large the glasses of a photo are, for the scale of its group; None where there are none. Raises as `make`."""
+    _refuse_strip(photo, look)
+    found = outline.find(glasses.cutting.alpha, glasses.window, straighten=look.framing.straighten)
+    if found is None or glasses.mask.no_glasses:
         return None
-    # a photo that was trimmed to its glasses touches them on all sides; one that cuts them off, on some
-    in_doubt = seen.sideways or cutting.misfit or mask.fills_frame or len(found.cut) in {1, 2, 3}
+    # a photo that was trimmed to its glasses touches them on all sides, one that cuts them off on some
+    in_doubt = glasses.sideways or glasses.cutting.misfit or glasses.mask.fills_frame or len(found.cut) in {1, 2, 3}
     return Sized(found.extent, in_doubt)
 
 
@@ -208,7 +204,7 @@ def _composed(
     scale: Scale | None = None,
 ) -> Picture:
     """The picture of a photo whose glasses were cut out in a window."""
-    alpha, own = cutting.alpha, cutting.own
+    alpha, own, ours = cutting.alpha, cutting.own, not (cutting.own or cutting.shared)
     image = decontaminate(window.of(photo.image), alpha) if cutting.image is None else cutting.image
     placement = framing.plan(alpha, look.framing, window, scale)
     shade = cutting.shade if look.shadow == "soft" else None
@@ -218,9 +214,10 @@ def _composed(
             openings = lenses.openings(alpha)
             openings = touch.openings(openings) if touch else openings
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
+            image = image if ours else image.copy()
             cv2.copyTo(window.of(photo.image), openings, image)
             alpha = cv2.max(alpha, openings)
-    foreground = compositing.multiplied(image, alpha, out=None if own else image)
+    foreground = compositing.multiplied(image, alpha, out=image if ours else None)
     del image  # 3 bytes a pixel
     if shade is not None or not placement.unchanged:
         foreground = place(foreground, placement, border=0, window=window)
@@ -266,13 +263,34 @@ class _Cut:
     alpha: np.ndarray
     """h×w uint8."""
     image: np.ndarray | None = None
-    """Their own colours, H×W×3 uint8, ours to change unless `own`; None for the photo's, yet to be decontaminated."""
+    """Their own colours, H×W×3 uint8, ours to change unless `own` or `shared`; None for the photo's, yet to be
+    decontaminated."""
     own: bool = False
     """Whether the alpha is the photo's own."""
     shade: np.ndarray | None = None
     """The shadow that a cut-out came with, H×W uint8."""
     misfit: bool = False
     """Whether the photo's own transparency contradicts what the network sees."""
+    shared: bool = False
+    """Whether several pictures are made of it."""
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """The glasses of a photo, cut out in a window; see `glasses_of`."""
+
+    window: Window
+    cutting: _Cut
+    mask: MaskFacts
+    touch: Touch | None
+    sideways: bool
+
+    def shared(self, photo: Photo) -> Glasses:
+        """The same to make several pictures of the photo, at the cost of 3 bytes a pixel of the window."""
+        image = self.cutting.image
+        if image is None:
+            image = decontaminate(self.window.of(photo.image), self.cutting.alpha)
+        return replace(self, cutting=replace(self.cutting, image=image, shared=True))
 
 
 def _cut(

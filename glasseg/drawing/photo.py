@@ -45,7 +45,7 @@ def draw_photo(
     scene = str(rng.choice(list(SCENES))) if scene is None else scene
     glasses = draw_glasses(rng, _detail(size))
     view, ground = pose(rng, glasses, size, scene)
-    return _drawn(rng, glasses, view, ground, size, scene)
+    return _drawn(rng, glasses, (view, ground), size, scene)
 
 
 def draw_views(
@@ -59,8 +59,7 @@ def draw_views(
     for yaw in yaws:
         rng = np.random.default_rng(seed)
         glasses = replace(draw_glasses(rng, _detail(size)), folded=False)
-        view, ground = turned(glasses, yaw, size, share)
-        photos.append(_drawn(rng, glasses, view, ground, size, scene))
+        photos.append(_drawn(rng, glasses, turned(glasses, yaw, size, share), size, scene))
     return photos
 
 
@@ -69,8 +68,10 @@ def _detail(size: tuple[int, int]) -> float:
 
 
 def _drawn(
-    rng: np.random.Generator, glasses: Glasses, view: View, ground: Ground, size: tuple[int, int], scene: str
+    rng: np.random.Generator, glasses: Glasses, posed: tuple[View, Ground], size: tuple[int, int], scene: str
 ) -> DrawnPhoto:
+    """The photo of glasses on a scene, from where `pose` or `turned` puts the camera."""
+    view, ground = posed
     light = np.array([rng.uniform(-0.7, 0.7), rng.uniform(0.55, 0.9), rng.uniform(0.3, 0.7)])
     stage = Stage(view, ground, (light / np.linalg.norm(light)).astype(np.float32))
     floor, horizon = floor_map(view, ground, size)
