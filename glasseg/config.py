@@ -66,7 +66,7 @@ class WhitenConfig:
     """The column of `photos` that names the group whose pictures have one scale; None for a scale of each photo."""
     width_mm: str | None = None
     """The column of `photos` with the real width of the glasses, which then decides the scale."""
-    across_mm: float = 170.0
+    across_mm: float = 200.0
     """Millimetres across the width of a picture, with `width_mm`."""
     check: tuple[Marketplace, ...] = ()
     workers: int | None = None

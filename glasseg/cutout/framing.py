@@ -183,7 +183,7 @@ def _on_line(
         size = min(width / (x1 - x0), height / (y1 - y0), framing.max_upscale)
         return size, (width / 2 - size * _middle(box)[0], height / 2 - size * _middle(box)[1]), []
     common = common or group_scale([Extent(x1 - x0, y1 - y0)], framing)
-    assert common
+    assert common is not None
     shift = (width / 2 - common.scale * _middle(box)[0], height * common.baseline - common.scale * y1)
     remarks = []
     if common.needed:
@@ -192,12 +192,21 @@ def _on_line(
     return common.scale, shift, remarks
 
 
-def group_scale(extents: Sequence[Extent], framing: Framing, width: float | None = None) -> Scale | None:
+def group_scale(
+    extents: Sequence[Extent], framing: Framing, width: float | None = None, fronts: Sequence[Extent] = ()
+) -> Scale | None:
     """The scale of a group whose members have these extents; None when there are none.
 
-    `width`: that of its glasses in picture pixels, where it decides instead of the fill.
+    `width`: that of its glasses in picture pixels, where it decides instead of the fill; `fronts`: the members whose
+    width that is, if it is known.
     """
-    return scale.common(extents, framing.canvas, fill=framing.fill, max_upscale=framing.max_upscale, width=width)
+    if not extents:
+        return None
+    if width is None:
+        wanted = scale.filling(extents, framing.canvas, framing.fill or 1.0)
+    else:
+        wanted = width / max(extent.width for extent in fronts or extents)
+    return scale.common(extents, framing.canvas, wanted, framing.max_upscale)
 
 
 def _stay(

@@ -26,31 +26,19 @@ class Scale:
     """The scale that was asked for, where it would enlarge the photos too much; None where it is `scale`."""
 
 
-def common(
-    extents: Sequence[Extent],
-    canvas: tuple[int, int],
-    *,
-    fill: float | None,
-    max_upscale: float,
-    width: float | None = None,
-) -> Scale | None:
-    """The scale and the baseline of a group whose members have these extents; None when there are none.
+def filling(extents: Sequence[Extent], canvas: tuple[int, int], fill: float) -> float:
+    """The scale at which the member that needs most room fills the share `fill` of `canvas`, (height, width)."""
+    return fill * min(min(canvas[1] / extent.width, canvas[0] / extent.height) for extent in extents)
 
-    `canvas`: (height, width) of every picture. The member that needs most room fills the share `fill` of it; or, with
-    `width`, the widest member is so many picture pixels wide: that is the one from the front, if there is one, and the
-    others follow. The tallest one is in the middle of the picture, and all stand on its line. The scale is at most
-    `max_upscale`. With neither `fill` nor `width`, as when that is not known, the largest member is as large as fits.
+
+def common(extents: Sequence[Extent], canvas: tuple[int, int], wanted: float, max_upscale: float) -> Scale:
+    """The scale of a group whose members have these extents, `wanted` or at most `max_upscale`, and its baseline.
+
+    The tallest member is in the middle of the picture, `canvas` (height, width), and all stand on its line.
     """
-    if not extents:
-        return None
-    tallest = max(extent.height for extent in extents)
-    if width is not None:
-        wanted = width / max(extent.width for extent in extents)
-    else:
-        room = min(min(canvas[1] / extent.width, canvas[0] / extent.height) for extent in extents)
-        wanted = (fill or 1.0) * room
-    # less than a pixel of difference is not worth resampling every pixel
     longest = max(canvas) / wanted
+    # less than a pixel of difference is not worth resampling every pixel
     scale = 1.0 if abs(wanted - 1) * longest < 1 else min(wanted, max_upscale)
     needed = wanted if (wanted - scale) * longest >= 1 else None
+    tallest = max(extent.height for extent in extents)
     return Scale(scale, 0.5 + scale * tallest / (2 * canvas[0]), needed)

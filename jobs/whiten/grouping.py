@@ -30,9 +30,7 @@ def contradiction(
         needs |= {
             "--scale-by names a column of --photos: give both, or neither": photos is None,
             "--scale-by needs the size of the pictures: add --frame and --size": frame is None or size is None,
-            "--scale-by needs the share that the largest photo fills: add --fill, or --width-mm": not (
-                fill or width_mm
-            ),
+            "--scale-by needs the share that the largest photo fills: add --fill or --width-mm": not (fill or width_mm),
             "--fill and --width-mm both decide how large the glasses are: leave out one of them": bool(
                 fill and width_mm
             ),

@@ -48,6 +48,11 @@ class Opened:
     failed: list[DoneRow]
     """The rows of pictures that can't be made."""
 
+    @property
+    def key(self) -> str:
+        """The photo's."""
+        return self.requests[0].pending["key"]
+
 
 def open_photo(orders: Orders, rows: Sequence[Pending]) -> Opened | list[DoneRow]:
     """Read and decode the photo of `rows`, one for each of its pictures; or their rows, if that fails."""

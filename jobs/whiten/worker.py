@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from glasseg.catalog import manifest
 from glasseg.errors import GlassegError
-from glasseg.model.folder import ModelFolder
+from glasseg.model.folder import ModelFolder, ModelSpec
+from glasseg.model.segmentation import Segmentation
 from glasseg.model.start import quick_start
 from jobs.heap import keep_freed
 from jobs.whiten.metrics import Meters
 from jobs.whiten.opening import Opened, open_photo
 from jobs.whiten.order import ROWS, DoneRow, Orders, Pending
+from jobs.whiten.scaling import Measured, Scales, Sizes, decided, is_open, measure
 from jobs.whiten.writing import write_all
 
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
 GROUP = 4
 """Photos that are segmented one after the other while as many are opened and as many written."""
+
+Photos = list[list[Pending]]
+"""Rows of `PENDING`, those of each photo together."""
 
 if TYPE_CHECKING:
     import ray
@@ -61,12 +68,16 @@ class Whitener:
     def __call__(self, batch: pa.Table) -> pa.Table:
         _refuse_torn(batch)
         rows: list[DoneRow] = []
+        scales: Scales = {}
         fatal = None
         try:
-            for future in self._whiten(batch.to_pylist()):
+            for future in self._whiten(batch.to_pylist(), scales):
                 rows += future.result()
         except GlassegError as error:
             fatal = str(error)  # an exception would lose the rows of the photos that are done
+        for row in rows:  # also those of photos that have failed: they may be tried again at the scale of the others
+            if scale := scales.get((row["place"] or 0, row["key"])):
+                row["group_scale"], row["group_baseline"] = scale.scale, scale.baseline
         try:  # all of a batch at once, before their rows promise that they are there
             for place, order in enumerate(self._orders):
                 order.destination.sync(key for row in rows if row["place"] == place for key in manifest.files_of(row))
@@ -79,28 +90,116 @@ class Whitener:
         stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
         return pa.concat_tables([done, stop])
 
-    def _whiten(self, batch: list[Pending]) -> Iterator[Future[list[DoneRow]]]:
-        """Photos go in groups; while one is segmented, the next one is opened and the last one written."""
-        photos = [list(rows) for _, rows in groupby(batch, key=itemgetter("key"))]
-        groups = [photos[i : i + GROUP] for i in range(0, len(photos), GROUP)]
-        opening = self._opening(groups[0])
-        writing: list[Future[list[DoneRow]]] = []
+    def _whiten(self, batch: list[Pending], scales: Scales) -> Iterator[Future[list[DoneRow]]]:
+        """Rows of the photos of a batch; the scales that units get are added to `scales`."""
+        write = partial(write_all, spec=self._segmenter.spec, scales=scales)
+        for stretch in _stretches(batch):
+            if stretch.in_two_passes:
+                yield from self._in_two_passes(stretch.groups, scales)
+            else:
+                yield from self._in_groups(stretch.groups, partial(self._scaled, scales), write)
+
+    def _in_two_passes(self, groups: list[Photos], scales: Scales) -> Iterator[Future[list[DoneRow]]]:
+        """Rows of a unit of more photos than are kept in memory: measured first, opened again for their pictures."""
+        measured: dict[str, Measured] = {}
+        measuring = partial(measure, spec=self._segmenter.spec)
+        for future in self._in_groups(groups, self._segmented, measuring):
+            found = future.result()
+            if isinstance(found, Measured):
+                measured[found.key] = found
+            else:
+                yield _done(found)
+        sizes = {row: size for one in measured.values() for row, size in one.sizes.items()}
+        scales |= decided((row for group in groups for photo in group for row in photo), sizes, self._orders)
+        left = [photo for group in groups for photo in group if photo[0]["key"] in measured]
+        again = [left[i : i + GROUP] for i in range(0, len(left), GROUP)]
+        write = partial(_write_same, measured=measured, spec=self._segmenter.spec, scales=scales)
+        yield from self._in_groups(again, lambda opened: [measured[one.key].seen for one in opened], write)
+
+    def _in_groups(
+        self,
+        groups: list[Photos],
+        see: Callable[[list[Opened]], list[Segmentation]],
+        finish: Callable[[Opened, Segmentation], Any],
+    ) -> Iterator[Future[Any]]:
+        """Photos go in groups; while one is seen, the next one is opened and the last one finished.
+
+        Yields what `finish` makes of a photo and what was seen in it, and the rows of photos that can't be opened.
+        """
+        opening = self._opening(groups[0]) if groups else []
+        finishing: list[Future[Any]] = []
         for following in [*groups[1:], []]:
             done = [future.result() for future in opening]
             opening = self._opening(following)
             opened = [one for one in done if isinstance(one, Opened)]
-            started = time.perf_counter()
-            found = self._segmenter.segment([one.photo.on_white() for one in opened])
-            segment_ms = (time.perf_counter() - started) * 1000 / max(1, len(opened))
-            yield from writing  # at most three groups of photos are in memory: opening, segmented, being written
-            writing = [_done(one) for one in done if not isinstance(one, Opened)]
-            for one, seen in zip(opened, found, strict=True):
-                one.facts["segment_ms"] = segment_ms
-                writing.append(self._pool.submit(write_all, one, seen, self._segmenter.spec))
-        yield from writing
+            found = see(opened)
+            yield from finishing  # at most three groups of photos are in memory: opening, seen, being finished
+            finishing = [_done(one) for one in done if not isinstance(one, Opened)]
+            finishing += [self._pool.submit(finish, one, seen) for one, seen in zip(opened, found, strict=True)]
+        yield from finishing
+
+    def _segmented(self, opened: list[Opened]) -> list[Segmentation]:
+        started = time.perf_counter()
+        found = self._segmenter.segment([one.photo.on_white() for one in opened])
+        for one in opened:
+            one.facts["segment_ms"] = (time.perf_counter() - started) * 1000 / len(opened)
+        return found
+
+    def _scaled(self, scales: Scales, opened: list[Opened]) -> list[Segmentation]:
+        """What is seen in photos; the units among them whose scale is open get it."""
+        found = self._segmented(opened)
+        rows = [request.pending for one in opened for request in one.requests]
+        if any(map(is_open, rows)):
+            sizes: Sizes = {}
+            for measured in self._pool.map(partial(measure, spec=self._segmenter.spec), opened, found):
+                sizes |= measured.sizes
+            scales |= decided(rows, sizes, self._orders)
+        return found
 
     def _opening(self, photos: list[list[Pending]]) -> list[Future[Opened | list[DoneRow]]]:
         return [self._pool.submit(open_photo, self._orders, rows) for rows in photos]
+
+
+@dataclass
+class Stretch:
+    """Photos of a batch that are done in one way."""
+
+    groups: list[Photos]
+    in_two_passes: bool = False
+    """Whether they are one unit whose scale is open, and more than are kept in memory."""
+
+
+def _stretches(batch: list[Pending]) -> list[Stretch]:
+    """A batch in groups of `GROUP` photos at most; no small unit whose scale is open is cut."""
+    stretches: list[Stretch] = []
+    for _, rows in groupby(batch, key=itemgetter("unit")):
+        photos = [list(one) for _, one in groupby(rows, key=itemgetter("key"))]
+        pieces = [photos[i : i + GROUP] for i in range(0, len(photos), GROUP)]
+        if len(photos) > GROUP and any(is_open(row) for photo in photos for row in photo):
+            stretches.append(Stretch(pieces, in_two_passes=True))
+            continue
+        if not stretches or stretches[-1].in_two_passes:
+            stretches.append(Stretch([]))
+        groups = stretches[-1].groups
+        for piece in pieces:
+            if groups and len(groups[-1]) + len(piece) <= GROUP:
+                groups[-1] += piece
+            else:
+                groups.append(piece)
+    return stretches
+
+
+def _write_same(
+    opened: Opened, seen: Segmentation, *, measured: Mapping[str, Measured], spec: ModelSpec, scales: Scales
+) -> list[DoneRow]:
+    """`write_all` for a photo that was opened again; its failed rows when it is another one by now."""
+    before = measured[opened.key]
+    opened.facts["segment_ms"] = before.facts["segment_ms"]
+    if opened.facts["source_etag"] == before.etag:
+        return write_all(opened, seen, spec, scales)
+    why = "it was replaced while its group was worked on"
+    rows = [one.order.failed(one.pending, "read_error", why, opened.facts) for one in opened.requests]
+    return [*opened.failed, *rows]
 
 
 def _refuse_torn(batch: pa.Table) -> None:

@@ -14,6 +14,7 @@ from glasseg.cutout import finished, picture, review
 from glasseg.cutout.finished import Finished
 from glasseg.cutout.look import WHITE, Look
 from glasseg.cutout.picture import Glasses, Picture
+from glasseg.cutout.scale import Scale
 from glasseg.errors import REVIEW_CODES, PhotoError, ReviewCode
 from glasseg.images import encoder
 from glasseg.images.decoder import Photo
@@ -23,14 +24,15 @@ from glasseg.storage import client
 from glasseg.storage.keys import printable
 from jobs.whiten.opening import Opened, Request
 from jobs.whiten.order import DoneRow, Order, Pending
+from jobs.whiten.scaling import Scales, scale_of
 
 NO_MASK: Final = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
 
 
-def write_all(opened: Opened, seen: Segmentation, spec: ModelSpec) -> list[DoneRow]:
+def write_all(opened: Opened, seen: Segmentation, spec: ModelSpec, scales: Scales) -> list[DoneRow]:
     """Make and write the pictures of a photo by what the model saw in it; all of its rows.
 
-    Its glasses are cut out once, but for pictures that a person has corrected.
+    Its glasses are cut out once, but for pictures that a person has corrected. `scales`: those of its units.
     """
     photo = opened.photo
     several = sum(request.correction is None for request in opened.requests) > 1
@@ -38,20 +40,28 @@ def write_all(opened: Opened, seen: Segmentation, spec: ModelSpec) -> list[DoneR
     rows = list(opened.failed)
     for request in opened.requests:
         own = partial(picture.glasses_of, photo, seen, spec, request.correction)
-        rows.append(_write(request, opened, seen, spec, shared if several and request.correction is None else own))
+        glasses = shared if several and request.correction is None else own
+        scale = scale_of(request.pending, scales)
+        rows.append(_write(request, opened, seen, spec, partial(_picture, request, photo, glasses, scale)))
     return rows
 
 
+def _picture(request: Request, photo: Photo, glasses: Callable[[], Glasses], scale: Scale | None) -> Picture:
+    return picture.picture_of(photo, glasses(), request.order.look, scale)
+
+
 def _write(
-    request: Request, opened: Opened, seen: Segmentation, spec: ModelSpec, glasses: Callable[[], Glasses]
+    request: Request, opened: Opened, seen: Segmentation, spec: ModelSpec, make: Callable[[], Picture]
 ) -> DoneRow:
     """Make, encode, verify and write one picture; its row."""
     order, pending, photo, started = request.order, request.pending, opened.photo, time.perf_counter()
     facts = opened.facts.copy()
     try:
-        made = picture.picture_of(photo, glasses(), order.look)
+        made = make()
         sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
-        code = None if request.vouched else _review_code(photo, made, sent, order.look, order.review_below)
+        code = _review_code(photo, made, sent, order.look, order.review_below)
+        if request.vouched:  # for its mask, not for a scale at which it has no room
+            code = "cut_off" if made.placement.overflow else None
         # what a person has taken back must not stay because the network's own mask is in doubt
         gated = order.gates and not request.vouched and pending["reason"] != Reason.WITHDRAWN
         held = _held_code(code, made.mask.coverage, pending) if gated else None
@@ -78,9 +88,16 @@ def _write(
         "quality_id": spec.calibration.id if spec.calibration and made.mask.quality is not None else None,
         "write_ms": (time.perf_counter() - started) * 1000,
     }
+    if _unsettles(pending, made):
+        outcome["group_members"] = None
     if request.dropped:
         outcome |= {**reviewed.NOTHING, "warnings": [request.dropped, *(outcome["warnings"] or [])]}
     return order.row(pending, {**facts, **_measured(made, sent), **uris, **outcome})
+
+
+def _unsettles(pending: Pending, made: Picture) -> bool:
+    """Whether the group of a photo is to be decided anew in the next run: its scale was decided without this mask."""
+    return pending["group_scale"] is not None and (pending["reason"] == Reason.RETRY or bool(made.placement.overflow))
 
 
 def _unmasked(order: Order, output: str) -> list[str]:
@@ -131,7 +148,10 @@ def _review_code(
     # the nearest that a lossy format holds of a colour may come back a level off; white it holds
     ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
     framing, placement = look.framing, made.placement
+    if placement.overflow:  # then that is why
+        ring = 1.0
     framed_cut = bool(placement.cut) and (framing.frame is not None or framing.fill is not None or placement.angle != 0)
+    framed_cut = framed_cut or bool(placement.overflow)
     return review.review_code(
         made.mask,
         ring,

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from maskshapes import boxed, wire_glasses
 
-from glasseg.cutout import outline, scale
+from glasseg.cutout import outline
 from glasseg.cutout.framing import Framing, group_scale, plan
 from glasseg.cutout.placement import Placement, place
 from glasseg.cutout.scale import Extent, Scale
@@ -124,7 +124,7 @@ def test_a_photo_without_glasses_is_whole_in_a_picture_of_the_same_size() -> Non
         one = plan(np.zeros((300, 600), np.uint8), Framing((1, 1), 0.8, 400, one_scale=True), common=common)
         assert (one.size, one.glasses) == ((400, 400), None) and one.scale == pytest.approx(2 / 3)
         assert "no glasses" in one.warnings[0]
-    assert scale.common([], (10, 10), fill=0.5, max_upscale=1) is None
+    assert group_scale([], Framing((1, 1), 0.8, 400, one_scale=True)) is None
 
 
 def test_glasses_larger_than_their_scale_allows_are_told() -> None:
