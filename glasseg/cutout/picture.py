@@ -64,10 +64,22 @@ def compose(
 ) -> Picture:
     """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`."""
     _refuse_strip(photo, look)
+    return picture_of(photo, glasses_of(photo, seen, model, correction), look)
+
+
+def glasses_of(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> Glasses:
+    """The glasses of a photo by what `model` saw in it and a person painted over it: the same for every look."""
     window = _window(photo, seen, model, correction)
     touch = correction.within(window) if correction else None
     cutting, mask = _found(photo, window, seen, model, touch)
-    return replace(_composed(photo, window, cutting, mask, look, touch=touch), sideways=seen.sideways)
+    return Glasses(window, cutting, mask, touch, seen.sideways)
+
+
+def picture_of(photo: Photo, glasses: Glasses, look: Look) -> Picture:
+    """The picture of a photo whose glasses were cut out; raises as `make`."""
+    _refuse_strip(photo, look)
+    made = _composed(photo, glasses.window, glasses.cutting, glasses.mask, look, touch=glasses.touch)
+    return replace(made, sideways=glasses.sideways)
 
 
 def alpha_of(photo: Photo, seen: Segmentation, model: ModelSpec) -> np.ndarray:
@@ -161,7 +173,7 @@ def _composed(
     photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look: Look, *, touch: Touch | None = None
 ) -> Picture:
     """The picture of a photo whose glasses were cut out in a window."""
-    alpha, own = cutting.alpha, cutting.own
+    alpha, own, ours = cutting.alpha, cutting.own, not (cutting.own or cutting.shared)
     image = decontaminate(window.of(photo.image), alpha) if cutting.image is None else cutting.image
     placement = framing.plan(alpha, look.framing, window)
     shade = cutting.shade if look.shadow == "soft" else None
@@ -171,9 +183,10 @@ def _composed(
             openings = lenses.openings(alpha)
             openings = touch.openings(openings) if touch else openings
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
+            image = image if ours else image.copy()
             cv2.copyTo(window.of(photo.image), openings, image)
             alpha = cv2.max(alpha, openings)
-    foreground = compositing.multiplied(image, alpha, out=None if own else image)
+    foreground = compositing.multiplied(image, alpha, out=image if ours else None)
     del image  # 3 bytes a pixel
     if shade is not None or not placement.unchanged:
         foreground = place(foreground, placement, border=0, window=window)
@@ -219,13 +232,34 @@ class _Cut:
     alpha: np.ndarray
     """h×w uint8."""
     image: np.ndarray | None = None
-    """Their own colours, H×W×3 uint8, ours to change unless `own`; None for the photo's, yet to be decontaminated."""
+    """Their own colours, H×W×3 uint8, ours to change unless `own` or `shared`; None for the photo's, yet to be
+    decontaminated."""
     own: bool = False
     """Whether the alpha is the photo's own."""
     shade: np.ndarray | None = None
     """The shadow that a cut-out came with, H×W uint8."""
     misfit: bool = False
     """Whether the photo's own transparency contradicts what the network sees."""
+    shared: bool = False
+    """Whether several pictures are made of it."""
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """The glasses of a photo, cut out in a window; see `glasses_of`."""
+
+    window: Window
+    cutting: _Cut
+    mask: MaskFacts
+    touch: Touch | None
+    sideways: bool
+
+    def shared(self, photo: Photo) -> Glasses:
+        """The same to make several pictures of the photo, at the cost of 3 bytes a pixel of the window."""
+        image = self.cutting.image
+        if image is None:
+            image = decontaminate(self.window.of(photo.image), self.cutting.alpha)
+        return replace(self, cutting=replace(self.cutting, image=image, shared=True))
 
 
 def _cut(

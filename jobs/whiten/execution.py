@@ -37,7 +37,7 @@ def work(
         if not len(todo):
             return
         with (
-            executor(order, plan.model, todo, writer, workforce) as stream,
+            executor((order,), plan.model, todo, (writer,), workforce) as stream,
             terminal.progress(len(plan.work), "whiten", done=len(plan.work) - len(todo)) as bar,
         ):
             free = todo.filter(pc.invert(todo["guarded"]))  # what is in the place of the others may not be ours

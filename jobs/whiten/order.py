@@ -80,7 +80,7 @@ class DoneRow(Row, total=False):
 
 @dataclass(frozen=True)
 class Order:
-    """What every worker of a run must know."""
+    """What every worker of a run must know of one of its destinations."""
 
     source: Root
     destination: Root
@@ -101,6 +101,8 @@ class Order:
     """The quality below which a person should look; None for a model without a calibration."""
     inventory: str | None = None
     """The id of the inventory that lists the photos, None when the source itself does."""
+    place: int = 0
+    """Which destination of the run this is."""
     metered: bool = False
     """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
 
@@ -152,3 +154,8 @@ class Order:
             "warnings": warnings,
         }
         return self.row(pending, {**failure, **(facts or {})})
+
+
+Orders = tuple[Order, ...]
+"""One for each destination of a run, by the numbers in `place`; all but `Order.destination` and what is made there is
+the same in them."""

@@ -113,7 +113,7 @@ def make_plan(
     return Plan(
         order=order,
         model=places.model,
-        work=_work(chosen, known, places, overwrite=overwrite, listed=listed),
+        work=_work(chosen, known, places, order.place, overwrite=overwrite, listed=listed),
         clashes=dict(zip(clashing["key"].to_pylist(), clashing["clash"].to_pylist(), strict=True)),
         outputs=difference["output"],
         reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
@@ -164,7 +164,7 @@ def _among_claimed(places: Places, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
     return outputs.filter(places.naming.among(outputs, claimed)) if len(claimed) else outputs.slice(0, 0)
 
 
-def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: bool) -> pa.Table:
+def _work(todo: pa.Table, known: State, at: Places, place: int, *, overwrite: bool, listed: bool) -> pa.Table:
     """Pending photos as a table of `PENDING`, with what stands in the places of their pictures.
 
     Raises GlassegError where files that are not ours are seen in the way.
@@ -175,12 +175,12 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
         claims.refuse_foreign(at.destination, todo.filter(todo["exists"])["output"], places, at.naming)
     elif not overwrite:
         guarded = pc.invert(claims.ours(at.destination, todo["output"], places, at.naming))
-    place = at.naming.index(todo["output"], places["output_key"])
+    standing = at.naming.index(todo["output"], places["output_key"])
     whole = pc.and_not(todo["exists"], todo["empty"])
     stands = pc.and_(whole, pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
-    place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
+    standing = pc.if_else(stands, standing, pa.scalar(None, pa.int32())).combine_chunks()
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
-        todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(place))
+        todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(standing))
     todo = todo.append_column("guarded", guarded)
     said = known.photos["reviewed"].combine_chunks()
     said = said.take(pc.index_in(todo["key"], value_set=known.photos["key"]).combine_chunks())
@@ -189,7 +189,7 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
     if "list_columns" not in todo.schema.names:
         todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))
     for name, column in (
-        ("place", pa.repeat(0, len(todo))),
+        ("place", pa.repeat(place, len(todo))),
         ("unit", todo["key"]),
         ("unit_rows", pa.repeat(1, len(todo))),
     ):

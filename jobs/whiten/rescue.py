@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.credentials import without_secrets
-from jobs.whiten.order import DoneRow, Order
+from jobs.whiten.order import DoneRow, Orders
 from jobs.whiten.worker import Whitener
 
 SECONDS = 120.0
@@ -18,17 +18,18 @@ MEMORY = 4 << 30
 
 
 def redo(
-    order: Order, model: ModelFolder, units: Iterable[pa.Table], worker: type = Whitener
+    orders: Orders, model: ModelFolder, units: Iterable[pa.Table], worker: type = Whitener
 ) -> Iterator[list[DoneRow]]:
     """`ROWS` of `units` (tables of `PENDING` with one unit), each tried once in an actor, a new one after a death."""
     import ray
 
+    order = orders[0]
     needs = {"num_cpus": order.cpus, "num_gpus": order.gpus, "memory": order.memory}
     actor_class = ray.remote(**needs, max_restarts=0, max_task_retries=0)(worker)
     actor = None
     for unit in units:
         if actor is None:
-            actor = actor_class.remote(order, ray.put(model), MEMORY)
+            actor = actor_class.remote(orders, ray.put(model), MEMORY)
         try:
             yield ray.get(actor.__call__.remote(unit), timeout=SECONDS).to_pylist()
             continue
@@ -40,7 +41,7 @@ def redo(
             fault = "worker_died", "the process that worked on it died, also when it had it alone"
         except ray.exceptions.RayTaskError as error:
             fault = _described(error.cause)
-        yield [order.failed(pending, *fault) for pending in unit.to_pylist()]
+        yield [orders[pending["place"]].failed(pending, *fault) for pending in unit.to_pylist()]
         ray.kill(actor)
         actor = None
     if actor is not None:

@@ -19,7 +19,7 @@ from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
 from jobs.engine import bounded_retries
 from jobs.whiten import rescue
-from jobs.whiten.order import DoneRow, Order
+from jobs.whiten.order import DoneRow, Orders
 from jobs.whiten.worker import Whitener
 
 BATCH_PHOTOS: Final = 32
@@ -42,51 +42,55 @@ Rows = list[Row]
 
 
 def rows_of(
-    order: Order,
+    orders: Orders,
     model: ModelFolder,
     work: pa.Table,
     workers: tuple[int, int],
-    writer: Writer,
+    writers: Sequence[Writer],
     *,
     worker: type = Whitener,
 ) -> Generator[Rows]:
-    """Manifest rows of `work`, a table of `PENDING`, as they are done; each photo has one at the end.
+    """Manifest rows of `work`, a table of `PENDING`, as they are done; each of its rows has one at the end.
 
-    `writer` takes the rows meanwhile; `worker` is the class that each actor runs. What dying workers took with them is
-    done again: by the workers together where it is more than one of them had in hand, as when a node was lost; else one
-    by one, to find a photo that kills.
+    `writers`, one for each of the `orders`, take the rows meanwhile; `worker` is the class that each actor runs. What
+    dying workers took with them is done again: by the workers together where it is more than one of them had in hand,
+    as when a node was lost; else one by one, to find a photo that kills.
     """
     lost, in_vain = work, 0
     while in_vain < PASSES:
         before = count(lost)
-        yield from stream(order, model, lost, workers, worker)
-        lost = _lost(work, writer)
+        yield from stream(orders, model, lost, workers, worker)
+        lost = _lost(work, writers)
         if len(lost):
-            _end_workers(order)
+            _end_workers(orders)
         if count(lost) <= 2 * BATCH_PHOTOS:
             break
         in_vain = in_vain + 1 if count(lost) > before - 2 * BATCH_PHOTOS else 0
-    for redone in rescue.redo(order, model, tables(lost, 1), worker):
+    for redone in rescue.redo(orders, model, tables(lost, 1), worker):
         yield from checked(redone)
 
 
-def _lost(work: pa.Table, writer: Writer) -> pa.Table:
-    writer.flush()  # what follows can take minutes a photo
-    return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))))
+def _lost(work: pa.Table, writers: Sequence[Writer]) -> pa.Table:
+    """The rows of `work` that no writer has got."""
+    for place, writer in enumerate(writers):
+        writer.flush()  # what follows can take minutes a photo
+        done = pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))
+        work = work.filter(pc.invert(pc.and_(pc.equal(work["place"], place), done)))
+    return work
 
 
-def _end_workers(order: Order) -> None:
+def _end_workers(orders: Orders) -> None:
     """End what is left of a pass: Ray Data keeps workers whose tasks failed, and with them CPUs that the next need."""
     import ray
 
     for name in ray.util.list_named_actors():
-        if name.startswith(order.run_id):
+        if name.startswith(orders[0].run_id):
             with suppress(ValueError):  # it has ended meanwhile
                 ray.kill(ray.get_actor(name))
 
 
 def stream(
-    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type = Whitener
+    orders: Orders, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type = Whitener
 ) -> Iterator[Rows]:
     """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
 
@@ -101,7 +105,7 @@ def stream(
     if not len(work):
         return
     try:
-        for rows in _rows(order, model, work, workers, worker):
+        for rows in _rows(orders, model, work, workers, worker):
             done += len(rows)
             yield rows
     except ray.exceptions.ObjectLostError:
@@ -118,11 +122,11 @@ def stream(
         raise GlassegError("the workers keep dying, out of memory perhaps: see why with --verbose") from error
 
 
-def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type) -> Iterator[Rows]:
+def _rows(orders: Orders, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type) -> Iterator[Rows]:
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
-    least, most = workers
+    (least, most), order = workers, orders[0]
     # few photos: smaller tasks, since the worker that is ready first takes two at once; whole groups though
     photos = min(
         BATCH_PHOTOS, max(GROUP_PHOTOS, math.ceil(count(work) / (TURNS * least) / GROUP_PHOTOS) * GROUP_PHOTOS)
@@ -140,7 +144,7 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
             blocks
         ).map_batches(
             worker,
-            fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
+            fn_constructor_args=(orders, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",
             batch_size=None,  # whole tables: a batch of so many rows could split a unit
             zero_copy_batch=True,
