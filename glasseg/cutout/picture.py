@@ -166,19 +166,20 @@ def make(
     window: Window | None = None,
     calibration: Calibration | None = None,
     agreement: float | None = None,
+    scale: Scale | None = None,
 ) -> Picture:
     """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`.
 
     `window`: the part of the photo of which `probability` is, if not of all, and outside which there are no glasses;
     for a photo with an alpha it has to be all. `calibration` of the model and `agreement` of its looks (see
-    `Segmentation`) only predict the quality. Raises PhotoError (side_too_long) for a strip that would have to be
-    framed.
+    `Segmentation`) only predict the quality. `scale`: as for `picture_of`. Raises PhotoError (side_too_long) for a
+    strip that would have to be framed.
     """
     _refuse_strip(photo, look)
     window = window or Window.whole(photo.image.shape)
     cutting = _cut(photo, window, probability, threshold, ramp)
     mask = _judged(cutting, window, probability, calibration, agreement)
-    return _composed(photo, window, cutting, mask, look)
+    return _composed(photo, window, cutting, mask, look, scale=scale)
 
 
 def _judged(

@@ -238,6 +238,8 @@ def _preset(market: Marketplace, context: click.Context, options: dict[str, Any]
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if options["width_mm"] is not None:
+        given.append("fill")  # which the width decides
     if options["background"] == "transparent":
         given.append("format")  # the preset's is JPEG, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}

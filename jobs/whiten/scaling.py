@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from typing import cast
 
 from glasseg.catalog.schema import Row
 from glasseg.cutout import framing, picture
@@ -15,7 +16,7 @@ from glasseg.errors import PhotoError
 from glasseg.model.folder import ModelSpec
 from glasseg.model.segmentation import Segmentation
 from jobs.whiten.opening import Opened
-from jobs.whiten.order import Order, Orders, Pending
+from jobs.whiten.order import DoneRow, Order, Orders, Pending
 
 Sizes = dict[tuple[int, str], Sized]
 """By place and key of a row how large the glasses of its photo are, where there are any."""
@@ -90,3 +91,23 @@ def scale_of(pending: Pending, scales: Mapping[tuple[int, str], Scale]) -> Scale
     if pending["group_scale"] is not None and pending["group_baseline"] is not None:
         return Scale(pending["group_scale"], pending["group_baseline"])
     return scales.get((pending["place"], pending["key"]))
+
+
+def with_scales(photo: Iterable[Pending], scales: Mapping[tuple[int, str], Scale]) -> list[Pending]:
+    """The rows of a photo as a unit of their own, at the scale that they got with others."""
+    rows = list(photo)
+    alone: list[Pending] = []
+    for pending in rows:
+        scale = scale_of(pending, scales)
+        decided = {"group_scale": scale and scale.scale, "group_baseline": scale and scale.baseline}
+        alone.append(cast(Pending, {**pending, **decided, "unit": pending["key"], "unit_rows": len(rows)}))
+    return alone
+
+
+def known_scales(rows: Iterable[DoneRow], scales: Mapping[tuple[int, str], Scale]) -> list[DoneRow]:
+    """Rows with the scale that their unit has got: also those that failed may be tried again at that of the others."""
+    known = list(rows)
+    for row in known:
+        if scale := scales.get((row["place"] or 0, row["key"])):
+            row["group_scale"], row["group_baseline"] = scale.scale, scale.baseline
+    return known

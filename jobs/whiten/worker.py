@@ -24,7 +24,7 @@ from jobs.heap import keep_freed
 from jobs.whiten.metrics import Meters
 from jobs.whiten.opening import Opened, open_photo
 from jobs.whiten.order import ROWS, DoneRow, Orders, Pending
-from jobs.whiten.scaling import Measured, Scales, Sizes, decided, is_open, measure
+from jobs.whiten.scaling import Measured, Scales, Sizes, decided, is_open, known_scales, measure
 from jobs.whiten.writing import write_all
 
 THREADS_PER_CPU = 3
@@ -75,9 +75,7 @@ class Whitener:
                 rows += future.result()
         except GlassegError as error:
             fatal = str(error)  # an exception would lose the rows of the photos that are done
-        for row in rows:  # also those of photos that have failed: they may be tried again at the scale of the others
-            if scale := scales.get((row["place"] or 0, row["key"])):
-                row["group_scale"], row["group_baseline"] = scale.scale, scale.baseline
+        rows = known_scales(rows, scales)
         try:  # all of a batch at once, before their rows promise that they are there
             for place, order in enumerate(self._orders):
                 order.destination.sync(key for row in rows if row["place"] == place for key in manifest.files_of(row))
@@ -89,6 +87,13 @@ class Whitener:
         done = done.append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
         stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
         return pa.concat_tables([done, stop])
+
+    def sizes(self, photo: pa.Table) -> Sizes | list[DoneRow]:
+        """How large the glasses of a photo are, for its rows whose scale is open; all its rows if it can't be read."""
+        opened = open_photo(self._orders, photo.to_pylist())
+        if not isinstance(opened, Opened):
+            return opened
+        return measure(opened, self._segmented([opened])[0], self._segmenter.spec).sizes
 
     def _whiten(self, batch: list[Pending], scales: Scales) -> Iterator[Future[list[DoneRow]]]:
         """Rows of the photos of a batch; the scales that units get are added to `scales`."""

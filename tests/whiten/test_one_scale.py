@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from functools import cache
+import signal
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,14 @@ from drawnphotos import BLANK, by_key, outputs, rows
 from glasseg.config import CorrectConfig, WhitenConfig
 from glasseg.drawing.photo import draw_views
 from glasseg.errors import GlassegError
+from glasseg.images import decoder
 from glasseg.images.compositing import bounding_box
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root
 from jobs.correct.run import correct
 from jobs.whiten import worker as workers
+from jobs.whiten.executor import on_ray
+from jobs.whiten.worker import Whitener
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 SIZE = (300, 400)
@@ -89,7 +93,7 @@ def test_a_product_has_one_scale_and_one_line_and_the_next_night_nothing_to_do(s
         assert len({(row["group_scale"], row["group_baseline"], row["group_members"]) for row in group}) == 1
         assert max(row["fill"] for row in group) == pytest.approx(0.8, abs=0.003)
         assert np.ptp([box[3] for box in boxes]) <= 2, "they stand on one line"
-        assert all(abs(box[0] + box[2] - 400) <= 3 for box in boxes), "in the middle"
+        assert all(abs(box[0] + box[2] - 400) <= 6 for box in boxes), "in the middle"
     assert done["front.jpg"]["fill"] < 0.7 < done["side.jpg"]["fill"], "the temples are longer than the front is wide"
     assert done["front.jpg"]["group_scale"] < done["b/front.jpg"]["group_scale"]
     assert shop.whiten() == {}
@@ -297,3 +301,34 @@ def test_photos_without_a_value_and_groups_in_part_are_told(shop: Shop, capsys: 
     done = shop.whiten()
     assert "1 group only partly in the list, with the scale as before" in capsys.readouterr().err
     assert {(row["key"], row["group_scale"]) for row in done.values()} == {("back.jpg", *scales)}
+
+
+@pytest.mark.slow
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_session")
+def test_on_ray_groups_stay_whole_and_one_that_kills_its_worker_loses_only_that_photo(shop: Shop) -> None:
+    poison = b"kills its worker"
+
+    class Deadly(Whitener):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            decode = decoder.decode
+
+            def deadly(data: bytes, *, max_pixels: int) -> decoder.Photo:
+                if data == poison:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return decode(data, max_pixels=max_pixels)
+
+            decoder.decode = deadly
+
+    sizes = {"A": 3, "B": 11, "C": 5, "D": 7, "E": 9}
+    for model, count in sizes.items():
+        shop.add(model, {f"{model}{i}.jpg": views(12, 0.4 + 0.02 * i)[i % 3] for i in range(count)})
+    shop.add("B", {"poison.jpg": poison})
+    done = shop.whiten(partial(on_ray, worker=Deadly), workers=1)
+    assert {key: row["error_code"] for key, row in done.items() if row["status"] == "failed"} == {
+        "poison.jpg": "worker_died"
+    }
+    groups = {model: {row["group_scale"] for key, row in done.items() if shop.models[key] == model} for model in sizes}
+    assert all(len(scales) == 1 and None not in scales for scales in groups.values()), groups
+    assert len(set().union(*groups.values())) > 1
