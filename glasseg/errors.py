@@ -48,7 +48,7 @@ REVIEW_CODES: Final[dict[ReviewCode, str]] = {
     "uncertain_mask": "the mask is mostly undecided, or its quality is low",
     "ring_not_clean": "the picture's outer ring is not all background: glasses cut off by the photo, or a leftover",
     "coverage_jump": "the mask covers far more or less of the photo than that of the picture it would replace",
-    "cut_off": "the glasses reach the edge of the photo that was framed, or at their group's scale that of the picture",
+    "cut_off": "the glasses reach the edge of the photo that was framed, and may go on beyond it",
 }
 
 FAILURE_CODES: Final[dict[FailureCode, str]] = {

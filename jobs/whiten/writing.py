@@ -80,7 +80,7 @@ def _write(
     outcome: Row = {
         "status": Status.REVIEW if code else Status.OK,
         "error_code": code,
-        "error": _why(code, made.mask.quality) if code else None,
+        "error": _why(code, made) if code else None,
         "warnings": [*photo.warnings, *made.warnings, *_unmasked(order, pending["output"])] or None,
         "output_key": pending["output"],
         "published": not held,
@@ -129,10 +129,14 @@ def _store(order: Order, folder: str, output: str, made: Picture, sent: Finished
     return uris
 
 
-def _why(code: ReviewCode, quality: float | None) -> str:
-    """Why a picture needs a look, in words, with the number where it is one that decided."""
-    doubted = code == "uncertain_mask" and quality is not None
-    return f"the mask is probably wrong in places: its quality is {quality:.2f}" if doubted else REVIEW_CODES[code]
+def _why(code: ReviewCode, made: Picture) -> str:
+    """Why a picture needs a look, in words: with the number or the edges where these are what decided."""
+    quality, beyond = made.mask.quality, made.placement.overflow
+    if code == "uncertain_mask" and quality is not None:
+        return f"the mask is probably wrong in places: its quality is {quality:.2f}"
+    if code == "cut_off" and beyond:
+        return f"at the scale of its group the glasses go beyond the picture ({', '.join(beyond)})"
+    return REVIEW_CODES[code]
 
 
 def _held_code(code: ReviewCode | None, coverage: float, pending: Pending) -> ReviewCode | None:
