@@ -60,6 +60,8 @@ class WhitenConfig:
     straighten: bool = False
     max_upscale: float = 1.0
     check: tuple[Marketplace, ...] = ()
+    outputs: str | None = None
+    """A TOML file of several destinations, each with options of its own."""
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
     cpus_per_worker: int | None = None

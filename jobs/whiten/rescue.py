@@ -12,7 +12,7 @@ from jobs.whiten.order import DoneRow, Orders
 from jobs.whiten.worker import Whitener
 
 SECONDS = 120.0
-"""Time that one photo may take; the first one also waits for the model."""
+"""Time that one picture may take; the first one also waits for the model."""
 MEMORY = 4 << 30
 """Bytes that one photo may take on top of what the process holds once it has its model."""
 
@@ -28,13 +28,14 @@ def redo(
     actor_class = ray.remote(**needs, max_restarts=0, max_task_retries=0)(worker)
     actor = None
     for unit in units:
+        seconds = SECONDS * len(unit)
         if actor is None:
             actor = actor_class.remote(orders, ray.put(model), MEMORY)
         try:
-            yield ray.get(actor.__call__.remote(unit), timeout=SECONDS).to_pylist()
+            yield ray.get(actor.__call__.remote(unit), timeout=seconds).to_pylist()
             continue
         except ray.exceptions.GetTimeoutError:
-            fault = "timeout", f"not done after {SECONDS:.0f} s"
+            fault = "timeout", f"not done after {seconds:.0f} s"
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             if "creation task" in str(error):  # the model could not be set up: a bug, with its traceback in the error
                 raise

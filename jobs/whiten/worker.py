@@ -16,6 +16,7 @@ import pyarrow as pa
 from glasseg.catalog import manifest
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
+from glasseg.model.segmentation import Segmentation
 from glasseg.model.start import quick_start
 from jobs.heap import keep_freed
 from jobs.whiten.metrics import Meters
@@ -83,11 +84,11 @@ class Whitener:
         """Photos go in groups; while one is segmented, the next one is opened and the last one written."""
         photos = [list(rows) for _, rows in groupby(batch, key=itemgetter("key"))]
         groups = [photos[i : i + GROUP] for i in range(0, len(photos), GROUP)]
-        opening = self._opening(groups[0])
+        opening = [self._pool.submit(self._open, rows) for rows in groups[0]]
         writing: list[Future[list[DoneRow]]] = []
         for following in [*groups[1:], []]:
             done = [future.result() for future in opening]
-            opening = self._opening(following)
+            opening = [self._pool.submit(self._open, rows) for rows in following]
             opened = [one for one in done if isinstance(one, Opened)]
             started = time.perf_counter()
             found = self._segmenter.segment([one.photo.on_white() for one in opened])
@@ -96,11 +97,14 @@ class Whitener:
             writing = [_done(one) for one in done if not isinstance(one, Opened)]
             for one, seen in zip(opened, found, strict=True):
                 one.facts["segment_ms"] = segment_ms
-                writing.append(self._pool.submit(write_all, one, seen, self._segmenter.spec))
+                writing.append(self._pool.submit(self._write, one, seen))
         yield from writing
 
-    def _opening(self, photos: list[list[Pending]]) -> list[Future[Opened | list[DoneRow]]]:
-        return [self._pool.submit(open_photo, self._orders, rows) for rows in photos]
+    def _open(self, rows: list[Pending]) -> Opened | list[DoneRow]:
+        return open_photo(self._orders, rows)
+
+    def _write(self, opened: Opened, seen: Segmentation) -> list[DoneRow]:
+        return write_all(opened, seen, self._segmenter.spec)
 
 
 def _refuse_torn(batch: pa.Table) -> None:
