@@ -69,6 +69,8 @@ class WhitenConfig:
     across_mm: float = 200.0
     """Millimetres across the width of a picture, with `width_mm`."""
     check: tuple[Marketplace, ...] = ()
+    outputs: str | None = None
+    """A TOML file of several destinations, each with options of its own."""
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
     cpus_per_worker: int | None = None

@@ -18,7 +18,7 @@ from glasseg.config import WhitenConfig
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
 from glasseg.model.segmenter import Segmenter
-from jobs.whiten import run, stream
+from jobs.whiten import run, stream, units
 from jobs.whiten.executor import Executor, Workforce
 from jobs.whiten.order import Orders
 from jobs.whiten.stream import Rows
@@ -34,7 +34,7 @@ def in_process(
         worker = Whitener(pickle.loads(pickle.dumps(orders)), model)  # a copy, as in another process
 
     def rows() -> Iterator[Rows]:
-        for batch in stream.tables(work, stream.GROUP_PHOTOS):
+        for batch in units.tables(work, stream.GROUP_PHOTOS):
             yield from stream.checked(worker(batch).to_pylist())
 
     yield rows()

@@ -40,9 +40,15 @@ _IS_OURS: Final = r"(^|/)_glasseg/"
 def photos(
     listing: pa.Table, format: Format, transparent: bool = False, *, all_folders: bool = False
 ) -> tuple[pa.Table, pa.ChunkedArray]:
-    """The photos of a listing with the keys of their pictures in `output`, and the keys of other files but ours.
+    """`sorted_out`, with the keys of the photos' pictures in `output`; see `formats.output_name`."""
+    found, others = sorted_out(listing, all_folders=all_folders)
+    return found.append_column("output", outputs(found["key"], format, transparent)), others
 
-    `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`.
+
+def sorted_out(listing: pa.Table, *, all_folders: bool = False) -> tuple[pa.Table, pa.ChunkedArray]:
+    """The photos of a listing, and the keys of other files but ours.
+
+    `listing` is a table of `listing.SCHEMA`; see `is_photo`.
     """
     ours = pc.match_substring_regex(listing["key"], _IS_OURS)
     picture = pc.match_substring_regex(listing["key"], _IS_PHOTO)
@@ -51,7 +57,6 @@ def photos(
         chosen = pc.and_not(chosen, in_system_folders(listing["key"]))
     found = listing if pc.all(chosen, min_count=0).as_py() else listing.filter(chosen)
     others = listing["key"].filter(pc.invert(pc.or_(chosen, ours)))
-    found = found.append_column("output", outputs(found["key"], format, transparent))
     return found, others
 
 
@@ -261,10 +266,10 @@ def retries_last(todo: pa.Table) -> pa.Table:
     return todo.take(pc.sort_indices(pc.index_in(todo["unit"], value_set=pc.unique(todo["unit"]))))
 
 
-def first(todo: pa.Table, limit: int | None) -> pa.Table:
+def first(todo: pa.Table, limit: int) -> pa.Table:
     """The first photos in the order of the work, `limit` of them; more where their last `unit` has more."""
-    if limit is None or limit >= len(todo) or "unit" not in todo.schema.names:
-        return todo.slice(0, limit)
+    if limit >= len(todo) or limit <= 0 or "unit" not in todo.schema.names:
+        return todo.slice(0, max(limit, 0))
     last = pc.equal(todo["unit"], todo["unit"][limit - 1]).to_numpy()
     return todo.slice(0, 1 + int(np.flatnonzero(last)[-1]))
 

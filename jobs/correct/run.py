@@ -21,11 +21,14 @@ from glasseg.storage.roots import Root
 from jobs import terminal
 from jobs.correct import asked as ask
 from jobs.correct.asked import Asked, Destination, Refused
+from jobs.whiten.ending import EXIT_FLAGGED
 from jobs.whiten.executor import Executor, on_ray
+from jobs.whiten.one_pass import output_of, perform
 from jobs.whiten.order import PENDING, Order
-from jobs.whiten.places import Places, entries, find
+from jobs.whiten.places import Places, entries, find, placed
 from jobs.whiten.plan import Plan, make_plan
-from jobs.whiten.run import EXIT_FLAGGED, look_of, order_of, perform, say_plan
+from jobs.whiten.run import order_of, say_plan
+from jobs.whiten.targets import look_of
 
 _TAKEN: Final = (
     *("model", "mask", "format", "quality", "background", "lenses", "shadow"),
@@ -74,7 +77,7 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
         own_lock.note(run_seq)
         _keep_maps(plan, [*wanted, *overtaken])
         say_plan(plan, made_with, "Correcting")
-        code = perform(plan, made_with, own_lock, executor)
+        code = perform([output_of(plan, made_with, own_lock)], made_with, executor, uri=root.uri)
         if refused:
             terminal.say(f"{len(refused)} refused, as told above", level="warning")
         return code or (EXIT_FLAGGED if _too_many(len(refused), len(plan.work), made_with.max_flagged) else 0)
@@ -134,10 +137,8 @@ def _plan(
     if not listed:
         raise GlassegError(_nothing(refused))
     found = find(
-        replace(places, names=sorted(listed)),
-        format=config.format,
-        transparent=order.look.colour is None,
-        masks=config.mask,
+        places.source,
+        sorted(listed),
         all_folders=True,
         inventory_uri=None,
         photo_list=None,
@@ -146,7 +147,7 @@ def _plan(
     )
     plan = make_plan(
         places,
-        found,
+        placed(found, places, format=config.format, transparent=order.look.colour is None, masks=config.mask),
         known,
         order,
         wanted=Wanted(order.model_id, order.options_id, config.max_pixels, "all"),

@@ -15,7 +15,8 @@ from jobs import sizing, terminal
 from jobs.engine import available_cpus, engine, given_cluster
 from jobs.whiten import preflight
 from jobs.whiten.order import Orders
-from jobs.whiten.stream import GROUP_PHOTOS, Rows, count, rows_of
+from jobs.whiten.stream import GROUP_PHOTOS, Rows, rows_of
+from jobs.whiten.units import count
 from jobs.whiten.worker import Whitener
 
 

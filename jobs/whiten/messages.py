@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.skipped import described
-from glasseg.catalog.tally import Tally
 from glasseg.lists import selection
-from jobs.terminal import lines_are_json, say
+from jobs.terminal import heading, lines_are_json, say
+from jobs.whiten.output import Output
 from jobs.whiten.plan import Plan
 
 _REASONS: Final = {
@@ -76,8 +77,12 @@ def say_plan(
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 
-def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -> None:
-    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
+def say_summary(output: Output, summary: Mapping[str, Any]) -> None:
+    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout.
+
+    `summary`: the record of the run.
+    """
+    plan, tally, ended = output.plan, output.writer.tally, output.ended
     for row in tally.worst:
         facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
         say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
@@ -109,7 +114,7 @@ def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -
     )
     if lines_are_json():
         say(result, summary=summary)
-    click.echo(result)
+    click.echo(heading() + result)
 
 
 def _say_checks(checks: dict[str, Any]) -> None:

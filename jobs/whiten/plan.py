@@ -6,6 +6,7 @@ of their pictures makes them the work of the run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -96,12 +97,14 @@ def make_plan(
     overwrite: bool,
     delete_gone: bool,
     delete_many: bool,
+    others: Sequence[Plan] = (),
 ) -> Plan:
     """The difference between what was found and what is known, as the work of a run.
 
-    Reads only, to be called under the lock of the destination. `delete_gone`: whether the pictures of photos that left
-    the source are to be deleted; `delete_many`: even when they are more than `MOST_DELETED` of all. Raises GlassegError
-    for files in the way that are not ours.
+    Reads only, to be called under the lock of the destination. `found` has to be `placed`. `limit`: of photos, together
+    with those of `others`, the run's plans for other destinations: a photo that they have is done here, too.
+    `delete_gone`: whether the pictures of photos that left the source are to be deleted; `delete_many`: even when they
+    are more than `MOST_DELETED` of all. Raises GlassegError for files in the way that are not ours.
     """
     there, empty = _pictures(places.destination)
     photos, partial = found.photos, 0
@@ -117,7 +120,7 @@ def make_plan(
     whole = found.whole and limit is None
     left, doomed, needed = _gone(found if whole else None, photos, known, difference, places.naming, delete=delete_gone)
     counted = difference["reason"].value_counts().to_pylist()
-    chosen = pending.first(todo, limit)
+    chosen = todo if limit is None else _first(todo, limit, others)
     clashing = chosen.filter(pc.is_valid(chosen["clash"]))
     return Plan(
         order=order,
@@ -144,6 +147,22 @@ def make_plan(
         compared_by=found.compared_by,
         refusal=gone.refusal(left, known.photos) if delete_gone and not delete_many else "",
     )
+
+
+def _first(todo: pa.Table, limit: int, others: Sequence[Plan]) -> pa.Table:
+    """The pending photos that are worked on: those of other plans, and new ones as long as all are at most `limit`.
+
+    Whole groups, so that it may be some more.
+    """
+    known = (
+        pa.chunked_array([plan.work["key"] for plan in others], pa.string()) if others else pa.array([], pa.string())
+    )
+    room = limit - len(pc.unique(known))
+    theirs = pc.is_in(todo["key"], value_set=known)
+    fresh = pending.first(todo.filter(pc.invert(theirs)), room)
+    column = "unit" if "unit" in todo.schema.names else "key"
+    chosen = pa.chunked_array([*todo.filter(theirs)[column].chunks, *fresh[column].chunks], pa.string())
+    return todo.filter(pc.is_in(todo[column], value_set=chosen))
 
 
 def _gone(

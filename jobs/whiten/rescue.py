@@ -17,7 +17,7 @@ from jobs.whiten.scaling import decided, is_open, known_scales, with_scales
 from jobs.whiten.worker import Whitener
 
 SECONDS = 120.0
-"""Time that one photo may take; the first one also waits for the model."""
+"""Time that one picture may take; the first one also waits for the model."""
 MEMORY = 4 << 30
 """Bytes that one photo may take on top of what the process holds once it has its model."""
 
@@ -60,6 +60,7 @@ class _Alone:
         """What a method of the worker says of a unit; the unit's failed rows when it can't be done."""
         import ray
 
+        seconds = SECONDS * len(unit)
         if self._actor is None:
             order = self._orders[0]
             needs = {"num_cpus": order.cpus, "num_gpus": order.gpus, "memory": order.memory}
@@ -67,9 +68,9 @@ class _Alone:
             self._actor = actor_class.remote(self._orders, ray.put(self._model), MEMORY)
         try:
             asked = getattr(self._actor, method).remote(pa.Table.from_pylist(unit, schema=PENDING))
-            return ray.get(asked, timeout=SECONDS)
+            return ray.get(asked, timeout=seconds)
         except ray.exceptions.GetTimeoutError:
-            fault = "timeout", f"not done after {SECONDS:.0f} s"
+            fault = "timeout", f"not done after {seconds:.0f} s"
         except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
             if "creation task" in str(error):  # the model could not be set up: a bug, with its traceback in the error
                 raise

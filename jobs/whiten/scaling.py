@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import cast
 
-from glasseg.catalog.schema import Row
 from glasseg.cutout import framing, picture
 from glasseg.cutout.picture import Sized
 from glasseg.cutout.scale import Scale
@@ -31,7 +30,7 @@ class Measured:
     key: str
     etag: str | None
     seen: Segmentation
-    facts: Row
+    segment_ms: float | None
     sizes: Sizes
 
 
@@ -56,7 +55,7 @@ def measure(opened: Opened, seen: Segmentation, spec: ModelSpec) -> Measured:
         if found:
             doubt = found.in_doubt and not request.vouched
             sizes[request.pending["place"], request.pending["key"]] = Sized(found.extent, doubt)
-    return Measured(opened.key, opened.facts["source_etag"], seen, opened.facts, sizes)
+    return Measured(opened.key, opened.facts["source_etag"], seen, opened.facts.get("segment_ms"), sizes)
 
 
 def decided(rows: Iterable[Pending], sizes: Mapping[tuple[int, str], Sized], orders: Orders) -> Scales:

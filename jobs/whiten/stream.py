@@ -6,20 +6,18 @@ import math
 import uuid
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import suppress
-from itertools import pairwise
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog.schema import Row
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
 from jobs.engine import bounded_retries
 from jobs.whiten import rescue
 from jobs.whiten.order import DoneRow, Orders
+from jobs.whiten.units import count, tables
 from jobs.whiten.worker import Whitener
 
 BATCH_PHOTOS: Final = 32
@@ -38,7 +36,7 @@ LOST_BATCHES: Final = 100
 LOST_SHARE: Final = 0.1
 """A run that loses more batches than these, and this share of all, to dying workers stops: no photo is to blame."""
 
-Rows = list[Row]
+Rows = list[DoneRow]
 
 
 def rows_of(
@@ -170,26 +168,3 @@ def checked(rows: Sequence[DoneRow]) -> Iterator[Rows]:
     for row in rows:
         if row["fatal"] is not None:
             raise GlassegError(row["fatal"])
-
-
-def tables(work: pa.Table, photos: int) -> list[pa.Table]:
-    """`work` in tables of at least so many photos, where there are as many, and of the fewest whole units."""
-    starts = np.append(_begins(work["unit"]), len(work))
-    before = np.append(np.searchsorted(_begins(work["key"]), starts[:-1]), count(work))  # photos before each unit
-    cuts, done = [0], 0
-    while cuts[-1] < len(work):
-        unit = min(int(np.searchsorted(before, done + photos)), len(before) - 1)
-        cuts.append(int(starts[unit]))
-        done = int(before[unit])
-    return [work.slice(start, end - start) for start, end in pairwise(cuts)]
-
-
-def count(work: pa.Table) -> int:
-    """How many photos rows of `PENDING` are of."""
-    return len(_begins(work["key"]))
-
-
-def _begins(words: pa.ChunkedArray) -> np.ndarray:
-    """The numbers of the rows that differ from the one before; n int64, the first is 0 where there is any."""
-    differs = pc.fill_null(pc.not_equal(words[1:], words[:-1]), True).to_numpy()
-    return np.append(0, 1 + np.flatnonzero(differs)) if len(words) else np.zeros(0, np.int64)

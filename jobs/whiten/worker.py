@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from glasseg.catalog import manifest
 from glasseg.errors import GlassegError
-from glasseg.model.folder import ModelFolder, ModelSpec
+from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
 from glasseg.model.start import quick_start
 from jobs.heap import keep_freed
@@ -90,14 +90,14 @@ class Whitener:
 
     def sizes(self, photo: pa.Table) -> Sizes | list[DoneRow]:
         """How large the glasses of a photo are, for its rows whose scale is open; all its rows if it can't be read."""
-        opened = open_photo(self._orders, photo.to_pylist())
+        opened = self._open(photo.to_pylist())
         if not isinstance(opened, Opened):
             return opened
         return measure(opened, self._segmented([opened])[0], self._segmenter.spec).sizes
 
     def _whiten(self, batch: list[Pending], scales: Scales) -> Iterator[Future[list[DoneRow]]]:
         """Rows of the photos of a batch; the scales that units get are added to `scales`."""
-        write = partial(write_all, spec=self._segmenter.spec, scales=scales)
+        write = partial(self._write, scales=scales)
         for stretch in _stretches(batch):
             if stretch.in_two_passes:
                 yield from self._in_two_passes(stretch.groups, scales)
@@ -118,7 +118,7 @@ class Whitener:
         scales |= decided((row for group in groups for photo in group for row in photo), sizes, self._orders)
         left = [photo for group in groups for photo in group if photo[0]["key"] in measured]
         again = [left[i : i + GROUP] for i in range(0, len(left), GROUP)]
-        write = partial(_write_same, measured=measured, spec=self._segmenter.spec, scales=scales)
+        write = partial(self._write, scales=scales, measured=measured)
         yield from self._in_groups(again, lambda opened: [measured[one.key].seen for one in opened], write)
 
     def _in_groups(
@@ -131,11 +131,11 @@ class Whitener:
 
         Yields what `finish` makes of a photo and what was seen in it, and the rows of photos that can't be opened.
         """
-        opening = self._opening(groups[0]) if groups else []
+        opening = [self._pool.submit(self._open, rows) for rows in next(iter(groups), ())]
         finishing: list[Future[Any]] = []
         for following in [*groups[1:], []]:
             done = [future.result() for future in opening]
-            opening = self._opening(following)
+            opening = [self._pool.submit(self._open, rows) for rows in following]
             opened = [one for one in done if isinstance(one, Opened)]
             found = see(opened)
             yield from finishing  # at most three groups of photos are in memory: opening, seen, being finished
@@ -161,8 +161,21 @@ class Whitener:
             scales |= decided(rows, sizes, self._orders)
         return found
 
-    def _opening(self, photos: list[list[Pending]]) -> list[Future[Opened | list[DoneRow]]]:
-        return [self._pool.submit(open_photo, self._orders, rows) for rows in photos]
+    def _open(self, rows: list[Pending]) -> Opened | list[DoneRow]:
+        return open_photo(self._orders, rows)
+
+    def _write(
+        self, opened: Opened, seen: Segmentation, *, scales: Scales, measured: Mapping[str, Measured] | None = None
+    ) -> list[DoneRow]:
+        """The rows of a photo; failed ones when it is not what was `measured` of it any more."""
+        if measured:
+            before = measured[opened.key]
+            opened.facts["segment_ms"] = before.segment_ms
+            if opened.facts["source_etag"] != before.etag:
+                why = "it was replaced while its group was worked on"
+                rows = [one.order.failed(one.pending, "read_error", why, opened.facts) for one in opened.requests]
+                return [*opened.failed, *rows]
+        return write_all(opened, seen, self._segmenter.spec, scales)
 
 
 @dataclass
@@ -192,19 +205,6 @@ def _stretches(batch: list[Pending]) -> list[Stretch]:
             else:
                 groups.append(piece)
     return stretches
-
-
-def _write_same(
-    opened: Opened, seen: Segmentation, *, measured: Mapping[str, Measured], spec: ModelSpec, scales: Scales
-) -> list[DoneRow]:
-    """`write_all` for a photo that was opened again; its failed rows when it is another one by now."""
-    before = measured[opened.key]
-    opened.facts["segment_ms"] = before.facts["segment_ms"]
-    if opened.facts["source_etag"] == before.etag:
-        return write_all(opened, seen, spec, scales)
-    why = "it was replaced while its group was worked on"
-    rows = [one.order.failed(one.pending, "read_error", why, opened.facts) for one in opened.requests]
-    return [*opened.failed, *rows]
 
 
 def _refuse_torn(batch: pa.Table) -> None:
