@@ -27,8 +27,11 @@ _CHANGES_OUTPUT = (
     *("mask", "format", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
     *("dpi", "clipping_path", "path_tolerance"),
+    *("scale_by", "width_mm", "across_mm"),
 )
 """Options of `glasseg whiten` that a picture depends on; a check only judges the picture."""
+_COLUMNS = ("scale_by", "width_mm")
+"""Those that name a column: what it says is in the hash of the group, and what it is called changes no picture."""
 
 Preset = Literal["compact", "baseline"]
 Monitor = Literal["photo_iou", "loss"]
@@ -65,7 +68,15 @@ class WhitenConfig:
     clipping_path: bool = False
     path_tolerance: float = 0.5
     """Pixels."""
+    scale_by: str | None = None
+    """The column of `photos` that names the group whose pictures have one scale; None for a scale of each photo."""
+    width_mm: str | None = None
+    """The column of `photos` with the real width of the glasses, which then decides the scale."""
+    across_mm: float = 200.0
+    """Millimetres across the width of a picture, with `width_mm`."""
     check: tuple[Marketplace, ...] = ()
+    outputs: str | None = None
+    """A TOML file of several destinations, each with options of its own."""
     workers: int | None = None
     """None: as many as the machine or cluster has room for."""
     cpus_per_worker: int | None = None
@@ -119,6 +130,7 @@ class WhitenConfig:
         defaults = {f.name: f.default for f in fields(self)}
         chosen = {name: getattr(self, name) for name in _CHANGES_OUTPUT}
         changed = {name: value for name, value in chosen.items() if value != defaults[name]}
+        changed |= {name: True for name in _COLUMNS if name in changed}
         text = json.dumps({"pipeline": PIPELINE_VERSION, **changed}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

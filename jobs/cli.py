@@ -44,8 +44,9 @@ def cli() -> None:
 def demo(**options: Any) -> None:
     """See it work, without photos of your own: draw a small catalog, put it on white, show both.
 
-    OUT gets photos, white, before-after.png and looks.png (what the picture options do); the manifest is printed as a
-    table. A second run only does what is new: more drawings, or photos of your own that you put into OUT/photos.
+    OUT gets photos, white, before-after.png, looks.png and scales.png (what the picture options do); the manifest is
+    printed as a table. A second run only does what is new: more drawings, or photos of your own that you put into
+    OUT/photos.
 
     \b
     Examples:

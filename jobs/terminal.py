@@ -34,6 +34,9 @@ class Bar(Protocol):
 _fields: ContextVar[dict[str, Any] | None] = ContextVar("fields", default=None)
 """Fields that every line of a log in JSON has; None while lines are for people."""
 
+_output: ContextVar[str] = ContextVar("output", default="")
+"""The output of a run that lines are about; "" where there is only one."""
+
 
 @contextmanager
 def log_json(wanted: bool) -> Iterator[None]:
@@ -62,6 +65,21 @@ def bind(**fields: Any) -> None:
         bound.update(fields)
 
 
+@contextmanager
+def about(output: str) -> Iterator[None]:
+    """Begin every line within the block with the output that it is about; "" for none. Objects have it as `output`."""
+    token = _output.set(output)
+    try:
+        yield
+    finally:
+        _output.reset(token)
+
+
+def heading() -> str:
+    """What a line begins with within `about`."""
+    return f"{_output.get()}: " if _output.get() else ""
+
+
 def say(line: str = "", **facts: Any) -> None:
     """One line for people, in which no name moves the cursor; within `log_json`, an object.
 
@@ -69,33 +87,34 @@ def say(line: str = "", **facts: Any) -> None:
     """
     bound, line = _fields.get(), without_credentials(line)
     if bound is None:
-        click.echo(shown(line), err=True)
+        click.echo(shown(heading() + line), err=True)
     elif line.strip():
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        entry = {"time": now, "level": "info", **bound, "message": line.strip(), **facts}
+        named = {"output": _output.get()} if _output.get() else {}
+        entry = {"time": now, "level": "info", **bound, **named, "message": line.strip(), **facts}
         click.echo(json.dumps(entry, default=str), err=True)
 
 
 @contextmanager
-def progress(total: int, what: str, done: int = 0) -> Iterator[Bar]:
+def progress(total: int, what: str, done: int = 0, unit: str = "photos") -> Iterator[Bar]:
     """A progress bar with photos/s and the time left; plain lines where there is no terminal.
 
-    `done`: how many of the `total` needed no work, which say nothing about the rate.
+    `done`: how many of the `total` needed no work, which say nothing about the rate. `unit`: what is counted.
     """
     if sys.stderr.isatty() and not lines_are_json():
         from tqdm import tqdm
 
-        with tqdm(total=total, initial=done, unit=" photos", desc=what, smoothing=0.1, dynamic_ncols=True) as bar:
+        with tqdm(total=total, initial=done, unit=f" {unit}", desc=what, smoothing=0.1, dynamic_ncols=True) as bar:
             yield bar
     else:
-        yield _PlainBar(total, done)
+        yield _PlainBar(total, done, unit)
 
 
 class _PlainBar:
     """Progress as plain lines, for logs. The rate leaves out the first photos, which waited for Ray to start."""
 
-    def __init__(self, total: int, done: int) -> None:
-        self._total, self._done, self._first = total, done, done
+    def __init__(self, total: int, done: int, unit: str) -> None:
+        self._total, self._done, self._first, self._unit = total, done, done, unit
         self._began = self._said = 0.0
 
     def update(self, n: int) -> None:
@@ -104,13 +123,13 @@ class _PlainBar:
         if not self._began:
             self._began, self._first = now, self._done
         if now - self._said >= PLAIN_SECONDS or self._done == self._total:
-            say(f"{self._done} of {self._total} photos{self._rate(now)}", done=self._done, total=self._total)
+            say(f"{self._done} of {self._total} {self._unit}{self._rate(now)}", done=self._done, total=self._total)
             self._said = now
 
     def _rate(self, now: float) -> str:
         measured = now - self._began
         rate = (self._done - self._first) / measured if measured >= RATE_SECONDS else 0.0
-        return f", {rate:.1f} photos/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
+        return f", {rate:.1f} {self._unit}/s, {(self._total - self._done) / rate:.0f} s left" if rate else ""
 
 
 def columns(heads: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> str:

@@ -18,23 +18,23 @@ from glasseg.config import WhitenConfig
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
 from glasseg.model.segmenter import Segmenter
-from jobs.whiten import run, stream
+from jobs.whiten import run, stream, units
 from jobs.whiten.executor import Executor, Workforce
-from jobs.whiten.order import Order
+from jobs.whiten.order import Orders
 from jobs.whiten.stream import Rows
 from jobs.whiten.worker import Whitener
 
 
 @contextmanager
 def in_process(
-    order: Order, model: ModelFolder, work: pa.Table, writer: Writer, workforce: Workforce
+    orders: Orders, model: ModelFolder, work: pa.Table, writers: Sequence[Writer], workforce: Workforce
 ) -> Iterator[Iterator[Rows]]:
     """An `Executor`: the real worker with the real model, batch by batch; its test asks for `tensorflow` first."""
     with mock.patch("glasseg.model.segmenter.Segmenter", Remembering):
-        worker = Whitener(pickle.loads(pickle.dumps(order)), model)  # a copy, as in another process
+        worker = Whitener(pickle.loads(pickle.dumps(orders)), model)  # a copy, as in another process
 
     def rows() -> Iterator[Rows]:
-        for batch in stream.tables(work, stream.GROUP_ROWS):
+        for batch in units.tables(work, stream.GROUP_PHOTOS):
             yield from stream.checked(worker(batch).to_pylist())
 
     yield rows()

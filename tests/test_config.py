@@ -16,6 +16,7 @@ OUTPUT_OPTIONS: dict[str, list[Any]] = {
     "background": ["transparent", "#f5f5f5"], "lenses": ["keep"], "shadow": ["soft"],
     "frame": [(1, 1), (25, 36)], "fill": [0.8, 0.85], "size": [1600], "straighten": [True], "max_upscale": [2.0],
     "dpi": [72, 300], "clipping_path": [True], "path_tolerance": [0.2, 2.0],
+    "scale_by": ["model"], "width_mm": ["width"], "across_mm": [180.0],
 }  # fmt: skip
 OTHER_VALUES = {
     "model": "elsewhere", "workers": 7, "cpus_per_worker": 3, "gpus_per_worker": 0.5,
@@ -46,6 +47,11 @@ def test_different_choices_have_different_ids() -> None:
 def test_any_other_option_leaves_photos_fresh(name: str) -> None:
     # every option is in one of the two tables: a new one has to be put in the right one
     assert replace(WhitenConfig(), **{name: OTHER_VALUES[name]}).options_id == DEFAULT
+
+
+def test_what_a_column_is_called_changes_no_picture() -> None:
+    chosen = {"scale_by": "model", "width_mm": "width"}
+    assert WhitenConfig(**chosen).options_id == WhitenConfig(scale_by="product", width_mm="mm").options_id
 
 
 def test_a_default_given_by_hand_is_still_the_default() -> None:

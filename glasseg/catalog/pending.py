@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,9 +40,15 @@ _IS_OURS: Final = r"(^|/)_glasseg/"
 def photos(
     listing: pa.Table, format: Format, transparent: bool = False, *, all_folders: bool = False
 ) -> tuple[pa.Table, pa.ChunkedArray]:
-    """The photos of a listing with the keys of their pictures in `output`, and the keys of other files but ours.
+    """`sorted_out`, with the keys of the photos' pictures in `output`; see `formats.output_name`."""
+    found, others = sorted_out(listing, all_folders=all_folders)
+    return found.append_column("output", outputs(found["key"], format, transparent)), others
 
-    `listing` is a table of `listing.SCHEMA`; see `is_photo` and `formats.output_name`.
+
+def sorted_out(listing: pa.Table, *, all_folders: bool = False) -> tuple[pa.Table, pa.ChunkedArray]:
+    """The photos of a listing, and the keys of other files but ours.
+
+    `listing` is a table of `listing.SCHEMA`; see `is_photo`.
     """
     ours = pc.match_substring_regex(listing["key"], _IS_OURS)
     picture = pc.match_substring_regex(listing["key"], _IS_PHOTO)
@@ -50,7 +57,6 @@ def photos(
         chosen = pc.and_not(chosen, in_system_folders(listing["key"]))
     found = listing if pc.all(chosen, min_count=0).as_py() else listing.filter(chosen)
     others = listing["key"].filter(pc.invert(pc.or_(chosen, ours)))
-    found = found.append_column("output", outputs(found["key"], format, transparent))
     return found, others
 
 
@@ -148,9 +154,10 @@ def difference(
 
     Reasons: new (also when it was gone), changed (its content), redo (forced), retry (it failed in a way that may be
     over, was too large for an earlier `max_pixels` or format, or clashed with a photo that is no longer in its way),
-    unfinished (an unfinished run has replaced its picture, and left no row), model, options, missing (its output is
-    gone, empty, or another photo's picture), unchanged. The first that holds counts.
-    `found` as `with_existing` returns it, `state` is `State.photos`, `touched` what `claims.touched` returns.
+    unfinished (an unfinished run has replaced its picture, and left no row), model, options, group (its group has other
+    members), missing (its output is gone, empty, or another photo's picture), unchanged. The first that holds counts.
+    `found` as `with_existing` returns it, perhaps with `groups.with_groups`; `state` is `State.photos`, `touched` what
+    `claims.touched` returns.
     """
     row = pc.index_in(found["key"], value_set=state["key"]).combine_chunks()
     stands = pc.and_not(found["exists"], found["empty"]).combine_chunks()
@@ -179,6 +186,7 @@ def difference(
         # what a person said holds for the picture as it is: another model alone does not make it again
         Reason.MODEL: pc.and_not(pc.is_null(known("reviewed")), among(known("model_id"), [wanted.model_id])),
         Reason.OPTIONS: other_options,
+        **_regrouped(found, known),
         Reason.MISSING: pc.or_(pc.invert(stands), pc.and_not(found["taken"].combine_chunks(), known("held"))),
     }
     return found.append_column("reason", _first(conditions, UNCHANGED))
@@ -200,6 +208,13 @@ def _listed_as_then(found: pa.Table, then: pa.Array, inventory: str | None) -> p
     etags = found["etag"].combine_chunks()
     stale = pc.equal(then, pc.binary_join_element_wise(etags, inventory, "@")) if inventory else False
     return pc.fill_null(pc.or_(pc.equal(then, etags), stale), False)
+
+
+def _regrouped(found: pa.Table, known: Callable[[str], pa.Array]) -> dict[str, pa.Array]:
+    """Whether a photo's group has other members than when it was worked on, in a run that asks for groups."""
+    if "group_members" not in found.schema.names:
+        return {}
+    return {Reason.GROUP: _other(known("group_members"), found["group_members"].combine_chunks())}
 
 
 def _unfinished(
@@ -234,11 +249,29 @@ def _first(conditions: dict[str, pa.Array], otherwise: str) -> pa.Array:
 
 
 def retries_last(todo: pa.Table) -> pa.Table:
-    """Pending photos in the order of the work: what fails every night must not take the place of what is new."""
+    """Pending photos in the order of the work: what fails every night must not take the place of what is new.
+
+    Photos of one `unit`, if they have units, are neighbours.
+    """
     again = pc.equal(todo["reason"], Reason.RETRY)
-    if not pc.any(again, min_count=0).as_py():
+    units = todo["unit"] if "unit" in todo.schema.names else None
+    if units is not None:
+        fresh = pc.invert(pc.is_in(todo["reason"], value_set=pa.array([Reason.RETRY, Reason.GROUP], pa.string())))
+        among_retries = pc.is_in(units, value_set=pc.unique(units.filter(again)))
+        again = pc.and_not(among_retries, pc.is_in(units, value_set=pc.unique(units.filter(fresh))))
+    if pc.any(again, min_count=0).as_py():
+        todo = pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
+    if units is None:
         return todo
-    return pa.concat_tables([todo.filter(pc.invert(again)), todo.filter(again)])
+    return todo.take(pc.sort_indices(pc.index_in(todo["unit"], value_set=pc.unique(todo["unit"]))))
+
+
+def first(todo: pa.Table, limit: int) -> pa.Table:
+    """The first photos in the order of the work, `limit` of them; more where their last `unit` has more."""
+    if limit >= len(todo) or limit <= 0 or "unit" not in todo.schema.names:
+        return todo.slice(0, max(limit, 0))
+    last = pc.equal(todo["unit"], todo["unit"][limit - 1]).to_numpy()
+    return todo.slice(0, 1 + int(np.flatnonzero(last)[-1]))
 
 
 def unsolved(difference: pa.Table, state: pa.Table) -> dict[str, int]:

@@ -33,6 +33,7 @@ class Reason(StrEnum):
     UNFINISHED = "unfinished"
     MODEL = "model"
     OPTIONS = "options"
+    GROUP = "group"
     MISSING = "missing"
     GONE = "gone"
     DELETED = "deleted"
@@ -79,6 +80,9 @@ SCHEMA: Final = pa.schema(
         pa.field("output_bytes", pa.int64()),
         *(_text(name) for name in REVIEWED),
         pa.field("fill", pa.float64()),
+        pa.field("group_scale", pa.float64()),
+        pa.field("group_baseline", pa.float64()),
+        _text("group_members"),
         pa.field("background_exact", pa.float64()),
         pa.field("background_deviation", pa.int32()),
         pa.field("ring_exact", pa.float64()),
@@ -135,6 +139,9 @@ class Row(TypedDict, total=False):
     reviewed_model: str | None
     reviewed_options: str | None
     fill: float | None
+    group_scale: float | None
+    group_baseline: float | None
+    group_members: str | None
     background_exact: float | None
     background_deviation: int | None
     ring_exact: float | None

@@ -43,9 +43,12 @@ class State:
     format, leaves an earlier picture behind. Pictures that were deleted with their photo are left out."""
 
 
-def read(root: Root, source_uri: str | None = None) -> State:
-    """Read every part of the manifest once. `source_uri`: the source that `of_source` asks about."""
-    rows = _gathered(root, _READ, source_uri)
+def read(root: Root, source_uri: str | None = None, more: Sequence[str] = ()) -> State:
+    """Read every part of the manifest once.
+
+    `source_uri`: the source that `of_source` asks about. `more`: columns that `photos` has as well.
+    """
+    rows = _gathered(root, (*_READ, *more), source_uri)
     keys, codes = _encoded(rows["key"])
     places = _places(rows, keys, codes)
     return State(_photos(rows, keys, codes), places)

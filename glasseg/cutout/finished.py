@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from glasseg.config import Marketplace
 from glasseg.cutout import marketplaces, whiteness
+from glasseg.cutout.clipping import outline
 from glasseg.cutout.look import WHITE, Look
-from glasseg.cutout.outline import outline
 from glasseg.cutout.picture import Picture
 from glasseg.cutout.whiteness import Whiteness
 from glasseg.formats import FileFormat
@@ -46,7 +46,7 @@ def finish(picture: Picture, look: Look, format: FileFormat, quality: int, tags:
         background=look.background,
         fill=picture.placement.fill,
         shadow=picture.shadow,
-        cut=bool(picture.placement.cut),
+        cut=bool(picture.placement.cut or picture.placement.overflow),
         white=found,
     )
     verdicts = {name: marketplaces.verdict(marketplaces.RULES[name], facts) for name in look.checks}

@@ -7,28 +7,22 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
-import cv2
 import numpy as np
 
-from glasseg.cutout.placement import Box, Placement, extent, rotation
+from glasseg.cutout import outline, scale
+from glasseg.cutout.placement import Box, Placement
+from glasseg.cutout.scale import Extent, Scale
 from glasseg.images.window import Window
 
-_SEEN: Final = 25  # out of 255: anything fainter than a tenth is a veil, not an edge to frame by
-_SPECK: Final = 0.02  # share of the longest piece: shorter ones are dirt, and must not shift the frame
-_LEAST_LENGTH: Final = 8  # pixels; anything shorter on both sides is not glasses
 _SMALL_PICTURE: Final = 100  # pixels, longest side; below it a picture comes with a warning
 _MOST_PIXELS: Final = 100_000_000
 _MOST_STRETCHED: Final = 10  # the longer side of a frame over the shorter
 _LONGEST_SIDE: Final = 20_000
-
-# Real glasses from the front or from the side: 1.7 to 4.0 on 64 labelled catalog photos. Rounder shapes turn at random.
-_LEAST_ELONGATION: Final = 1.5
-_MOST_TILT: Final = 10.0  # degrees
-_LEAST_TILT: Final = 0.2  # degrees: 5 pixels over 1400, not worth the resampling
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,8 @@ class Framing:
     straighten: bool = False
     max_upscale: float = 1.0
     """The most that photo pixels may be enlarged, at least 1."""
+    one_scale: bool = False
+    """Whether the photos of a group have one scale; every picture then has the very size of `canvas`."""
 
     def __post_init__(self) -> None:
         if self.frame is not None:
@@ -57,11 +53,22 @@ class Framing:
             raise ValueError(f"the size is 16 to {_LONGEST_SIDE} pixels, not {self.size}")
         if not 1 <= self.max_upscale <= 100:
             raise ValueError(f"the largest enlargement is 1 to 100, not {self.max_upscale}")
+        if self.one_scale and math.prod(self.canvas) > _MOST_PIXELS:
+            raise ValueError(f"--frame and --size make more than {_MOST_PIXELS // 10**6} megapixels: make one smaller")
 
     @property
     def changes(self) -> bool:
         """Whether anything is asked for; if not, every photo keeps its pixels."""
         return self.frame is not None or self.fill is not None or self.size is not None or self.straighten
+
+    @property
+    def canvas(self) -> tuple[int, int]:
+        """(height, width) of a picture of this frame and size, both of which are given."""
+        assert self.frame and self.size
+        wide, tall = self.frame
+        if wide >= tall:
+            return max(1, round(self.size * tall / wide)), self.size
+        return self.size, max(1, round(self.size * wide / tall))
 
 
 def parse_ratio(text: str) -> tuple[int, int]:
@@ -76,7 +83,7 @@ def parse_ratio(text: str) -> tuple[int, int]:
     return ratio.numerator, ratio.denominator
 
 
-def plan(alpha: np.ndarray, framing: Framing, window: Window | None = None) -> Placement:
+def plan(alpha: np.ndarray, framing: Framing, window: Window | None = None, common: Scale | None = None) -> Placement:
     """Decide where a photo goes in its picture, from its alpha (H×W uint8).
 
     `window`: the part of the photo of which that is, if not of all; outside it there are no glasses.
@@ -85,40 +92,39 @@ def plan(alpha: np.ndarray, framing: Framing, window: Window | None = None) -> P
     stay where the photo has them. The picture is smaller than `size`, at the same ratio and fill, where photo pixels
     would be enlarged beyond `max_upscale`. It is never above 100 megapixels.
 
+    With `one_scale` the glasses have the scale of `common`, or that of a group of one, and stand on its line, in the
+    middle between left and right.
+
     Where no glasses are found, the whole photo takes their place: `fill` has no effect then.
     """
     window = window or Window.whole(alpha.shape)
-    height, width = source = window.size
-    outline = _outline(alpha)
-    warnings: list[str] = []
-    angle = 0.0
-    if framing.straighten and outline is not None:
-        angle, refusal = _tilt(alpha, outline)
-        warnings += [refusal] if refusal else []
-    if outline is not None:
-        outline += window.origin
-    if outline is None:
-        turned = upright = (0.0, 0.0, float(width), float(height))
-        warnings.append("no glasses found to frame by: the whole photo is in the frame")
-    else:
-        turned, upright = _turned_box(outline, angle), _turned_box(outline, 0.0)
-    cut = () if outline is None else _edges(upright, source)
+    source = window.size
+    found = outline.find(alpha, window, straighten=framing.straighten)
     if not framing.changes:
-        return Placement(source, source, glasses=None if outline is None else upright, cut=cut)
-    if cut:
-        warnings.append(f"the glasses reach the photo's edge ({', '.join(cut)}) and may be cut off")
-    fill = framing.fill if outline is not None else None
-    size, scale, remarks = _fit(turned, source, framing, fill)
-    middle = _middle(turned)
-    if framing.frame is None and fill is None:
-        middle = _stay(turned, upright, source, size, scale)
-    shift = (size[1] / 2 - scale * middle[0], size[0] / 2 - scale * middle[1])
-    if scale == 1 and angle == 0:
+        return Placement(source, source, glasses=found.upright if found else None, cut=found.cut if found else ())
+    box = found.turned if found else (0.0, 0.0, float(source[1]), float(source[0]))
+    angle = found.angle if found else 0.0
+    if framing.one_scale:
+        size = framing.canvas
+        factor, shift, remarks = _on_line(box, framing, common, alone=found is None)
+    else:
+        size, factor, remarks = _fit(box, source, framing, framing.fill if found else None)
+        middle = _middle(box)
+        if found and framing.frame is None and framing.fill is None:
+            middle = _stay(box, found.upright, source, size, factor)
+        shift = (size[1] / 2 - factor * middle[0], size[0] / 2 - factor * middle[1])
+    if factor == 1 and angle == 0:
         shift = (float(round(shift[0])), float(round(shift[1])))
-    x0, y0, x1, y1 = turned
-    glasses = (x0 * scale + shift[0], y0 * scale + shift[1], x1 * scale + shift[0], y1 * scale + shift[1])
-    found = None if outline is None else glasses
-    return Placement(source, size, scale, angle, shift, found, cut, (*warnings, *remarks))
+    if found is None:
+        lost = "no glasses found to frame by: the whole photo is in the frame"
+        return Placement(source, size, factor, shift=shift, warnings=(lost, *remarks))
+    x0, y0, x1, y1 = found.turned
+    glasses = (x0 * factor + shift[0], y0 * factor + shift[1], x1 * factor + shift[0], y1 * factor + shift[1])
+    placed = Placement(source, size, factor, angle, shift, glasses, found.cut, (*found.warnings, *remarks))
+    if not placed.overflow:
+        return placed
+    beyond = f"at the scale of its group the glasses go beyond the picture ({', '.join(placed.overflow)})"
+    return replace(placed, warnings=(*placed.warnings, beyond))
 
 
 def _fit(
@@ -165,6 +171,44 @@ def _allowed(longest: float, most: float, framing: Framing) -> tuple[float, list
     return scale, remarks
 
 
+def _on_line(
+    box: Box, framing: Framing, common: Scale | None, *, alone: bool
+) -> tuple[float, tuple[float, float], list[str]]:
+    """The scale and the shift of glasses that stand on their group's line, and what could not be done as requested.
+
+    `alone`: there are none, and `box` is the photo.
+    """
+    (height, width), (x0, y0, x1, y1) = framing.canvas, box
+    if alone:
+        size = min(width / (x1 - x0), height / (y1 - y0), framing.max_upscale)
+        return size, (width / 2 - size * _middle(box)[0], height / 2 - size * _middle(box)[1]), []
+    common = common or group_scale([Extent(x1 - x0, y1 - y0)], framing)
+    assert common is not None
+    shift = (width / 2 - common.scale * _middle(box)[0], height * common.baseline - common.scale * y1)
+    remarks = []
+    if common.needed:
+        what = f"{common.needed:.2f}× enlargement, see --max-upscale"
+        remarks.append(f"its group would need {what}: its glasses are smaller in their pictures")
+    return common.scale, shift, remarks
+
+
+def group_scale(
+    extents: Sequence[Extent], framing: Framing, width: float | None = None, fronts: Sequence[Extent] = ()
+) -> Scale | None:
+    """The scale of a group whose members have these extents; None when there are none.
+
+    `width`: that of its glasses in picture pixels, where it decides instead of the fill; `fronts`: the members whose
+    width that is, if it is known.
+    """
+    if not extents:
+        return None
+    if width is None:
+        wanted = scale.filling(extents, framing.canvas, framing.fill or 1.0)
+    else:
+        wanted = width / max(extent.width for extent in fronts or extents)
+    return scale.common(extents, framing.canvas, wanted, framing.max_upscale)
+
+
 def _stay(
     turned: Box, upright: Box, source: tuple[int, int], size: tuple[int, int], scale: float
 ) -> tuple[float, float]:
@@ -178,51 +222,5 @@ def _stay(
     return middle[0], middle[1]
 
 
-def _outline(alpha: np.ndarray) -> np.ndarray | None:
-    """The convex hull of the glasses in an alpha (H×W uint8): N×2 float, (x, y) of pixel centres. None for nothing.
-
-    Specks that are short against the longest piece don't count: one stray pixel in a corner would shrink the glasses.
-    """
-    seen = cv2.threshold(alpha, _SEEN - 1, 255, cv2.THRESH_BINARY)[1]
-    pieces = cv2.findContours(seen, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
-    lengths = [max(cv2.boundingRect(piece)[2:]) for piece in pieces]
-    longest = max(lengths, default=0)
-    if longest < _LEAST_LENGTH:
-        return None
-    kept = [piece for piece, length in zip(pieces, lengths, strict=True) if length >= _SPECK * longest]
-    return cv2.convexHull(np.concatenate(kept)).reshape(-1, 2) + 0.5
-
-
-def _tilt(alpha: np.ndarray, outline: np.ndarray) -> tuple[float, str | None]:
-    """Degrees by which the glasses' long axis hangs down on the right, or 0 and why they are not straightened.
-
-    The axis is that of the alpha's second central moments, ½ atan2(2 μ11, μ20 - μ02) (Hu, Visual pattern recognition
-    by moment invariants, 1962); the elongation is the root of the moments' ratio along and across it.
-    """
-    x0, y0, x1, y1 = (int(side) for side in _turned_box(outline, 0.0))
-    moments = cv2.moments(alpha[y0:y1, x0:x1])
-    difference, mixed = moments["mu20"] - moments["mu02"], 2 * moments["mu11"]
-    total, spread = moments["mu20"] + moments["mu02"], math.hypot(difference, mixed)
-    angle = math.degrees(math.atan2(mixed, difference) / 2)
-    if total + spread < _LEAST_ELONGATION**2 * (total - spread):
-        return 0.0, "not straightened: too round to have an axis"
-    if abs(angle) > _MOST_TILT:
-        return 0.0, f"not straightened: tilted by {abs(angle):.1f}°, more than {_MOST_TILT:.0f}°"
-    return (angle, None) if abs(angle) >= _LEAST_TILT else (0.0, None)
-
-
-def _turned_box(outline: np.ndarray, angle: float) -> Box:
-    """The box around pixels whose centres have the hull `outline`, after they turned about the photo's corner."""
-    x0, y0, x1, y1 = extent(outline @ rotation(angle).T)
-    half = (abs(math.cos(math.radians(angle))) + abs(math.sin(math.radians(angle)))) / 2  # a pixel is a square
-    return x0 - half, y0 - half, x1 + half, y1 + half
-
-
 def _middle(box: Box) -> tuple[float, float]:
     return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
-
-
-def _edges(box: Box, source: tuple[int, int]) -> tuple[str, ...]:
-    height, width = source
-    touched = {"left": box[0] <= 0, "top": box[1] <= 0, "right": box[2] >= width, "bottom": box[3] >= height}
-    return tuple(side for side, touches in touched.items() if touches)

@@ -8,12 +8,13 @@ from typing import Final
 import cv2
 import numpy as np
 
-from glasseg.cutout import framing, fringe, grid, lenses, matte, review, shadows, transparency
+from glasseg.cutout import framing, fringe, grid, lenses, matte, outline, review, shadows, transparency
 from glasseg.cutout.correction import CLEAR, KEEP, UNTOUCHED, Correction, Touch, far_apart, on_grid
 from glasseg.cutout.foreground import decontaminate
 from glasseg.cutout.look import Look
 from glasseg.cutout.placement import Placement, place
 from glasseg.cutout.review import MaskFacts
+from glasseg.cutout.scale import Extent, Scale
 from glasseg.errors import PhotoError
 from glasseg.images import compositing
 from glasseg.images.decoder import Photo
@@ -61,15 +62,50 @@ class Picture:
         return *cut_out, *self.placement.warnings
 
 
+@dataclass(frozen=True)
+class Sized:
+    """How large the glasses of a photo are, as far as their mask tells."""
+
+    extent: Extent
+    in_doubt: bool
+    """Whether that is probably not so: the background was taken for glasses, or the photo shows a part of them."""
+
+
 def compose(
     photo: Photo, seen: Segmentation, model: ModelSpec, look: Look, correction: Correction | None = None
 ) -> Picture:
     """The picture of a photo by what `model` saw in it and a person painted over it; raises as `make`."""
     _refuse_strip(photo, look)
+    return picture_of(photo, glasses_of(photo, seen, model, correction), look)
+
+
+def glasses_of(photo: Photo, seen: Segmentation, model: ModelSpec, correction: Correction | None = None) -> Glasses:
+    """The glasses of a photo by what `model` saw in it and a person painted over it: the same for every look."""
     window = _window(photo, seen, model, correction)
     touch = correction.within(window) if correction else None
     cutting, mask = _found(photo, window, seen, model, touch)
-    return replace(_composed(photo, window, cutting, mask, look, touch=touch), sideways=seen.sideways)
+    return Glasses(window, cutting, mask, touch, seen.sideways)
+
+
+def picture_of(photo: Photo, glasses: Glasses, look: Look, scale: Scale | None = None) -> Picture:
+    """The picture of a photo whose glasses were cut out; raises as `make`.
+
+    `scale`: that of its group, where the look asks for one.
+    """
+    _refuse_strip(photo, look)
+    made = _composed(photo, glasses.window, glasses.cutting, glasses.mask, look, touch=glasses.touch, scale=scale)
+    return replace(made, sideways=glasses.sideways)
+
+
+def sized(photo: Photo, glasses: Glasses, look: Look) -> Sized | None:
+    """How large the glasses of a photo are, for the scale of its group; None where there are none. Raises as `make`."""
+    _refuse_strip(photo, look)
+    found = outline.find(glasses.cutting.alpha, glasses.window, straighten=look.framing.straighten)
+    if found is None or glasses.mask.no_glasses:
+        return None
+    # a photo that was trimmed to its glasses touches them on all sides, one that cuts them off on some
+    in_doubt = glasses.sideways or glasses.cutting.misfit or glasses.mask.fills_frame or len(found.cut) in {1, 2, 3}
+    return Sized(found.extent, in_doubt)
 
 
 def alpha_of(photo: Photo, seen: Segmentation, model: ModelSpec) -> np.ndarray:
@@ -140,19 +176,20 @@ def make(
     window: Window | None = None,
     calibration: Calibration | None = None,
     agreement: float | None = None,
+    scale: Scale | None = None,
 ) -> Picture:
     """The picture of a photo by its probability (H×W float32) and the model's `threshold` and `ramp`.
 
     `window`: the part of the photo of which `probability` is, if not of all, and outside which there are no glasses;
     for a photo with an alpha it has to be all. `calibration` of the model and `agreement` of its looks (see
-    `Segmentation`) only predict the quality. Raises PhotoError (side_too_long) for a strip that would have to be
-    framed.
+    `Segmentation`) only predict the quality. `scale`: as for `picture_of`. Raises PhotoError (side_too_long) for a
+    strip that would have to be framed.
     """
     _refuse_strip(photo, look)
     window = window or Window.whole(photo.image.shape)
     cutting = _cut(photo, window, probability, threshold, ramp)
     mask = _judged(cutting, window, probability, calibration, agreement)
-    return _composed(photo, window, cutting, mask, look)
+    return _composed(photo, window, cutting, mask, look, scale=scale)
 
 
 def _judged(
@@ -168,12 +205,19 @@ def _judged(
 
 
 def _composed(
-    photo: Photo, window: Window, cutting: _Cut, mask: MaskFacts, look: Look, *, touch: Touch | None = None
+    photo: Photo,
+    window: Window,
+    cutting: _Cut,
+    mask: MaskFacts,
+    look: Look,
+    *,
+    touch: Touch | None = None,
+    scale: Scale | None = None,
 ) -> Picture:
     """The picture of a photo whose glasses were cut out in a window."""
-    alpha, own = cutting.alpha, cutting.own
+    alpha, own, ours = cutting.alpha, cutting.own, not (cutting.own or cutting.shared)
     image = decontaminate(window.of(photo.image), alpha) if cutting.image is None else cutting.image
-    placement = framing.plan(alpha, look.framing, window)
+    placement = framing.plan(alpha, look.framing, window, scale)
     shade = cutting.shade if look.shadow == "soft" else None
     if not own:  # the transparent pixels of a cut-out hold what somebody cut away
         shade = shadows.soft_shade(photo.on_white(), window.on(alpha)) if look.shadow == "soft" else None
@@ -181,9 +225,10 @@ def _composed(
             openings = lenses.openings(alpha)
             openings = touch.openings(openings) if touch else openings
             openings = openings if photo.alpha is None else cv2.min(openings, photo.alpha)
+            image = image if ours else image.copy()
             cv2.copyTo(window.of(photo.image), openings, image)
             alpha = cv2.max(alpha, openings)
-    foreground = compositing.multiplied(image, alpha, out=None if own else image)
+    foreground = compositing.multiplied(image, alpha, out=image if ours else None)
     del image  # 3 bytes a pixel
     if shade is not None or not placement.unchanged:
         foreground = place(foreground, placement, border=0, window=window)
@@ -230,7 +275,8 @@ class _Cut:
     alpha: np.ndarray
     """h×w uint8."""
     image: np.ndarray | None = None
-    """Their own colours, H×W×3 uint8, ours to change unless `own`; None for the photo's, yet to be decontaminated."""
+    """Their own colours, H×W×3 uint8, ours to change unless `own` or `shared`; None for the photo's, yet to be
+    decontaminated."""
     own: bool = False
     """Whether the alpha is the photo's own."""
     shade: np.ndarray | None = None
@@ -239,6 +285,26 @@ class _Cut:
     """Whether the photo's own transparency contradicts what the network sees."""
     far_apart: bool = False
     """As in `Picture`."""
+    shared: bool = False
+    """Whether several pictures are made of it."""
+
+
+@dataclass(frozen=True)
+class Glasses:
+    """The glasses of a photo, cut out in a window; see `glasses_of`."""
+
+    window: Window
+    cutting: _Cut
+    mask: MaskFacts
+    touch: Touch | None
+    sideways: bool
+
+    def shared(self, photo: Photo) -> Glasses:
+        """The same to make several pictures of the photo, at the cost of 3 bytes a pixel of the window."""
+        image = self.cutting.image
+        if image is None:
+            image = decontaminate(self.window.of(photo.image), self.cutting.alpha)
+        return replace(self, cutting=replace(self.cutting, image=image, shared=True))
 
 
 def _cut(

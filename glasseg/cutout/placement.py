@@ -63,6 +63,15 @@ class Placement:
         x0, y0, x1, y1 = self.glasses
         return min(1.0, max((x1 - x0) / self.size[1], (y1 - y0) / self.size[0]))
 
+    @property
+    def overflow(self) -> tuple[str, ...]:
+        """Edges of the picture beyond which the glasses go by more than a pixel: at a scale that others decided."""
+        if self.glasses is None:
+            return ()
+        (height, width), (x0, y0, x1, y1) = self.size, self.glasses
+        over = {"left": -x0, "top": -y0, "right": x1 - width, "bottom": y1 - height}
+        return tuple(edge for edge, pixels in over.items() if pixels > 1)
+
     def box_after(self, box: Box) -> tuple[int, int, int, int] | None:
         """The pixels of the picture that a box of the photo covers, half-open; None when it fell outside.
 

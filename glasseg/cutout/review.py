@@ -60,6 +60,11 @@ class MaskFacts:
         """Whether what was found is too little to be glasses."""
         return self.bbox is None or self.coverage < _LEAST_COVERAGE
 
+    @property
+    def fills_frame(self) -> bool:
+        """Whether what was found is so much that the background is among it."""
+        return self.coverage > _MOST_COVERAGE
+
 
 def measure(alpha: np.ndarray, probability: np.ndarray, window: Window | None = None) -> MaskFacts:
     """The facts of an alpha (H×W uint8) made from a probability (H×W float32, [0, 1]).
@@ -113,7 +118,7 @@ def review_code(
         "transparency": misfit,
         "too_small": facts.no_glasses and side is not None and side < _LEAST_SIDE,
         "no_glasses": facts.no_glasses,
-        "fills_frame": facts.coverage > _MOST_COVERAGE,
+        "fills_frame": facts.fills_frame,
         "sideways": sideways,
         "uncertain_mask": _uncertain(facts, review_below),
     }

@@ -6,7 +6,8 @@ painted on a scene (`scenes`) with the shadow that it casts there. The mask come
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -14,10 +15,10 @@ import numpy as np
 from glasseg.drawing.frames import draw_glasses
 from glasseg.drawing.glasses import Glasses, Material, Mesh, pebble
 from glasseg.drawing.scenes import COLOURS, SCENES, add_clutter, backdrop
-from glasseg.drawing.shading import FIXED, Box, over, paint, step, supersampling
-from glasseg.drawing.stage import Stage, bounds, floor_map, pose
+from glasseg.drawing.shading import FIXED, Box, View, over, paint, step, supersampling
+from glasseg.drawing.stage import Ground, Stage, bounds, floor_map, pose, turned
 
-__all__ = ["SCENES", "DrawnPhoto", "draw_photo"]
+__all__ = ["SCENES", "DrawnPhoto", "draw_photo", "draw_views"]
 
 Array = np.ndarray
 
@@ -42,8 +43,35 @@ def draw_photo(
 ) -> DrawnPhoto:
     """Draw a random photo of `size` (height, width) on `scene`, one of SCENES, by default a random one."""
     scene = str(rng.choice(list(SCENES))) if scene is None else scene
-    glasses = draw_glasses(rng, detail=float(np.clip(max(size) / 1400, 0.35, 1.0)))
+    glasses = draw_glasses(rng, _detail(size))
     view, ground = pose(rng, glasses, size, scene)
+    return _drawn(rng, glasses, (view, ground), size, scene)
+
+
+def draw_views(
+    seed: int, yaws: Sequence[float], size: tuple[int, int] = (1200, 1600), *, scene: str = "sweep", share: float = 0.7
+) -> list[DrawnPhoto]:
+    """Draw the same pair from several sides, by the same camera at the same distance, as a shop photographs a product.
+
+    `yaws`: how far the pair is turned, in radians; 0 is the front, which takes the `share` of the photo's width.
+    """
+    photos = []
+    for yaw in yaws:
+        rng = np.random.default_rng(seed)
+        glasses = replace(draw_glasses(rng, _detail(size)), folded=False)
+        photos.append(_drawn(rng, glasses, turned(glasses, yaw, size, share), size, scene))
+    return photos
+
+
+def _detail(size: tuple[int, int]) -> float:
+    return float(np.clip(max(size) / 1400, 0.35, 1.0))
+
+
+def _drawn(
+    rng: np.random.Generator, glasses: Glasses, posed: tuple[View, Ground], size: tuple[int, int], scene: str
+) -> DrawnPhoto:
+    """The photo of glasses on a scene, from where `pose` or `turned` puts the camera."""
+    view, ground = posed
     light = np.array([rng.uniform(-0.7, 0.7), rng.uniform(0.55, 0.9), rng.uniform(0.3, 0.7)])
     stage = Stage(view, ground, (light / np.linalg.norm(light)).astype(np.float32))
     floor, horizon = floor_map(view, ground, size)

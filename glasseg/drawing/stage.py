@@ -65,6 +65,20 @@ def pose(rng: np.random.Generator, glasses: Glasses, size: tuple[int, int], scen
     return View(turn, away, scale, middle - scale * (low_corner + high_corner) / 2), ground
 
 
+def turned(glasses: Glasses, yaw: float, size: tuple[int, int], share: float) -> tuple[View, Ground]:
+    """Glasses that stand, turned by `yaw` radians, before a camera that stays where it is.
+
+    `share`: that of the photo's width which they take from the front.
+    """
+    points = np.concatenate([glasses.front.corners.reshape(-1, 3), glasses.back.corners.reshape(-1, 3)])
+    away, pitch = 700.0, 0.12
+    front = View(_rotation(0.0, pitch, 0.0), away, 1.0, np.zeros(2)).project(points)
+    scale = share * size[1] / float(np.ptp(front[:, 0]))
+    seen = View(_rotation(yaw, pitch, 0.0), away, scale, np.zeros(2)).project(points)
+    middle = np.array(size[::-1]) * (0.5, 0.52)
+    return View(_rotation(yaw, pitch, 0.0), away, scale, middle - (seen.min(0) + seen.max(0)) / 2), _standing(points)
+
+
 def _standing(points: Array) -> Ground:
     """The plane under the rims and the temple tips."""
     front = points[points[:, 2] > points[:, 2].min() * 0.25]

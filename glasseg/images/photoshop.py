@@ -30,7 +30,7 @@ _LONGEST_BODY: Final = 0xFFFF - 2 - len(_SEGMENT)
 def clipping_path(curves: Sequence[np.ndarray], size: tuple[int, int]) -> bytes:
     """The image resources of a picture of `size` (height, width) that is clipped by closed curves.
 
-    `curves`: k×3 complex128 each, in pixels, as `cutout.outline` returns them. What lies within an odd number of them
+    `curves`: k×3 complex128 each, in pixels, as `cutout.clipping` returns them. What lies within an odd number of them
     is inside. Nothing for no curves.
 
     Raises:

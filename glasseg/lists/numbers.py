@@ -11,6 +11,7 @@ from typing import Final
 _LITERAL: Final = r'(?:"[^"]*"|\\.|[-+ ])*'
 _WHOLE: Final = re.compile(rf"({_LITERAL})(#*0+|#)({_LITERAL})")
 _COLOUR: Final = re.compile(r"\[(?:black|blue|cyan|green|magenta|red|white|yellow|color ?\d+)\]", re.IGNORECASE)
+_MEASURE: Final = re.compile(r"\s*(\d{1,6})(?:\.(\d{1,15})|,(\d{1,2}))?\s*(?:mm)?\s*", re.IGNORECASE | re.ASCII)
 _MOST_DIGITS: Final = 15  # that Excel keeps; it makes zeros of the others
 
 
@@ -53,6 +54,15 @@ def _date(number: float, code: str, epoch: datetime) -> tuple[str, str]:
 def held(number: float) -> str:
     """`number` in digits, without the noise of binary fractions and the .0 of whole numbers."""
     return str(int(number)) if float(number).is_integer() else f"{number:.{_MOST_DIGITS}g}"
+
+
+def positive(text: str) -> float | None:
+    """The number above 0 that a person wrote, with a point or a comma, perhaps in mm; None when it is none.
+
+    A comma before three digits may part thousands, and so is none.
+    """
+    match = _MEASURE.fullmatch(text)
+    return (float(f"{match[1]}.{match[2] or match[3] or 0}") or None) if match else None
 
 
 def _whole(number: float, code: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Final
@@ -35,11 +35,13 @@ class Selection:
 
     `chosen`: by key, the other columns of the photo's first row, without empty values, in the order of the list.
     `unmatched`: the rows that name no photo or several. `repeated`: those whose photo an earlier row names.
+    `rows`: by key, the number of that first row.
     """
 
     chosen: dict[str, dict[str, str]]
     unmatched: list[Unmatched]
     repeated: list[Unmatched]
+    rows: dict[str, int] = field(default_factory=dict)
 
 
 def is_list(uri: str) -> bool:
@@ -100,7 +102,7 @@ def select(
                 unmatched.append(_unmatched(row, *_nearest(row, photos)))
     if not chosen:
         raise GlassegError(_nothing(name, unmatched, keys, source_uri))
-    return Selection(chosen, unmatched, repeated)
+    return Selection(chosen, unmatched, repeated, first)
 
 
 def unmatched_csv(selection: Selection) -> bytes:

@@ -177,7 +177,10 @@ def _job(originals: Sequence[Path], count: int, place: Path, model: ModelFolder,
 def _new(found: pa.Table) -> pa.Table:
     """Photos as a table of `PENDING`, all of them new."""
     columns = {"key": found["key"], "output": found["output"], "etag": found["etag"]}
-    columns["reason"] = pa.repeat("new", len(found))
+    columns |= {
+        name: pa.repeat(value, len(found)) for name, value in (("reason", "new"), ("place", 0), ("unit_rows", 1))
+    }
+    columns["unit"] = found["key"]
     rest = {field.name: pa.nulls(len(found), field.type) for field in PENDING if field.name not in columns}
     return pa.table(columns | rest).select(PENDING.names).cast(PENDING)
 

@@ -52,7 +52,7 @@ def together(
 
 
 def _whiten_share(pipe: Connection, order: Order, model: ModelFolder, share: pa.Table) -> None:
-    whitener = Whitener(order, model)
+    whitener = Whitener((order,), model)
     pipe.send("ready")
     pipe.recv()
     pipe.send(whitener(share).to_pylist())

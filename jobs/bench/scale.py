@@ -36,7 +36,7 @@ from jobs.bench.pipeline import stay_here
 from jobs.bench.process import process, receive
 from jobs.terminal import columns, say
 from jobs.whiten.executor import Executor, Workforce, on_ray
-from jobs.whiten.order import ROWS, Order, Pending
+from jobs.whiten.order import ROWS, Order, Orders, Pending
 from jobs.whiten.run import whiten
 from jobs.whiten.stream import Rows
 
@@ -171,10 +171,10 @@ def _watched(watch: Watch, pace: Pace) -> Executor:
 
     @contextmanager
     def executor(
-        order: Order, model: ModelFolder, work: pa.Table, writer: Writer, workforce: Workforce
+        orders: Orders, model: ModelFolder, work: pa.Table, writers: Sequence[Writer], workforce: Workforce
     ) -> Iterator[Iterator[Rows]]:
         watch.began = time.time()
-        with on_ray(order, model, work, writer, workforce, worker=sleeper(pace)) as rows:
+        with on_ray(orders, model, work, writers, workforce, worker=sleeper(pace)) as rows:
             yield watch.taken(rows)
 
     return executor
@@ -184,8 +184,8 @@ def sleeper(pace: Pace) -> type:
     """A class that stands in for `Whitener`: Ray sends it to the actors by value, the pace in it."""
 
     class Sleeper:
-        def __init__(self, order: Order, model: object, memory: int | None = None) -> None:
-            self._order, self._pool = order, ThreadPoolExecutor(pace.sleepers)
+        def __init__(self, orders: Orders, model: object, memory: int | None = None) -> None:
+            self._order, self._pool = orders[0], ThreadPoolExecutor(pace.sleepers)
 
         def __call__(self, batch: pa.Table) -> pa.Table:
             return pa.Table.from_pylist(list(self._pool.map(self._sleep, batch.to_pylist())), schema=ROWS)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from glasseg.errors import GlassegError
-from jobs.whiten.stream import BATCH_ROWS
+from jobs.whiten.stream import BATCH_PHOTOS
 
 CLUMP_ROWS: Final = 16
 """Photos that a process may finish at about the same time, as with Ray Data's recipe; so turns have whole clumps."""
@@ -31,7 +31,7 @@ def affordable(rate: float, seconds: float, processes: int) -> int:
 
     Without whole clumps the last photos of a turn would arrive together, or just not.
     """
-    clump = processes * (BATCH_ROWS if rate * seconds >= processes * BATCH_ROWS else CLUMP_ROWS)
+    clump = processes * (BATCH_PHOTOS if rate * seconds >= processes * BATCH_PHOTOS else CLUMP_ROWS)
     return max(1, int(rate * seconds) // clump) * clump
 
 
@@ -43,7 +43,7 @@ def whole_clumps(count: int, processes: int) -> int:
 
 def needed(count: int, rounds: int, processes: int) -> int:
     """Photos for all turns of a way, and as many again: none may run out, and no two processes are equally fast."""
-    return 2 * (rounds * count + (rounds + 1) * processes * BATCH_ROWS)
+    return 2 * (rounds * count + (rounds + 1) * processes * BATCH_PHOTOS)
 
 
 def refuse_failed(rows: Iterable[Mapping[str, object]]) -> None:

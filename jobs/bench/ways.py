@@ -76,7 +76,7 @@ def _plain_loop(processes: int, threads: int, job: Job) -> None:
 def _pipeline(workers: int, cpus: int, cores: int, job: Job) -> None:
     """What `glasseg whiten` does between the listing and the manifest."""
     with engine("local", cpus=max(cores, workers * cpus), verbose=job.verbose):
-        for rows in stream(replace(job.order, cpus=cpus), job.model, job.work, (workers, workers)):
+        for rows in stream((replace(job.order, cpus=cpus),), job.model, job.work, (workers, workers)):
             refuse_failed(rows)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import clashes, compaction, lock, manifest, pending, records, reviewed, runs, state
+from glasseg.catalog import compaction, groups, lock, manifest, pending, records, reviewed, runs, state
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
@@ -24,16 +24,20 @@ from jobs import terminal
 from jobs.correct import asked as ask
 from jobs.correct.asked import Asked, Gathered, Refused
 from jobs.correct.known import Destination
+from jobs.whiten.ending import EXIT_FLAGGED
 from jobs.whiten.executor import Executor, on_ray
+from jobs.whiten.one_pass import output_of, perform
 from jobs.whiten.order import PENDING, Order
-from jobs.whiten.places import Found, Places, entries, find
+from jobs.whiten.places import Found, Places, entries, find, placed
 from jobs.whiten.plan import Plan, make_plan
-from jobs.whiten.run import EXIT_FLAGGED, look_of, order_of, perform, say_plan
+from jobs.whiten.run import order_of, say_plan
+from jobs.whiten.targets import look_of
 
 _TAKEN: Final = (
     *("model", "mask", "format", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
     *("dpi", "clipping_path", "path_tolerance"),
+    *("scale_by", "width_mm", "across_mm"),
     *("check", "max_pixels", "review_below", "gates", "all_folders"),
 )
 """Options of the last `glasseg whiten` with which a corrected photo is made again."""
@@ -81,7 +85,8 @@ def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, e
         own_lock.note(run_seq)
         _keep_maps(plan, [*found.asked.values(), *found.overtaken])
         say_plan(plan, made_with, "Correcting")
-        return _ended(found, perform(plan, made_with, own_lock, executor), made_with)
+        code = perform([output_of(plan, made_with, own_lock)], made_with, executor, uri=root.uri)
+        return _ended(found, code, made_with)
 
 
 def _last_whitening(root: Root) -> dict[str, Any]:
@@ -152,14 +157,16 @@ def _plan(
         delete_many=False,
     )
     by_key, work = {one.key: one for one in wanted}, []
-    before = manifest.last_rows(places.destination, by_key, ("list_columns",))
+    before = manifest.last_rows(places.destination, by_key, ("list_columns", *groups.COLUMNS))
     for row in plan.work.to_pylist():
         one = by_key[row["key"]]
         if row["reason"] in {Reason.NEW, Reason.CHANGED} and one.reason != Reason.WITHDRAWN:
             refused[one.key] = "the photo has changed since"
         else:
-            columns = before[one.key]["list_columns"]
-            work.append({**row, "reason": one.reason, "list_columns": columns, **one.word(order.run_id)})
+            kept = {name: before[one.key][name] for name in ("list_columns", *groups.COLUMNS)}
+            if one.reason != Reason.APPROVED:  # with another mask the group may need another scale: see to it next time
+                kept["group_members"] = None
+            work.append({**row, **kept, "reason": one.reason, **one.word(order.run_id)})
     if not (work or left):
         raise GlassegError(_nothing(refused))
     table = pa.Table.from_pylist(work, schema=PENDING)
@@ -170,21 +177,21 @@ def _plan(
 
 def _found(places: Places, names: list[str], config: WhitenConfig, order: Order) -> Found:
     """These photos of the source, as a plan takes them."""
+    if names:
+        found = find(
+            places.source,
+            names,
+            all_folders=True,
+            inventory_uri=None,
+            photo_list=None,
+            column=None,
+            endpoint_url=config.endpoint_url,
+        )
+    else:
+        photos, _ = pending.sorted_out(listing.table([]))
+        found = Found(photos, {}, photos["key"], False)
     transparent = order.look.colour is None
-    if not names:
-        photos, _ = pending.photos(listing.table([]), config.format, transparent)
-        return Found(clashes.with_clashes(photos, places.naming, folders=False), {}, photos["key"], False)
-    return find(
-        replace(places, names=names),
-        format=config.format,
-        transparent=transparent,
-        masks=config.mask,
-        all_folders=True,
-        inventory_uri=None,
-        photo_list=None,
-        column=None,
-        endpoint_url=config.endpoint_url,
-    )
+    return placed(found, places, format=config.format, transparent=transparent, masks=config.mask)
 
 
 def _without_words(photos: pa.Table, keys: list[str]) -> pa.Table:

@@ -23,7 +23,7 @@ from glasseg.images import decoder, encoder
 from glasseg.model import folder as model_folder
 from glasseg.report import contact_sheets
 from glasseg.storage.roots import Folder
-from jobs.demo import looks
+from jobs.demo import looks, scales
 from jobs.terminal import columns, say
 from jobs.whiten.run import whiten
 
@@ -44,6 +44,7 @@ white/              the same photos on pure white
 white/_glasseg/     the manifest (parquet, one row per photo) and a summary of every run
 before-after.png    all photos before and after on one sheet
 looks.png           what the picture options of `glasseg whiten` do
+scales.png          what --scale-by does
 
 Another `glasseg demo` whitens the photos that are new or have changed. You can delete this folder at any time.
 """
@@ -67,6 +68,7 @@ def demo(config: DemoConfig) -> int:
     rows = last_rows(out)
     _replace(out / "before-after.png", encoder.encode(_sheet(out, rows), "png", 100))
     _replace(out / "looks.png", encoder.encode(looks.sheet(), "png", 100))
+    _replace(out / "scales.png", encoder.encode(scales.sheet(), "png", 100))
     say()
     click.echo(table(rows))
     _say_where(out, config.model)
@@ -202,6 +204,7 @@ def _say_where(out: Path, model: str) -> None:
     places = {
         "before-after.png": "every photo before and after",
         "looks.png": "what the picture options do",
+        "scales.png": "what --scale-by does",
         "photos": "the photos as they were",
         "white": "the same photos on white",
         f"white/{manifest.MANIFEST}": "the manifest (parquet)",

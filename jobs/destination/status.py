@@ -24,7 +24,7 @@ _NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no longer in the s
 SHOWN = (
     *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),
     *("confidence", "quality", "quality_id", "reviewed", "reviewed_run", "model_id", "options_id", "replaced_run_id"),
-    *("source_etag", "warnings"),
+    *("source_etag", "group_scale", "warnings"),
     "list_columns",
 )
 """Columns of a photo's rows for people; `--json` has all."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from typing import Any, get_args
 
 import click
@@ -9,6 +10,7 @@ import cloup
 from click.core import ParameterSource
 
 from glasseg.config import MARKETPLACES, Lenses, Marketplace, OnGone, Shadow, WhitenConfig
+from glasseg.errors import GlassegError
 from glasseg.formats import FORMATS
 from jobs.options import Background, Marketplaces, Ratio, endpoint_url_option, photo_worker_options, verbose_option
 
@@ -70,6 +72,22 @@ _WHITEN = WhitenConfig()
         type=click.FloatRange(1, 100),
         default=_WHITEN.max_upscale,
         help="Largest factor to enlarge a photo by; beyond it, the picture stays smaller than --size.",
+    ),
+    cloup.option(
+        "--scale-by",
+        metavar="COLUMN",
+        help="Photos with the same value in this column of --photos, up to 64, get one scale and stand on one line.",
+    ),
+    cloup.option(
+        "--width-mm",
+        metavar="COLUMN",
+        help="With --scale-by: the real width of the glasses, for equal pixels per millimetre over all groups.",
+    ),
+    cloup.option(
+        "--across-mm",
+        type=click.FloatRange(10, 10_000),
+        default=_WHITEN.across_mm,
+        help="With --width-mm: how many millimetres the width of a picture is.",
     ),
 )
 @cloup.option_group(
@@ -174,6 +192,12 @@ _WHITEN = WhitenConfig()
 )
 @cloup.option_group(
     "Run",
+    cloup.option(
+        "--outputs",
+        metavar="FILE.toml",
+        help="Make several outputs in one pass: DST/NAME for each table [NAME] of the file, with the options in it; "
+        "local or s3://.",
+    ),
     cloup.option("--dry-run", is_flag=True, help="Show what would be done, why and how long it takes; write nothing."),
     cloup.option(
         "--price-per-hour",
@@ -215,7 +239,7 @@ _WHITEN = WhitenConfig()
 @endpoint_url_option
 @verbose_option
 @click.pass_context
-def whiten(context: click.Context, src: str, dst: str, market: Marketplace | None, **options: Any) -> None:
+def whiten(context: click.Context, src: str, dst: str, **options: Any) -> None:
     """Put the photos of SRC on white, into DST, with a parquet manifest.
 
     SRC and DST are folders or s3://bucket/prefix; SRC may be one photo. Photos that are done and have not changed are
@@ -230,20 +254,52 @@ def whiten(context: click.Context, src: str, dst: str, market: Marketplace | Non
       glasseg whiten photos amazon --for amazon --check google
       glasseg whiten s3://shop/raw s3://shop/white --dry-run --price-per-hour 1.2
       glasseg whiten photos white --photos spring.xlsx --redo all
+      glasseg whiten s3://shop/raw s3://shop/pictures --outputs outputs.toml
     """
     from jobs.whiten.run import whiten as run
 
-    if market:
-        options |= _preset(market, context, options)
-    raise SystemExit(run(src, dst, WhitenConfig(**options)))
+    config, outputs = configs(context)
+    raise SystemExit(run(src, dst, config, outputs=outputs))
 
 
-def _preset(market: Marketplace, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
-    """What `--for` sets: options of the marketplace's preset that were not given, and its check next to others."""
+def configs(context: click.Context) -> tuple[WhitenConfig, dict[str, WhitenConfig]]:
+    """The options of a command, and with `--outputs` those of each output.
+
+    Its table counts before the command line, and both before what `--for` sets. Raises GlassegError for what is wrong
+    with the file.
+    """
+    from jobs.whiten import outputs_file
+
+    options = {name: value for name, value in context.params.items() if name not in {"src", "dst"}}
+    given = {name for name in options if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    if not options["outputs"]:
+        return _config(options, given), {}
+    for name in ("export", "export_columns"):
+        if options[name]:
+            raise GlassegError(
+                "with --outputs, each export is for one of them: put it into the table of that output", 2
+            )
+    tables = outputs_file.read(options["outputs"], context)
+    outputs = {name: _config(options | table, given | table.keys()) for name, table in tables.items()}
+    return _config(options, given), outputs
+
+
+def _config(options: Mapping[str, Any], given: Collection[str]) -> WhitenConfig:
+    """The options, with what `--for` sets of those that were not given."""
+    chosen = dict(options)
+    if market := chosen.pop("market"):
+        chosen |= _preset(market, given, chosen)
+    return WhitenConfig(**chosen)
+
+
+def _preset(market: Marketplace, known: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What `--for` sets: options of the marketplace's preset that are not `known`, and its check next to others."""
     from glasseg.cutout.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
-    given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    given = [name for name in chosen if name in known]
+    if options["width_mm"] is not None:
+        given.append("fill")  # which the width decides
     if options["background"] == "transparent":
         given.append("format")  # the preset's is JPEG, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}

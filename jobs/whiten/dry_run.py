@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import click
 
 from glasseg.catalog import runs
 from glasseg.catalog.pending import UNCHANGED
 from glasseg.storage.roots import Root
-from jobs.terminal import columns, say
+from jobs.terminal import about, columns, say
 from jobs.whiten.plan import Plan
 
 RUNS = 5
@@ -19,23 +20,37 @@ LEAST = 20
 """Photos that a run must have worked on for its rate to count: a smaller one mostly waits for Ray to start."""
 
 
-def show(plan: Plan, *, gone: str, price_per_hour: float | None) -> None:
-    """Print the difference as a table on stdout, and the estimate. `gone`: what `--gone` asks for."""
+def show(plans: Mapping[str, Plan], *, gone: str, price_per_hour: float | None) -> None:
+    """Print the differences as tables on stdout, each with the name of its output, and the estimate.
+
+    `gone`: what `--gone` asks for.
+    """
+    for name, plan in plans.items():
+        if name:
+            click.echo(f"{name}:")
+        click.echo(_table(plan, gone))
+    click.echo(_estimate(list(plans.values()), price_per_hour))
+    for name, plan in plans.items():
+        if plan.refusal:
+            with about(name):
+                say(f"The run itself would be refused: {plan.refusal}")
+    say("Nothing was written: this was a dry run.")
+
+
+def _table(plan: Plan, gone: str) -> str:
     counts = {reason: count for reason, count in plan.reasons.items() if reason != UNCHANGED}
     rows = [(reason, count, ", ".join(plan.examples.get(reason, ()))) for reason, count in counts.items()]
     if len(plan.gone):
         rows.append((f"gone ({gone})", len(plan.gone), ", ".join(plan.gone["key"].slice(0, 3).to_pylist())))
     rows.append((UNCHANGED, plan.unchanged, ""))
     rows += [(f"skipped: {kind}", count, "") for kind, count in plan.others.items()]
-    click.echo(columns({"reason": "", "photos": ",", "for example": ""}, rows))
-    click.echo(_estimate(plan, price_per_hour))
-    if plan.refusal:
-        say(f"The run itself would be refused: {plan.refusal}")
-    say("Nothing was written: this was a dry run.")
+    return columns({"reason": "", "photos": ",", "for example": ""}, rows)
 
 
-def _estimate(plan: Plan, price_per_hour: float | None) -> str:
-    """How long the work would take at the rate of the last runs, in words."""
+def _estimate(plans: Sequence[Plan], price_per_hour: float | None) -> str:
+    """How long the work would take at the rate of the last runs, in words: that of the output that has the most to do,
+    since all take their time together."""
+    plan = max(plans, key=lambda one: len(one.work))
     photos = len(plan.work)
     if not photos:
         return "No photo to work on."

@@ -1,77 +1,98 @@
-"""The work of a run: names refused, outputs claimed, rows taken as they are done, and the breaker asked."""
+"""The work of a run: names refused, outputs claimed, rows taken as they are done, and the breakers asked."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import claims
-from glasseg.catalog.gates import Breaker
-from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason
-from glasseg.catalog.writer import Writer
 from glasseg.errors import FailureCode, PhotoError
 from glasseg.storage import roots
 from glasseg.storage.keys import check_output_key
 from jobs import terminal
+from jobs.whiten import units
 from jobs.whiten.executor import Executor, Workforce
-from jobs.whiten.plan import Plan
+from jobs.whiten.order import DoneRow, with_unit_rows
+from jobs.whiten.output import Output
 
 
 class Stopped(Exception):
-    """The breaker stopped the run, and why."""
+    """The breaker of an output stopped the run, and why."""
 
 
-def work(
-    plan: Plan, writer: Writer, *, breaker: Breaker, own_lock: Lock, executor: Executor, workforce: Workforce
-) -> None:
-    """Have the plan's work done; on any way out, what is known is flushed.
+def work(outputs: Sequence[Output], *, executor: Executor, workforce: Workforce) -> None:
+    """Have the work of all plans done; on any way out, what is known is flushed.
 
-    Raises Stopped when the breaker opens, and GlassegError when the run can't begin or has to stop.
+    Raises Stopped when a breaker opens, and GlassegError when the run can't begin or has to stop.
     """
-    if not len(plan.work):
+    total = sum(len(output.plan.work) for output in outputs)
+    if not total:
         return
-    order = plan.order
-    try:
-        todo = _refuse_names(plan, writer)
+    with ExitStack() as flushing:
+        for output in reversed(outputs):
+            flushing.callback(output.writer.flush)
+        named = [_refuse_names(output) for output in outputs]
+        todo = units.merged(named)
         if not len(todo):
             return
+        orders, writers = (tuple(of) for of in zip(*((one.plan.order, one.writer) for one in outputs), strict=True))
+        unit = "photos" if len(outputs) == 1 else "pictures"
         with (
-            executor(order, plan.model, todo, writer, workforce) as stream,
-            terminal.progress(len(plan.work), "whiten", done=len(plan.work) - len(todo)) as bar,
+            executor(orders, outputs[0].plan.model, todo, writers, workforce) as stream,
+            terminal.progress(total, "whiten", done=total - len(todo), unit=unit) as bar,
         ):
-            free = todo.filter(pc.invert(todo["guarded"]))  # what is in the place of the others may not be ours
-            claims.claim(order.destination, order.run_id, free["output"], order.run_seq)
+            free = [_claim(output, some) for output, some in zip(outputs, named, strict=True)]
             for rows in stream:
-                writer.add(rows)
+                for output in outputs:
+                    output.writer.add([row for row in rows if row["place"] == output.plan.order.place])
                 bar.update(len(rows))
-                own_lock.check()
-                # those that failed before mean nothing for this run, and must not keep it from the others
-                if reason := breaker.add([row for row in rows if row["reason"] != Reason.RETRY]):
-                    raise Stopped(reason)
-    finally:
-        writer.flush()
-    own_lock.check()
-    claims.drop(
-        order.destination, order.run_id, _doubtful(plan, free, writer), run_seq=order.run_seq, naming=plan.naming
-    )
+                for output in outputs:
+                    output.own_lock.check()
+                _stop_if_wrong(outputs, rows)
+    for output, claimed in zip(outputs, free, strict=True):
+        order = output.plan.order
+        output.own_lock.check()
+        doubtful = _doubtful(output, claimed)
+        claims.drop(order.destination, order.run_id, doubtful, run_seq=order.run_seq, naming=output.plan.naming)
 
 
-def _doubtful(plan: Plan, claimed: pa.Table, writer: Writer) -> pa.ChunkedArray | None:
+def _claim(output: Output, todo: pa.Table) -> pa.Table:
+    """Claim the names that an output is about to write; the rows whose names those are."""
+    order = output.plan.order
+    free = todo.filter(pc.invert(todo["guarded"]))  # what is in the place of the others may not be ours
+    if len(todo):
+        claims.claim(order.destination, order.run_id, free["output"], order.run_seq)
+    return free
+
+
+def _stop_if_wrong(outputs: Sequence[Output], rows: Sequence[DoneRow]) -> None:
+    # those that failed before mean nothing for this run, and must not keep it from the others
+    counted = [row for row in rows if row["reason"] != Reason.RETRY]
+    for output in outputs:
+        if reason := output.breaker.add([row for row in counted if row["place"] == output.plan.order.place]):
+            raise Stopped(f"{output.name}: {reason}" if output.name else reason)
+
+
+def _doubtful(output: Output, claimed: pa.Table) -> pa.ChunkedArray | None:
     """The outputs of photos that have failed and had no picture before; None where what is there can't be listed."""
-    if not plan.listed:
+    if not output.plan.listed:
         return None
     new = claimed["output"].filter(pc.is_null(claimed["standing_run_id"]))
-    return new.filter(pc.invert(pc.is_in(new, value_set=pa.array(writer.published, pa.string()))))
+    return new.filter(pc.invert(pc.is_in(new, value_set=pa.array(output.writer.published, pa.string()))))
 
 
-def _refuse_names(plan: Plan, writer: Writer) -> pa.Table:
+def _refuse_names(output: Output) -> pa.Table:
     """Rows for photos whose names can't be outputs; the rest of the work is returned."""
+    plan = output.plan
     names = [(key, roots.unsafe_reason(key)) for key in plan.work["key"].to_pylist()]
-    good = pa.array([reason is None and key not in plan.clashes for key, reason in names])
+    good = pa.array([reason is None and key not in plan.clashes for key, reason in names], pa.bool_())
     for row in plan.work.filter(pc.invert(good)).to_pylist():
-        writer.add([plan.order.failed(row, *_fault(row["key"], plan.clashes.get(row["key"])))])
-    return plan.work.filter(good)
+        output.writer.add([plan.order.failed(row, *_fault(row["key"], plan.clashes.get(row["key"])))])
+    return with_unit_rows(plan.work.filter(good))
 
 
 def _fault(key: str, clash: str | None) -> tuple[FailureCode, str]:

@@ -113,6 +113,18 @@ def planned(
     return Export(uri, parsed, None, "")
 
 
+def refuse_same(exports: Mapping[str, Export]) -> None:
+    """Raise GlassegError, as wrong usage, when two outputs would write the same file; by the outputs' names."""
+    known: dict[object, str] = {}
+    for name, one in exports.items():
+        file = (one.bucket, one.name) if one.bucket else Path(one.uri).resolve()
+        if file in known:
+            raise GlassegError(
+                f"the outputs {known[file]} and {name} have the same export {one.uri}: name two files", 2
+            )
+        known[file] = name
+
+
 def _write(path: Path, columns: tuple[Column, ...], destination: Root, listed: Mapping[str, Mapping[str, str]]) -> int:
     """Write the csv as `path`; how many pictures it has.
 

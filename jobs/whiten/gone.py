@@ -104,6 +104,9 @@ def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
         "standing_coverage": known["standing_coverage"],
         "guarded": False,
         "list_columns": None,
+        "place": order.place,
+        "unit": known["key"],
+        "unit_rows": 1,
         **reviewed.said(known["reviewed"]),
     }
     facts: Row = {

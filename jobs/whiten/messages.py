@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
 
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.skipped import described
-from glasseg.catalog.tally import Tally
 from glasseg.lists import selection
 from glasseg.storage.keys import shown
-from jobs.terminal import lines_are_json, say
+from jobs.terminal import heading, lines_are_json, say
+from jobs.whiten.output import Output
 from jobs.whiten.plan import Plan
 
 _REASONS: Final = {
@@ -23,6 +24,7 @@ _REASONS: Final = {
     Reason.UNFINISHED: "with a picture of an unfinished run",
     Reason.MODEL: "of another model",
     Reason.OPTIONS: "of other options",
+    Reason.GROUP: "whose group has changed",
     Reason.MISSING: "whose picture is missing",
     Reason.CORRECTED: "corrected",
     Reason.APPROVED: "approved",
@@ -58,6 +60,10 @@ def say_plan(
     if plan.clashes:
         n, first = len(plan.clashes), next(iter(plan.clashes.values()))
         say(f"  {n:,} photo{'s' * (n != 1)} will fail for {'their' if n != 1 else 'its'} name: {first}")
+    if n := plan.alone:
+        say(f"  {n:,} photo{'s' * (n != 1)} of no group, each with a scale of its own")
+    if n := plan.partial:
+        say(f"  {n:,} group{'s' * (n != 1)} only partly in the list, with the scale as before")
     if delete_gone and not plan.whole:
         say("  nothing is deleted: only a run over the whole source shows what is gone")
     if not plan.listed:
@@ -72,8 +78,12 @@ def say_plan(
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 
-def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -> None:
-    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
+def say_summary(output: Output, summary: Mapping[str, Any]) -> None:
+    """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout.
+
+    `summary`: the record of the run.
+    """
+    plan, tally, ended = output.plan, output.writer.tally, output.ended
     for row in tally.worst:
         facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
         say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
@@ -109,7 +119,7 @@ def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -
     )
     if lines_are_json():
         say(result, summary=summary)
-    click.echo(result)
+    click.echo(heading() + result)
 
 
 def _say_checks(checks: dict[str, Any]) -> None:

@@ -107,7 +107,7 @@ def _body(end: End, run_id: str, destination_uri: str) -> bytes:
     told = {
         "event": EVENT,
         "run_id": run_id,
-        "destination": end.closed.destination.uri if end.closed else without_secrets(destination_uri),
+        "destination": end.closed.uri if end.closed else without_secrets(destination_uri),
         "exit_code": end.exit_code,
         "error": end.error,
         "summary": end.closed.summary if end.closed else None,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypedDict
 
+import numpy as np
 import pyarrow as pa
 
 from glasseg.catalog import manifest, reviewed, schema
@@ -18,8 +19,17 @@ from glasseg.storage.credentials import without_credentials
 from glasseg.storage.keys import printable, unsafe_reason
 from glasseg.storage.roots import Root
 
-ROWS = pa.schema([*(column.with_nullable(True) for column in schema.SCHEMA), pa.field("fatal", pa.string())])
-"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` is why the whole run has to stop."""
+ROWS = pa.schema(
+    [
+        *(column.with_nullable(True) for column in schema.SCHEMA),
+        pa.field("place", pa.int32()),
+        pa.field("fatal", pa.string()),
+    ]
+)
+"""What a batch returns: manifest rows, and after them perhaps one whose `fatal` is why the whole run has to stop.
+
+`place`: as in `PENDING`.
+"""
 
 PENDING = pa.schema(
     [
@@ -28,11 +38,21 @@ PENDING = pa.schema(
         ("guarded", pa.bool_()),
         *((name, pa.string()) for name in REVIEWED),
         ("list_columns", pa.map_(pa.string(), pa.string())),
+        ("place", pa.int32()),
+        ("unit", pa.string()),
+        ("unit_rows", pa.int32()),
+        ("group_scale", pa.float64()),
+        ("group_baseline", pa.float64()),
+        ("group_members", pa.string()),
+        ("width_mm", pa.float64()),
     ]
 )
 """What a batch gets: photos, and what stands in the place of their pictures.
 
 `guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
+`place`: the destination, as a number of the run's orders. `unit`: the `unit_rows` rows that share it are neighbours and
+done together, in one batch. `group_*`: as in the manifest; with `group_members` and without a scale, the unit has to
+get one. `width_mm`: of the glasses, where the photo's row of the list has it.
 """
 
 
@@ -53,17 +73,32 @@ class Pending(TypedDict):
     reviewed_model: str | None
     reviewed_options: str | None
     list_columns: list[tuple[str, str]] | None
+    place: int
+    unit: str
+    unit_rows: int
+    group_scale: float | None
+    group_baseline: float | None
+    group_members: str | None
+    width_mm: float | None
+
+
+def with_unit_rows(work: pa.Table) -> pa.Table:
+    """Rows of `PENDING` that know how many share their unit."""
+    units = work["unit"].dictionary_encode().combine_chunks().indices.to_numpy()
+    rows = pa.array(np.bincount(units)[units] if len(units) else [], pa.int32())
+    return work.set_column(PENDING.get_field_index("unit_rows"), PENDING.field("unit_rows"), rows)
 
 
 class DoneRow(Row, total=False):
     """A row of `ROWS`."""
 
+    place: int | None
     fatal: str | None
 
 
 @dataclass(frozen=True)
 class Order:
-    """What every worker of a run must know."""
+    """What every worker of a run must know of one of its destinations."""
 
     source: Root
     destination: Root
@@ -82,8 +117,12 @@ class Order:
     gates: bool = True
     review_below: float | None = None
     """The quality below which a person should look; None for a model without a calibration."""
+    across_mm: float | None = None
+    """How wide a picture is, where the glasses' real width decides their scale."""
     inventory: str | None = None
     """The id of the inventory that lists the photos, None when the source itself does."""
+    place: int = 0
+    """Which destination of the run this is."""
     metered: bool = False
     """Whether workers count for Ray's metrics: on a cluster, where somebody may look at them."""
 
@@ -100,8 +139,8 @@ class Order:
             return etag
         return listed_in(self.inventory, etag) if self.inventory else None
 
-    def row(self, pending: Pending, facts: Row) -> Row:
-        """A manifest row of this run for one pending photo; `facts` are its other columns."""
+    def row(self, pending: Pending, facts: Row) -> DoneRow:
+        """A row of this run for one pending photo; `facts` are its other columns."""
         return {
             "key": pending["key"],
             "source_uri": printable(self.source.uri_of(pending["key"])),
@@ -109,6 +148,9 @@ class Order:
             "source_etag": pending["etag"],
             "previous_coverage": pending["standing_coverage"],
             "list_columns": pending["list_columns"],
+            "group_scale": pending["group_scale"],
+            "group_baseline": pending["group_baseline"],
+            "group_members": pending["group_members"],
             **reviewed.of(pending),
             "model_id": self.model_id,
             "options_id": self.options_id,
@@ -117,13 +159,15 @@ class Order:
             "finished_at": datetime.now(UTC),
             "published": False,
             **facts,
+            "place": pending["place"],
+            "fatal": None,
         }
 
     def masks(self, output: str) -> bool:
         """Whether a mask is written for a picture: where one is asked for, and can have a name."""
         return self.mask and unsafe_reason(manifest.mask_key(output)) is None
 
-    def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> Row:
+    def failed(self, pending: Pending, code: str, message: str, facts: Row | None = None) -> DoneRow:
         """The row of a photo that could not be done, and so replaced nothing."""
         warnings = [OLDER_STAYS] if pending["standing_run_id"] else None
         failure: Row = {
@@ -133,3 +177,8 @@ class Order:
             "warnings": warnings,
         }
         return self.row(pending, {**failure, **(facts or {})})
+
+
+Orders = tuple[Order, ...]
+"""One for each destination of a run, by the numbers in `place`; all but `Order.destination` and what is made there is
+the same in them."""

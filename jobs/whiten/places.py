@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import clashes, inventory, lock, pending, runs, skipped
+from glasseg.catalog.groups import Groups
 from glasseg.errors import GlassegError
 from glasseg.formats import Format, is_photo
 from glasseg.lists import selection
@@ -42,7 +43,8 @@ class Found:
     """The photos that a run has to look after."""
 
     photos: pa.Table
-    """As `pending.photos` returns them, with their clashes; with a list, also `list_columns`."""
+    """All of the source, as listed; once they are `placed`, with their pictures and clashes, and with a list only those
+    that it chose, with `list_columns`."""
     others: dict[str, int]
     """How many other files the source holds, by their kinds."""
     system: pa.ChunkedArray
@@ -55,25 +57,30 @@ class Found:
     """The id of the inventory that listed them, when there was one."""
     compared_by: str = "ETag"
     """What tells whether one of them has changed; see `listing.compared_by`."""
+    listed: pa.ChunkedArray | None = None
+    """The keys of all photos of the source, with a list; None where these are `photos`."""
+    groups: Groups | None = None
+    """The groups that are to have one scale each; `photos` then has the columns of `groups.with_groups`."""
 
 
 def open_places(
     source_uri: str,
-    destination_uri: str,
+    destination_uris: Sequence[str],
     model_uri: str,
     *,
     endpoint_url: str | None,
     needs_quality: bool = False,
     all_folders: bool = False,
-) -> Places:
-    """Refuse what can be refused without knowing the destination's records: nested places, no photos, no model.
+) -> list[Places]:
+    """Refuse what can be refused without knowing the destinations' records: nested places, no photos, no model.
 
-    Reads only. `needs_quality`: whether the model must have a calibration. Raises GlassegError; with exit code 4 when
-    another run works on the destination.
+    Reads only; one for each destination. `needs_quality`: whether the model must have a calibration. Raises
+    GlassegError; with exit code 4 when another run works on a destination.
     """
-    roots.refuse_nested(source_uri, destination_uri)
+    for uri in destination_uris:
+        roots.refuse_nested(source_uri, uri)
     source, names = roots.open_source(source_uri, endpoint_url=endpoint_url)
-    destination = roots.open_root(destination_uri, endpoint_url=endpoint_url)
+    found = [roots.open_root(uri, endpoint_url=endpoint_url) for uri in destination_uris]
     model = model_folder.load(model_uri, endpoint_url=endpoint_url)
     if needs_quality and not model.spec.calibration:
         raise GlassegError(
@@ -81,11 +88,12 @@ def open_places(
             "leave the option out",
             2,
         )
-    lock.refuse_if_taken(destination)
+    for destination in found:
+        lock.refuse_if_taken(destination)
     if not any(is_photo(entry.key, all_folders=all_folders) for entry in entries(source, names)):
-        _, others = pending.photos(listing.table(entries(source, names)), "keep")
+        _, others = pending.sorted_out(listing.table(entries(source, names)))
         raise GlassegError(_no_photos(source_uri, skipped.kinds(others)))
-    return Places(source, names, destination, model, naming.guessed(destination))
+    return [Places(source, names, destination, model, naming.guessed(destination)) for destination in found]
 
 
 def probed(places: Places) -> Places:
@@ -106,42 +114,47 @@ def refuse_other_source(places: Places, known: pa.Table) -> None:
 
 
 def find(
-    places: Places,
+    source: Root,
+    names: list[str] | None,
     *,
-    format: Format,
-    transparent: bool,
-    masks: bool,
     all_folders: bool,
     inventory_uri: str | None,
     photo_list: str | None,
     column: str | None,
     endpoint_url: str | None,
 ) -> Found:
-    """List the source, or read its inventory, and keep what the list of photos names.
+    """List the source, or only `names` of it, or read its inventory, and the list of photos that are meant.
 
     Raises GlassegError when there are no photos, and for a list that can't be read.
     """
-    source = places.source
     if inventory_uri:
         listed = inventory.listing_of(source, inventory_uri, endpoint_url=endpoint_url)
-    elif places.names is None:
+    elif names is None:
         listed = listing.read(source)
     else:
-        listed = listing.table(entries(source, places.names))
-    photos, others = pending.photos(listed, format, transparent, all_folders=all_folders)
+        listed = listing.table(entries(source, names))
+    photos, others = pending.sorted_out(listed, all_folders=all_folders)
     kinds, system = skipped.kinds(others), others.filter(pending.in_system_folders(others))
     if not len(photos):  # never to be mistaken for a catalog that is gone as a whole
         raise GlassegError(_no_photos(source.uri, kinds))
-    folders = isinstance(places.destination, Folder)
-    photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
     inventory_id = inventory.id_of(listed) if inventory_uri else None
     compared_by = listing.compared_by(source, listed)
     if not photo_list:
-        whole = places.names is None and not inventory_uri
+        whole = names is None and not inventory_uri
         return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by)
+    return Found(photos, kinds, system, False, chosen, inventory_id, compared_by)
+
+
+def placed(found: Found, places: Places, *, format: Format, transparent: bool, masks: bool) -> Found:
+    """What was found, with the pictures of a destination and their clashes; of a list, only what it chose."""
+    photos = found.photos.append_column("output", pending.outputs(found.photos["key"], format, transparent))
+    folders = isinstance(places.destination, Folder)
+    photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
+    if found.selection is None:
+        return replace(found, photos=photos)
+    return replace(found, photos=_chosen(photos, found.selection), listed=photos["key"])
 
 
 def _no_photos(uri: str, kinds: dict[str, int]) -> str:

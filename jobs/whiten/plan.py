@@ -6,12 +6,13 @@ of their pictures makes them the work of the run.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, gates, gone, pending, reviewed, state
+from glasseg.catalog import claims, gates, gone, groups, pending, reviewed, state
 from glasseg.catalog.pending import UNCHANGED, Wanted
 from glasseg.catalog.schema import Reason, Status
 from glasseg.catalog.state import State
@@ -22,7 +23,7 @@ from glasseg.model.folder import ModelFolder
 from glasseg.storage import listing
 from glasseg.storage.naming import EXACT, Naming
 from glasseg.storage.roots import Root
-from jobs.whiten.order import PENDING, Order
+from jobs.whiten.order import PENDING, Order, with_unit_rows
 from jobs.whiten.places import Found, Places
 
 
@@ -65,6 +66,10 @@ class Plan:
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few names for each reason."""
     selection: Selection | None = None
+    alone: int = 0
+    """Photos of no group, in a run that has groups."""
+    partial: int = 0
+    """Groups of which the list names only some photos, so that their scale stays."""
     compared_by: str = "ETag"
     """As in `Found`."""
     refusal: str = ""
@@ -92,28 +97,35 @@ def make_plan(
     overwrite: bool,
     delete_gone: bool,
     delete_many: bool,
+    others: Sequence[Plan] = (),
 ) -> Plan:
     """The difference between what was found and what is known, as the work of a run.
 
-    Reads only, to be called under the lock of the destination. `delete_gone`: whether the pictures of photos that left
-    the source are to be deleted; `delete_many`: even when they are more than `MOST_DELETED` of all. Raises GlassegError
-    for files in the way that are not ours.
+    Reads only, to be called under the lock of the destination. `found` has to be `placed`. `limit`: of photos, together
+    with those of `others`, the run's plans for other destinations: a photo that they have is done here, too.
+    `delete_gone`: whether the pictures of photos that left the source are to be deleted; `delete_many`: even when they
+    are more than `MOST_DELETED` of all. Raises GlassegError for files in the way that are not ours.
     """
     there, empty = _pictures(places.destination)
-    photos = pending.with_existing(found.photos, there, known.places, places.naming, empty)
+    photos, partial = found.photos, 0
+    if found.groups:
+        photos, partial = groups.with_absent(photos, known.photos, found.listed, wanted)
+    photos = pending.with_existing(photos, there, known.places, places.naming, empty)
     listed = there is not None
     touched = claims.touched(places.destination, places.naming) if listed else None
     difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
+    if found.groups:
+        difference = groups.with_scales(difference, known.photos, wanted)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     whole = found.whole and limit is None
     left, doomed, needed = _gone(found if whole else None, photos, known, difference, places.naming, delete=delete_gone)
     counted = difference["reason"].value_counts().to_pylist()
-    chosen = todo.slice(0, limit)
+    chosen = todo if limit is None else _first(todo, limit, others)
     clashing = chosen.filter(pc.is_valid(chosen["clash"]))
     return Plan(
         order=order,
         model=places.model,
-        work=_work(chosen, known, places, overwrite=overwrite, listed=listed),
+        work=_work(chosen, known, places, order.place, overwrite=overwrite, listed=listed),
         clashes=dict(zip(clashing["key"].to_pylist(), clashing["clash"].to_pylist(), strict=True)),
         outputs=difference["output"],
         reasons={one["values"]: one["counts"] for one in sorted(counted, key=lambda one: -one["counts"])},
@@ -130,9 +142,27 @@ def make_plan(
         unsolved=pending.unsolved(difference, known.photos),
         examples=pending.examples(todo),
         selection=found.selection,
+        alone=found.groups.alone if found.groups else 0,
+        partial=partial,
         compared_by=found.compared_by,
         refusal=gone.refusal(left, known.photos) if delete_gone and not delete_many else "",
     )
+
+
+def _first(todo: pa.Table, limit: int, others: Sequence[Plan]) -> pa.Table:
+    """The pending photos that are worked on: those of other plans, and new ones as long as all are at most `limit`.
+
+    Whole groups, so that it may be some more.
+    """
+    known = (
+        pa.chunked_array([plan.work["key"] for plan in others], pa.string()) if others else pa.array([], pa.string())
+    )
+    room = limit - len(pc.unique(known))
+    theirs = pc.is_in(todo["key"], value_set=known)
+    fresh = pending.first(todo.filter(pc.invert(theirs)), room)
+    column = "unit" if "unit" in todo.schema.names else "key"
+    chosen = pa.chunked_array([*todo.filter(theirs)[column].chunks, *fresh[column].chunks], pa.string())
+    return todo.filter(pc.is_in(todo[column], value_set=chosen))
 
 
 def _gone(
@@ -164,7 +194,7 @@ def _among_claimed(places: Places, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
     return outputs.filter(places.naming.among(outputs, claimed)) if len(claimed) else outputs.slice(0, 0)
 
 
-def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: bool) -> pa.Table:
+def _work(todo: pa.Table, known: State, at: Places, place: int, *, overwrite: bool, listed: bool) -> pa.Table:
     """Pending photos as a table of `PENDING`, with what stands in the places of their pictures.
 
     Raises GlassegError where files that are not ours are seen in the way.
@@ -175,20 +205,24 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
         claims.refuse_foreign(at.destination, todo.filter(todo["exists"])["output"], places, at.naming)
     elif not overwrite:
         guarded = pc.invert(claims.ours(at.destination, todo["output"], places, at.naming))
-    place = at.naming.index(todo["output"], places["output_key"])
+    standing = at.naming.index(todo["output"], places["output_key"])
     whole = pc.and_not(todo["exists"], todo["empty"])
     stands = pc.and_(whole, pc.not_equal(todo["reason"], Reason.UNFINISHED))  # else nobody knows what is there
-    place = pc.if_else(stands, place, pa.scalar(None, pa.int32())).combine_chunks()
+    standing = pc.if_else(stands, standing, pa.scalar(None, pa.int32())).combine_chunks()
     for name, column in (("status", "status"), ("run_id", "run_id"), ("coverage", "mask_coverage")):
-        todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(place))
+        todo = todo.append_column(f"standing_{name}", places[column].combine_chunks().take(standing))
     todo = todo.append_column("guarded", guarded)
     said = known.photos["reviewed"].combine_chunks()
     said = said.take(pc.index_in(todo["key"], value_set=known.photos["key"]).combine_chunks())
     for name, column in reviewed.parted(said).items():
         todo = todo.append_column(name, column)
-    if "list_columns" not in todo.schema.names:
-        todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))
-    return todo.select(PENDING.names).cast(PENDING)
+    if "unit" not in todo.schema.names:
+        todo = todo.append_column("unit", todo["key"])
+    for name, column in (("place", pa.repeat(place, len(todo))), ("unit_rows", pa.repeat(1, len(todo)))):
+        todo = todo.append_column(name, column)
+    for name in set(PENDING.names).difference(todo.schema.names):
+        todo = todo.append_column(name, pa.nulls(len(todo), PENDING.field(name).type))
+    return with_unit_rows(todo.select(PENDING.names).cast(PENDING))
 
 
 def _usual_coverage(known: pa.Table) -> float | None:

@@ -8,16 +8,16 @@ from typing import Final
 
 from glasseg.catalog import lock
 from glasseg.errors import GlassegError, PhotoError
-from jobs.whiten.order import Order
+from jobs.whiten.order import Order, Orders
 
 SECONDS: Final = 25.0
 """A node that has not answered by then is taken for broken."""
 
 
-def check(order: Order, key: str) -> None:
+def check(orders: Orders, key: str) -> None:
     """Raise GlassegError when a node of the connected cluster lacks glasseg, or does not see what the driver sees.
 
-    The destination is known by the lock that the run holds there, the source by the photo `key`, unless the driver
+    The destinations are known by the locks that the run holds there, the source by the photo `key`, unless the driver
     can't read that one either. Nodes that join later are not asked.
     """
     import ray
@@ -34,8 +34,8 @@ def check(order: Order, key: str) -> None:
         except (ImportError, AttributeError, TypeError) as error:  # the last two: another one
             return f"has no glasseg that can do the work ({error}): install the same there as here"
 
-    seen = key if _trouble_with_source(order, key) is None else None
-    question = pickle.dumps((version("glasseg"), order, seen))
+    seen = key if _trouble_with_source(orders[0], key) is None else None
+    question = pickle.dumps((version("glasseg"), orders, seen))
     task = ray.remote(num_cpus=0, max_retries=0)(look)
     asked = {
         task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)).remote(
@@ -57,15 +57,16 @@ def check(order: Order, key: str) -> None:
         raise GlassegError(f"the node {asked[silent[0]]} does not answer: is it in good health?")
 
 
-def trouble(driver: str, order: Order, key: str | None) -> str | None:
+def trouble(driver: str, orders: Orders, key: str | None) -> str | None:
     """What this node can't do, in words that follow its name; None when it can do everything."""
     here = version("glasseg")
     if here != driver:
         return f"has glasseg {here}, and {driver} runs here: install the same there"
-    if key and (reason := _trouble_with_source(order, key)):
+    if key and (reason := _trouble_with_source(orders[0], key)):
         return f"can't read the source: {reason}"
     try:
-        order.destination.read(lock.LOCK)
+        for order in orders:
+            order.destination.read(lock.LOCK)
     except (GlassegError, PhotoError) as error:
         return f"does not see the destination: {error}; is it a folder of this machine only?"
     return None

@@ -1,46 +1,45 @@
-"""`glasseg whiten`: options checked, the lock taken, the work planned and done, its record left, one exit code.
+"""`glasseg whiten`: options checked, the locks taken, the work planned and done, its records left, one exit code.
 
-Only this module knows `WhitenConfig`; everything below takes plain arguments.
+Only this module and `targets` and `one_pass` know `WhitenConfig`; everything below takes plain arguments.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 
-from glasseg.catalog import claims, compaction, lock, manifest, pending, records, runs, state
-from glasseg.catalog.gates import Breaker
+from glasseg.catalog import compaction, destinations, groups, lock, runs, state
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.pending import Wanted
-from glasseg.catalog.writer import Writer
 from glasseg.config import WhitenConfig
-from glasseg.cutout.framing import Framing
-from glasseg.cutout.look import Look, colour_of, contradiction
-from glasseg.errors import GlassegError, PhotoError
-from glasseg.lists import selection
+from glasseg.cutout.look import Look
+from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelSpec
-from glasseg.report import choice
 from glasseg.storage import roots
 from jobs import terminal
-from jobs.destination import report
-from jobs.whiten import dry_run, export, gone, messages, notify, summary
-from jobs.whiten.execution import Stopped, work
-from jobs.whiten.executor import Executor, Workforce, on_ray
+from jobs.whiten import dry_run, grouping, messages, notify
+from jobs.whiten.executor import Executor, on_ray
+from jobs.whiten.one_pass import output_of, perform
 from jobs.whiten.order import Order
-from jobs.whiten.places import Places, find, open_places, probed, refuse_other_source
+from jobs.whiten.places import Found, Places, find, open_places, placed, probed, refuse_other_source
 from jobs.whiten.plan import Plan, make_plan
 from jobs.whiten.summary import Closed
+from jobs.whiten.targets import Target, checked
 
-EXIT_FLAGGED = 3
 
-
-def whiten(source_uri: str, destination_uri: str, config: WhitenConfig, *, executor: Executor = on_ray) -> int:
+def whiten(
+    source_uri: str,
+    destination_uri: str,
+    config: WhitenConfig,
+    *,
+    outputs: Mapping[str, WhitenConfig] | None = None,
+    executor: Executor = on_ray,
+) -> int:
     """Whiten the pending photos of a folder, an S3 prefix or one photo into a destination; the exit code.
 
-    `executor` does the planned work. Raises GlassegError when it can't run or has to stop; then, and on
-    KeyboardInterrupt, the rows so far are kept.
+    `outputs`: several destinations below that one instead, by their names, each with options of its own for pictures
+    and exports; the others are those of `config`. `executor` does the planned work. Raises GlassegError when it can't
+    run or has to stop; then, and on KeyboardInterrupt, the rows so far are kept.
     """
     with terminal.log_json(config.log_json):
         run_id = runs.new_id()
@@ -48,130 +47,154 @@ def whiten(source_uri: str, destination_uri: str, config: WhitenConfig, *, execu
         if config.notify:
             notify.check(config.notify)
         with notify.at_end(None if config.dry_run else config.notify, run_id, destination_uri) as end:
-            return end.done(_whiten(source_uri, destination_uri, config, executor, run_id=run_id, tell=end.take))
+            targets = checked(config, outputs or {"": config})
+            return end.done(
+                _whiten(source_uri, destination_uri, config, targets, executor, run_id=run_id, tell=end.take)
+            )
 
 
 def _whiten(
     source_uri: str,
     destination_uri: str,
     config: WhitenConfig,
+    targets: Sequence[Target],
     executor: Executor,
     *,
     run_id: str,
     tell: Callable[[Closed], None],
 ) -> int:
-    look = _checked(config)
-    exported = export.planned(
-        config.export, config.export_columns, photo_list=config.photos, endpoint_url=config.endpoint_url
-    )
-    if exported and not config.dry_run:
-        exported.check()
-    if config.summary_json and not config.dry_run:
-        summary.check_summary(config.summary_json, config.endpoint_url)
+    places = _places(source_uri, destination_uri, config, [target.name for target in targets])
+    if config.dry_run:
+        planned = _plans(places, targets, run_id)
+        _refuse_exports(targets, planned)
+        for target, plan in zip(targets, planned, strict=True):
+            with terminal.about(target.name):
+                say_plan(plan, target.config, "Would whiten")
+        named = {target.name: plan for target, plan in zip(targets, planned, strict=True)}
+        dry_run.show(named, gone=config.gone, price_per_hour=config.price_per_hour)
+        return 0
+    _check_writable(places)
+    with ExitStack() as locked:
+        locks = _locks(places, targets, run_id, locked)
+        for at in places:
+            compaction.finish(at.destination)
+        places = [probed(at) for at in places]  # another run could sweep away what is tried
+        planned = _plans(places, targets, run_id, locks)
+        for target, plan in zip(targets, planned, strict=True):
+            if plan.refusal:
+                raise GlassegError(f"{target.name}: {plan.refusal}" if target.name else plan.refusal)
+        _refuse_exports(targets, planned)
+        for own_lock, plan in zip(locks, planned, strict=True):
+            own_lock.note(plan.order.run_seq)
+        outputs = []
+        for target, plan, own_lock in zip(targets, planned, locks, strict=True):
+            with terminal.about(target.name):
+                say_plan(plan, target.config)
+            outputs.append(output_of(plan, target.config, own_lock, target.name, target.export))
+        return perform(outputs, config, executor, tell, uri=roots.open_root(destination_uri).uri)
+
+
+def _places(source_uri: str, destination_uri: str, config: WhitenConfig, names: Sequence[str]) -> list[Places]:
+    """Where the run reads and writes, for each output. Raises GlassegError as `open_places`."""
+    root = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
+    several = names[0] != ""
     places = open_places(
         source_uri,
-        destination_uri,
+        [f"{destination_uri.rstrip('/')}/{name}" for name in names] if several else [destination_uri],
         config.model,
         endpoint_url=config.endpoint_url,
         needs_quality=config.review_below is not None,
         all_folders=config.all_folders,
     )
-    if config.dry_run:
-        planned = _plan(places, look, config, run_id)
-        if exported:
-            exported.refuse_unknown(places.destination, planned.selection)
-        say_plan(planned, config, "Would whiten")
-        dry_run.show(planned, gone=config.gone, price_per_hour=config.price_per_hour)
-        return 0
-    roots.check_writable(places.destination)
-    if not roots.heeds_conditions(places.destination):
+    if several:
+        destinations.refuse_taken(root)
+    else:
+        destinations.refuse_above(root)
+    return places
+
+
+def _check_writable(places: Sequence[Places]) -> None:
+    for one in places:
+        roots.check_writable(one.destination)
+    destination = places[0].destination  # the others are on the same server
+    if not roots.heeds_conditions(destination):
         terminal.say(
-            f"  warning: the server of {places.destination.uri} ignores conditions of writes (If-None-Match, "
+            f"  warning: the server of {destination.uri} ignores conditions of writes (If-None-Match, "
             "If-Match): two runs at once would not notice each other, so see to it that there is only one",
             level="warning",
         )
-    with lock.taken(places.destination, run_id) as own_lock:
-        compaction.finish(places.destination)
-        places = probed(places)  # another run could sweep away what is tried
-        planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
-        if planned.refusal:
-            raise GlassegError(planned.refusal)
-        if exported:
-            exported.refuse_unknown(places.destination, planned.selection)
-        own_lock.note(planned.order.run_seq)
-        say_plan(planned, config)
-        code = perform(planned, config, own_lock, executor, tell)
-        if exported:
-            exported.write(places.destination, planned.selection)
-        return code
 
 
-def _checked(config: WhitenConfig) -> Look:
-    """The look that the options ask for. Raises GlassegError, as wrong usage, when options contradict each other."""
-    if config.redo:
-        pending.check_redo(config.redo)
-    if config.column and not config.photos:
-        raise GlassegError("--column names a column of --photos: give both, or neither", 2)
-    if config.price_per_hour is not None and not config.dry_run:
-        raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
-    if config.path_tolerance != WhitenConfig.path_tolerance and not config.clipping_path:
-        raise GlassegError("--path-tolerance is for --clipping-path: give both, or neither", 2)
-    look = look_of(config)
-    if reason := contradiction(look, config.format, config.quality):
-        raise GlassegError(reason, 2)
-    return look
+def _locks(places: Sequence[Places], targets: Sequence[Target], run_id: str, locked: ExitStack) -> list[Lock]:
+    """The locks of all destinations, or of none: in one order, so that two runs can't wait for each other."""
+    order = sorted(range(len(targets)), key=lambda place: targets[place].name)
+    taken = {place: locked.enter_context(lock.taken(places[place].destination, run_id)) for place in order}
+    return [taken[place] for place in range(len(targets))]
 
 
-def look_of(config: WhitenConfig) -> Look:
-    """The look that the options ask for. Raises GlassegError, as wrong usage, when framing or colour are none."""
-    try:
-        framing = Framing(config.frame, config.fill, config.size, config.straighten, config.max_upscale)
-        colour_of(config.background)
-    except ValueError as error:
-        raise GlassegError(str(error), 2) from error
-    tolerance = config.path_tolerance if config.clipping_path else None
-    return Look(config.background, config.lenses, config.shadow, framing, config.check, config.dpi, tolerance)
-
-
-def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:
-    """Listing, state, difference, work; `last_run_seq` is that of a run that was killed. Reads only.
+def _plans(places: Sequence[Places], targets: Sequence[Target], run_id: str, locks: Sequence[Lock] = ()) -> list[Plan]:
+    """Listing, state, difference, work for each output, one after the other. Reads only; the source is listed once.
 
     In this order, since with ten million photos the state and the listing each take more than a gigabyte to make.
+    `locks`: none for a dry run.
     """
-    source, destination, spec = places.source, places.destination, places.model.spec
-    known = state.read(destination, source.uri)
-    if not config.new_source:
-        refuse_other_source(places, known.photos)
-    found = find(
-        places,
-        format=config.format,
-        transparent=look.colour is None,
-        masks=config.mask,
-        all_folders=config.all_folders,
-        inventory_uri=config.listing,
-        photo_list=config.photos,
-        column=config.column,
-        endpoint_url=config.endpoint_url,
-    )
-    run_seq = runs.next_seq(destination, known.photos["run_seq"], last_run_seq)
-    order = order_of(places, look, config, run_id, run_seq, inventory=found.inventory)
+    found, planned = None, list[Plan]()
+    for place, (at, one) in enumerate(zip(places, targets, strict=True)):
+        config = one.config
+        known = state.read(at.destination, at.source.uri, groups.COLUMNS if config.scale_by else ())
+        if not config.new_source:
+            refuse_other_source(at, known.photos)
+        found = found or find(
+            at.source,
+            at.names,
+            all_folders=config.all_folders,
+            inventory_uri=config.listing,
+            photo_list=config.photos,
+            column=config.column,
+            endpoint_url=config.endpoint_url,
+        )
+        run_seq = runs.next_seq(at.destination, known.photos["run_seq"], locks[place].last_run_seq if locks else 0)
+        order = order_of(at, one.look, config, run_id, run_seq, inventory=found.inventory, place=place)
+        planned.append(_plan(at, found, known, order, config, others=planned))
+    return planned
+
+
+def _plan(
+    at: Places, found: Found, known: state.State, order: Order, config: WhitenConfig, *, others: Sequence[Plan]
+) -> Plan:
+    found = placed(found, at, format=config.format, transparent=order.look.colour is None, masks=config.mask)
     return make_plan(
-        places,
-        found,
+        at,
+        grouping.grouped(found, config.scale_by, config.width_mm, config.across_mm),
         known,
         order,
-        wanted=Wanted(spec.model_id, config.options_id, config.max_pixels, config.redo, found.inventory),
+        wanted=Wanted(order.model_id, config.options_id, config.max_pixels, config.redo, found.inventory),
         limit=config.limit,
         overwrite=config.overwrite,
         delete_gone=config.gone == "delete",
         delete_many=config.yes,
+        others=others,
     )
 
 
+def _refuse_exports(targets: Sequence[Target], planned: Sequence[Plan]) -> None:
+    """Raise GlassegError for an export with a field that nothing knows."""
+    for target, plan in zip(targets, planned, strict=True):
+        if target.export:
+            target.export.refuse_unknown(plan.order.destination, plan.selection)
+
+
 def order_of(
-    places: Places, look: Look, config: WhitenConfig, run_id: str, run_seq: int, *, inventory: str | None = None
+    places: Places,
+    look: Look,
+    config: WhitenConfig,
+    run_id: str,
+    run_seq: int,
+    *,
+    inventory: str | None = None,
+    place: int = 0,
 ) -> Order:
-    """What the workers of a run must know."""
+    """What the workers of a run must know of a destination."""
     spec = places.model.spec
     return Order(
         source=places.source,
@@ -187,6 +210,8 @@ def order_of(
         gates=config.gates,
         inventory=inventory,
         review_below=_review_below(spec, config),
+        across_mm=config.across_mm if config.width_mm else None,
+        place=place,
     )
 
 
@@ -206,100 +231,3 @@ def say_plan(planned: Plan, config: WhitenConfig, doing: str = "Whitening") -> N
         photo_list=config.photos,
         doing=doing,
     )
-
-
-def perform(
-    planned: Plan,
-    config: WhitenConfig,
-    own_lock: Lock,
-    executor: Executor,
-    tell: Callable[[Closed], None] = lambda closed: None,
-) -> int:
-    """Do what was planned, and leave the run's record whatever happens; the exit code. `tell` is called with that."""
-    order = planned.order
-    _store_unmatched(planned)
-    writer, started = Writer(order.destination, order.run_id, config.keep_seconds), time.monotonic()
-    breaker = Breaker(config.stop_above, planned.usual_coverage)
-    workforce = Workforce(
-        config.address,
-        config.workers,
-        config.cpus_per_worker,
-        config.gpus_per_worker,
-        config.memory_per_worker,
-        verbose=config.verbose,
-    )
-    ended = "stopped"
-    try:
-        work(planned, writer, breaker=breaker, own_lock=own_lock, executor=executor, workforce=workforce)
-        if planned.whole:  # otherwise pictures of killed runs may still have no row
-            named = summary.published(planned, writer)
-            claims.settle(order.destination, order.run_id, named, planned.naming, order.run_seq)
-        gone.record(planned, writer, own_lock, delete=config.gone == "delete")
-        ended = "done"
-    except KeyboardInterrupt:
-        ended = "interrupted"
-        raise
-    except Stopped as stopped:
-        why = f"Stopped: {stopped}. Look at them first; the same command with --stop-above 1 continues."
-        terminal.say(why, level="warning")
-    finally:
-        closed = summary.close(
-            planned,
-            writer.tally,
-            ended,
-            time.monotonic() - started,
-            options=config.chosen(),
-            summary_json=config.summary_json,
-            endpoint_url=config.endpoint_url,
-        )
-        made = closed.record
-        tell(closed)
-        messages.say_summary(planned, writer.tally, made, ended)
-    tally = writer.tally
-    if tally.processed or tally.counts["gone"]:
-        _write_pages(order, made, config)
-    own_lock.check()
-    compaction.compact(order.destination, order.run_id, own_lock.check)
-    if tally.all_failed:
-        why = f"All {tally.processed} photos that were worked on failed: exit code {EXIT_FLAGGED}"
-        terminal.say(why, level="warning")
-        return EXIT_FLAGGED
-    if tally.too_many_flagged(config.max_flagged):
-        share = f"{100 * config.max_flagged:.6g}%"
-        terminal.say(
-            f"More than {share} (--max-flagged) failed or need review: exit code {EXIT_FLAGGED}", level="warning"
-        )
-        return EXIT_FLAGGED
-    return EXIT_FLAGGED if ended == "stopped" else 0
-
-
-def _write_pages(order: Order, made: Mapping[str, Any], config: WhitenConfig) -> None:
-    """Write the editor and the page of the run, which links to it, as far as they are asked for."""
-    destination, run_id = order.destination, order.run_id
-    if config.editor:
-        with _only_warned("editor", f"{destination.uri} {run_id} --editor"):
-            wanted = choice.editable(manifest.of_run(destination, run_id, merged=False))
-            report.write_editor(destination, run_id, wanted, [made], endpoint_url=config.endpoint_url)
-    if config.report:
-        with _only_warned("page", f"{destination.uri} {run_id}"):
-            rows = manifest.of_run(destination, run_id, merged=False)
-            terminal.say(f"Page: {report.write(destination, order.source, run_id, rows, made)}")
-
-
-@contextmanager
-def _only_warned(what: str, arguments: str) -> Iterator[None]:
-    """All the work is done and recorded: what is in the way of a page is a warning."""
-    try:
-        yield
-    except (GlassegError, PhotoError) as error:
-        again = f"`glasseg report {arguments}` makes it when that is mended"
-        terminal.say(f"  warning: the {what} can't be made: {error}; {again}", level="warning")
-
-
-def _store_unmatched(planned: Plan) -> None:
-    """Keep the rows of the list that chose no photo, or one twice, as a file next to the run's page."""
-    order, chosen = planned.order, planned.selection
-    if chosen and (chosen.unmatched or chosen.repeated):
-        key = f"{manifest.report_folder(order.run_id)}unmatched.csv"
-        records.store(order.destination, key, selection.unmatched_csv(chosen))
-        terminal.say(f"  see {order.destination.uri_of(key)}")

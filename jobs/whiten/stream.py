@@ -11,19 +11,19 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog.schema import Row
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
 from jobs.engine import bounded_retries
 from jobs.whiten import rescue
-from jobs.whiten.order import DoneRow, Order
+from jobs.whiten.order import DoneRow, Orders
+from jobs.whiten.units import count, tables
 from jobs.whiten.worker import Whitener
 
-BATCH_ROWS: Final = 32
+BATCH_PHOTOS: Final = 32
 """Photos per Ray task: about two seconds of work on a core, and the most that a lost worker costs twice."""
-GROUP_ROWS: Final = 8
-"""Tasks are multiples of this many photos: whole groups of a worker."""
+GROUP_PHOTOS: Final = 8
+"""Tasks are multiples of this many photos: whole groups of a worker. What has to stay together may be more."""
 TURNS: Final = 4
 """Tasks that each worker gets of a small run."""
 PASSES: Final = 3
@@ -36,55 +36,59 @@ LOST_BATCHES: Final = 100
 LOST_SHARE: Final = 0.1
 """A run that loses more batches than these, and this share of all, to dying workers stops: no photo is to blame."""
 
-Rows = list[Row]
+Rows = list[DoneRow]
 
 
 def rows_of(
-    order: Order,
+    orders: Orders,
     model: ModelFolder,
     work: pa.Table,
     workers: tuple[int, int],
-    writer: Writer,
+    writers: Sequence[Writer],
     *,
     worker: type = Whitener,
 ) -> Generator[Rows]:
-    """Manifest rows of `work`, a table of `PENDING`, as they are done; each photo has one at the end.
+    """Manifest rows of `work`, a table of `PENDING`, as they are done; each of its rows has one at the end.
 
-    `writer` takes the rows meanwhile; `worker` is the class that each actor runs. What dying workers took with them is
-    done again: by the workers together where it is more than one of them had in hand, as when a node was lost; else one
-    by one, to find a photo that kills.
+    `writers`, one for each of the `orders`, take the rows meanwhile; `worker` is the class that each actor runs. What
+    dying workers took with them is done again: by the workers together where it is more than one of them had in hand,
+    as when a node was lost; else one by one, to find a photo that kills.
     """
     lost, in_vain = work, 0
     while in_vain < PASSES:
-        before = len(lost)
-        yield from stream(order, model, lost, workers, worker)
-        lost = _lost(work, writer)
+        before = count(lost)
+        yield from stream(orders, model, lost, workers, worker)
+        lost = _lost(work, writers)
         if len(lost):
-            _end_workers(order)
-        if len(lost) <= 2 * BATCH_ROWS:
+            _end_workers(orders)
+        if count(lost) <= 2 * BATCH_PHOTOS:
             break
-        in_vain = in_vain + 1 if len(lost) > before - 2 * BATCH_ROWS else 0
-    for redone in rescue.redo(order, model, tables(lost, 1), worker):
+        in_vain = in_vain + 1 if count(lost) > before - 2 * BATCH_PHOTOS else 0
+    for redone in rescue.redo(orders, model, tables(lost, 1), worker):
         yield from checked(redone)
 
 
-def _lost(work: pa.Table, writer: Writer) -> pa.Table:
-    writer.flush()  # what follows can take minutes a photo
-    return work.filter(pc.invert(pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))))
+def _lost(work: pa.Table, writers: Sequence[Writer]) -> pa.Table:
+    """The rows of `work` that no writer has got."""
+    for place, writer in enumerate(writers):
+        writer.flush()  # what follows can take minutes a photo
+        done = pc.is_in(work["key"], value_set=pa.array(writer.keys, pa.string()))
+        work = work.filter(pc.invert(pc.and_(pc.equal(work["place"], place), done)))
+    return work
 
 
-def _end_workers(order: Order) -> None:
+def _end_workers(orders: Orders) -> None:
     """End what is left of a pass: Ray Data keeps workers whose tasks failed, and with them CPUs that the next need."""
     import ray
 
     for name in ray.util.list_named_actors():
-        if name.startswith(order.run_id):
+        if name.startswith(orders[0].run_id):
             with suppress(ValueError):  # it has ended meanwhile
                 ray.kill(ray.get_actor(name))
 
 
 def stream(
-    order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type = Whitener
+    orders: Orders, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type = Whitener
 ) -> Iterator[Rows]:
     """Manifest rows of `work` batch by batch as they are done; none of those whose worker died.
 
@@ -99,13 +103,13 @@ def stream(
     if not len(work):
         return
     try:
-        for rows in _rows(order, model, work, workers, worker):
+        for rows in _rows(orders, model, work, workers, worker):
             done += len(rows)
             yield rows
     except ray.exceptions.ObjectLostError:
         return
     except ray.data.exceptions.ExecutionTimeoutError as error:
-        if not done and len(work) > 2 * BATCH_ROWS:  # more than a photo that hangs its worker
+        if not done and count(work) > 2 * BATCH_PHOTOS:  # more than a photo that hangs its worker
             raise GlassegError(
                 f"no photo was done in {STALLED_SECONDS / 60:.0f} minutes: has the cluster room for a worker (see `ray "
                 "status`), and does the storage answer?"
@@ -116,14 +120,17 @@ def stream(
         raise GlassegError("the workers keep dying, out of memory perhaps: see why with --verbose") from error
 
 
-def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type) -> Iterator[Rows]:
+def _rows(orders: Orders, model: ModelFolder, work: pa.Table, workers: tuple[int, int], worker: type) -> Iterator[Rows]:
     import ray
     from ray.data import ActorPoolStrategy, DataContext
 
-    least, most = workers
+    (least, most), order = workers, orders[0]
     # few photos: smaller tasks, since the worker that is ready first takes two at once; whole groups though
-    rows = min(BATCH_ROWS, max(GROUP_ROWS, math.ceil(len(work) / (TURNS * least) / GROUP_ROWS) * GROUP_ROWS))
-    batches = math.ceil(len(work) / rows)
+    photos = min(
+        BATCH_PHOTOS, max(GROUP_PHOTOS, math.ceil(count(work) / (TURNS * least) / GROUP_PHOTOS) * GROUP_PHOTOS)
+    )
+    blocks = tables(work, photos)
+    batches = len(blocks)
     context = DataContext.get_current()
     context.enable_progress_bars = False
     context.memory_usage_poll_interval_s = None  # else every worker walks its own memory map once a second
@@ -131,12 +138,13 @@ def _rows(order: Order, model: ModelFolder, work: pa.Table, workers: tuple[int, 
     context.execution_no_progress_timeout_s = STALLED_SECONDS
     context.max_errored_blocks = max(LOST_BATCHES, int(LOST_SHARE * batches))  # those photos are done again
     with bounded_retries():
-        photos = ray.data.from_blocks(tables(work, rows))
-        done = photos.map_batches(
+        done = ray.data.from_blocks(
+            blocks
+        ).map_batches(
             worker,
-            fn_constructor_args=(order, ray.put(model)),  # a node fetches it once, for all of its workers
+            fn_constructor_args=(orders, ray.put(model)),  # a node fetches it once, for all of its workers
             batch_format="pyarrow",
-            batch_size=rows,
+            batch_size=None,  # whole tables: a batch of so many rows could split a unit
             zero_copy_batch=True,
             compute=ActorPoolStrategy(
                 min_size=min(least, batches), max_size=min(most, batches), max_tasks_in_flight_per_actor=2
@@ -160,8 +168,3 @@ def checked(rows: Sequence[DoneRow]) -> Iterator[Rows]:
     for row in rows:
         if row["fatal"] is not None:
             raise GlassegError(row["fatal"])
-
-
-def tables(work: pa.Table, rows: int) -> list[pa.Table]:
-    """`work` in tables of `rows` photos."""
-    return [work.slice(i, rows) for i in range(0, len(work), rows)]

@@ -4,59 +4,87 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 from glasseg.catalog import manifest, runs
-from glasseg.catalog.tally import Tally
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage import roots
 from glasseg.storage.roots import Root
+from jobs.whiten.output import Output
 from jobs.whiten.plan import Plan
+
+TOTALS: Final = ("processed", *("ok", "review", "failed", "gone"), "held", "unchanged")
+"""What is added up over several outputs."""
 
 
 @dataclass(frozen=True)
 class Closed:
-    """What a run has left: its record, and the part of it that is for scripts."""
+    """What a run has left: its record at each destination, and what of them is for scripts."""
 
-    destination: Root
+    uri: str
+    """The destination, or what all of them are below."""
+    records: tuple[tuple[Root, dict[str, Any]], ...]
     summary: dict[str, Any]
-    record: dict[str, Any]
     summary_json: str | None
     endpoint_url: str | None
 
     def store(self) -> None:
-        """Write both to where they belong. Raises GlassegError when that fails."""
-        runs.write(self.destination, self.record["run_id"], self.record)
-        if self.summary_json:
-            _write_summary(self.summary_json, self.endpoint_url, self.summary)
+        """Write all to where they belong. Raises GlassegError when that fails, after it has tried the others."""
+        with ExitStack() as writing:
+            if self.summary_json:
+                writing.callback(_write_summary, self.summary_json, self.endpoint_url, self.summary)
+            for destination, record in reversed(self.records):
+                writing.callback(runs.write, destination, record["run_id"], record)
 
     def amend(self, facts: dict[str, Any]) -> None:
         """Add what is known only after the end, as far as it can still be written: it changes nothing else."""
+        records = tuple((destination, record | facts) for destination, record in self.records)
         with suppress(GlassegError):
-            replace(self, summary=self.summary | facts, record=self.record | facts).store()
+            replace(self, summary=self.summary | facts, records=records).store()
 
 
 def close(
-    plan: Plan,
-    tally: Tally,
-    ended: str,
+    uri: str,
+    outputs: Sequence[Output],
     seconds: float,
     *,
-    options: Mapping[str, object],
+    pages: bool,
     summary_json: str | None,
     endpoint_url: str | None,
 ) -> Closed:
-    """Write the run's record to `runs/RUN.json`, and its summary also to `summary_json`, a path or s3://."""
-    order = plan.order
-    summary = {
+    """Write the run's records to `runs/RUN.json`, and its summary also to `summary_json`, a path or s3://.
+
+    `uri`: as in `Closed`; `pages`: whether pages are made, which name each other.
+    """
+    summaries = [_summary(output, seconds) for output in outputs]
+    known = {"outputs": {one.name: pages and one.worked and not one.fault for one in outputs}}
+    records = tuple(
+        (
+            output.plan.order.destination,
+            _record(output, summary) | ({"output": output.name, **known} if output.name else {}),
+        )
+        for output, summary in zip(outputs, summaries, strict=True)
+    )
+    summary = _together(outputs, summaries, seconds) if outputs[0].name else summaries[0]
+    closed = Closed(uri, records, summary, summary_json, endpoint_url)
+    # a run that did not come to its end has an error of its own to report, perhaps that the destination is full
+    with nullcontext() if summary["ended"] == "done" else suppress(GlassegError):
+        closed.store()
+    return closed
+
+
+def _summary(output: Output, seconds: float) -> dict[str, Any]:
+    """What scripts get to know of one output."""
+    plan, tally, order = output.plan, output.writer.tally, output.plan.order
+    return {
         "processed": tally.processed,
         **{status: tally.counts[status] for status in ("ok", "review", "failed", "gone")},
         "held": tally.held,
@@ -66,27 +94,38 @@ def close(
         **({"checks": tally.checks(order.look.checks)} if order.look.checks else {}),
         "seconds": round(seconds, 2),
         "photos_per_second": round(tally.processed / seconds, 2) if seconds else 0.0,
-        "ended": ended,
+        "ended": output.ended,
         "manifest": order.destination.uri_of(f"{manifest.MANIFEST}{order.run_id}/"),
         "run_id": order.run_id,
     }
-    record = {
+
+
+def _together(outputs: Sequence[Output], summaries: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
+    """What scripts get to know of all outputs: their pictures added up, and the summary of each."""
+    endings = {output.ended for output in outputs}
+    return {
+        **{name: sum(summary[name] for summary in summaries) for name in TOTALS},
+        "seconds": round(seconds, 2),
+        "ended": next(ending for ending in ("interrupted", "stopped", "done") if ending in endings),
+        "run_id": outputs[0].plan.order.run_id,
+        "outputs": {output.name: summary for output, summary in zip(outputs, summaries, strict=True)},
+    }
+
+
+def _record(output: Output, summary: dict[str, Any]) -> dict[str, Any]:
+    plan, order = output.plan, output.plan.order
+    return {
         **summary,
         "run_seq": order.run_seq,
         "finished_at": datetime.now(UTC).isoformat(),
         "source": order.source.uri,
         "model_id": order.model_id,
         "options_id": order.options_id,
-        "options": options,
+        "options": output.options,
         "others": sum(plan.others.values()),
         "skipped": plan.others,
         "skipped_known": plan.kept,
     }
-    closed = Closed(order.destination, summary, record, summary_json, endpoint_url)
-    # a run that did not come to its end has an error of its own to report, perhaps that the destination is full
-    with nullcontext() if ended == "done" else suppress(GlassegError):
-        closed.store()
-    return closed
 
 
 def published(plan: Plan, writer: Writer) -> pa.ChunkedArray:

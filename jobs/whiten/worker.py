@@ -2,73 +2,51 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from glasseg import formats
-from glasseg.catalog import gates, manifest, pictures, reviewed
-from glasseg.catalog.reviewed import Word
-from glasseg.catalog.schema import Reason, Row, Status
-from glasseg.cutout import finished, picture, review
-from glasseg.cutout.correction import Correction
-from glasseg.cutout.finished import Finished
-from glasseg.cutout.look import WHITE
-from glasseg.cutout.picture import Picture
-from glasseg.errors import FAILURE_CODES, REVIEW_CODES, GlassegError, PhotoError, ReviewCode
-from glasseg.images import decoder, encoder
-from glasseg.images.decoder import Photo
-from glasseg.labels import corrections
+from glasseg.catalog import manifest
+from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelFolder
 from glasseg.model.segmentation import Segmentation
 from glasseg.model.start import quick_start
-from glasseg.storage import client
-from glasseg.storage.keys import printable
 from jobs.heap import keep_freed
 from jobs.whiten.metrics import Meters
-from jobs.whiten.order import ROWS, Order, Pending
+from jobs.whiten.opening import Opened, open_photo
+from jobs.whiten.order import ROWS, DoneRow, Orders, Pending
+from jobs.whiten.scaling import Measured, Scales, Sizes, decided, is_open, known_scales, measure
+from jobs.whiten.writing import write_all
 
 THREADS_PER_CPU = 3
 """Reading, decoding, composing and writing release the GIL; three threads keep a core busy through their waits."""
 GROUP = 4
 """Photos that are segmented one after the other while as many are opened and as many written."""
 
-NO_MASK = "its mask was not written: a part of the mask's name would be longer than 255 bytes"
+Photos = list[list[Pending]]
+"""Rows of `PENDING`, those of each photo together."""
 
 if TYPE_CHECKING:
     import ray
 
 
-@dataclass
-class Opened:
-    """A photo on its way through the worker."""
-
-    pending: Pending
-    photo: Photo
-    facts: Row
-    correction: Correction | None = None
-    vouched: bool = False
-    """Whether a person has seen this model's mask of it, and corrected or approved it."""
-    unseen: bool = False
-    """Whether it has a mask of another tool that nobody, nor a model, has compared with it yet."""
-    dropped: str | None = None
-    """Why a person's word holds no longer. It goes with the row of a new picture: until then nobody would be told."""
-
-
 class Whitener:
     """Holds the model. Called by Ray Data with a table of `PENDING`, returns one of `ROWS`.
 
-    `model` may be a reference to one in Ray's object store. `memory`: bytes that the process may take on top of what it
-    holds with the model loaded; None for no limit.
+    `orders`: one for each destination, as the rows number them. `model` may be a reference to one in Ray's object
+    store. `memory`: bytes that the process may take on top of what it holds with the model loaded; None for no limit.
     """
 
-    def __init__(self, order: Order, model: ModelFolder | ray.ObjectRef, memory: int | None = None) -> None:
+    def __init__(self, orders: Orders, model: ModelFolder | ray.ObjectRef, memory: int | None = None) -> None:
         import cv2
 
         from glasseg.model.segmenter import Segmenter
@@ -79,233 +57,167 @@ class Whitener:
             model = ray.get(model)
         keep_freed()
         cv2.setNumThreads(1)  # the pool below is the parallelism
-        self._order = order
+        self._orders, first = orders, orders[0]
         with quick_start():
-            self._segmenter = Segmenter(model, order.cpus, gpu=order.gpus > 0)
-        self._calibration = model.spec.calibration
-        self._pool = ThreadPoolExecutor(THREADS_PER_CPU * order.cpus)
-        self._meters = Meters(order.run_id) if order.metered else None
+            self._segmenter = Segmenter(model, first.cpus, gpu=first.gpus > 0)
+        self._pool = ThreadPoolExecutor(THREADS_PER_CPU * first.cpus)
+        self._meters = Meters(first.run_id) if first.metered else None
         if memory:
             _limit_memory(memory)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        rows, fatal = [], None
+        _refuse_torn(batch)
+        rows: list[DoneRow] = []
+        scales: Scales = {}
+        fatal = None
         try:
-            for future in self._whiten(batch.to_pylist()):
-                rows.append(future.result())
+            for future in self._whiten(batch.to_pylist(), scales):
+                rows += future.result()
         except GlassegError as error:
             fatal = str(error)  # an exception would lose the rows of the photos that are done
+        rows = known_scales(rows, scales)
         try:  # all of a batch at once, before their rows promise that they are there
-            self._order.destination.sync(key for row in rows for key in manifest.files_of(row))
+            for place, order in enumerate(self._orders):
+                order.destination.sync(key for row in rows if row["place"] == place for key in manifest.files_of(row))
         except GlassegError as error:
             rows, fatal = [], str(error)
         if self._meters:
             self._meters.add(rows)
-        done = manifest.table(rows).append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
+        done = manifest.table(rows).append_column("place", pa.array([row["place"] for row in rows], pa.int32()))
+        done = done.append_column("fatal", pa.nulls(len(rows), pa.string())).cast(ROWS)
         stop = pa.Table.from_pylist([{"fatal": fatal}] if fatal else [], schema=ROWS)
         return pa.concat_tables([done, stop])
 
-    def _whiten(self, batch: list[Pending]) -> Iterator[Future[Row]]:
-        """Photos go in groups; while one is segmented, the next one is opened and the last one written."""
-        groups = [batch[i : i + GROUP] for i in range(0, len(batch), GROUP)]
-        opening = [self._pool.submit(self._open, pending) for pending in groups[0]]
-        writing: list[Future[Row]] = []
-        for following in [*groups[1:], []]:
-            opened = [future.result() for future in opening]
-            opening = [self._pool.submit(self._open, pending) for pending in following]
-            photos = [one for one in opened if isinstance(one, Opened)]
-            started = time.perf_counter()
-            found = self._segmenter.segment([one.photo.on_white() for one in photos])
-            segment_ms = (time.perf_counter() - started) * 1000 / max(1, len(photos))
-            yield from writing  # at most three groups of photos are in memory: opening, segmented, being written
-            writing = [_done(one) for one in opened if not isinstance(one, Opened)]
-            for one, seen in zip(photos, found, strict=True):
-                one.facts["segment_ms"] = segment_ms
-                writing.append(self._pool.submit(self._write, one, seen))
-        yield from writing
-
-    def _open(self, pending: Pending) -> Opened | Row:
-        """Read and decode one photo, or its failed row."""
-        order, started, before = self._order, time.perf_counter(), client.repeated()
-        facts: Row = {}
-        try:
-            data, facts["source_etag"] = order.source.read(pending["key"])
-            facts["listed_etag"] = order.listed_etag(pending, facts["source_etag"])
-            facts["source_bytes"] = len(data)
-            facts["storage_retries"] = client.repeated() - before
-            facts["read_ms"] = (time.perf_counter() - started) * 1000
-            photo = decoder.decode(data, max_pixels=order.max_pixels)
-            if photo.hidden:
-                why = f"{FAILURE_CODES['transparent']}: save it without"
-                raise PhotoError("transparent", why, photo.image.shape[:2])
-        except PhotoError as error:
-            height, width = error.size or (None, None)
-            if error.code == "vanished":
-                facts["listed_etag"] = order.listed_etag(pending, None)
-            return order.failed(pending, error.code, str(error), {**facts, "height": height, "width": width})
-        except MemoryError:
-            return order.failed(pending, "out_of_memory", "no memory to decode it", facts)
-        facts["height"], facts["width"] = photo.image.shape[:2]
-        return self._heeded(Opened(pending, photo, facts))
-
-    def _heeded(self, opened: Opened) -> Opened | Row:
-        """A photo with what a person said of it, while it is the same; a correction that can't be read fails it."""
-        pending, facts = opened.pending, opened.facts
-        if not pending["reviewed"]:
+    def sizes(self, photo: pa.Table) -> Sizes | list[DoneRow]:
+        """How large the glasses of a photo are, for its rows whose scale is open; all its rows if it can't be read."""
+        opened = self._open(photo.to_pylist())
+        if not isinstance(opened, Opened):
             return opened
-        if facts["source_etag"] != pending["reviewed_etag"]:
-            return replace(opened, dropped=reviewed.DROPPED[Word(pending["reviewed"])])
-        vouched = pending["reviewed_model"] == self._order.model_id
-        if pending["reviewed"] != Word.CORRECTED:
-            return replace(opened, vouched=vouched)
-        key = reviewed.map_key(pending["key"], str(pending["reviewed_run"]))
-        try:
-            data = self._order.destination.read(key)[0]
-            labels = corrections.labels(data, opened.photo.image.shape[:2], self._order.max_pixels, is_export=True)
-        except (PhotoError, ValueError) as error:
-            why = f"its correction can't be used ({error}): mend that, or forget it with glasseg correct --withdraw"
-            return self._order.failed(pending, "read_error", why, facts)
-        unseen = not pending["reviewed_model"]
-        return replace(opened, vouched=vouched, unseen=unseen, correction=Correction(labels))
+        return measure(opened, self._segmented([opened])[0], self._segmenter.spec).sizes
 
-    def _write(self, opened: Opened, seen: Segmentation) -> Row:
-        """Make, encode, verify and write one picture; its row."""
-        order, spec, started = self._order, self._segmenter.spec, time.perf_counter()
-        pending, photo = opened.pending, opened.photo
-        try:
-            made = picture.compose(photo, seen, spec, order.look, opened.correction)
-            sent = finished.finish(made, order.look, formats.format_of(pending["output"]), order.quality, photo.tags)
-            if opened.unseen and not made.far_apart:
-                opened = replace(opened, vouched=True)
-            code = self._code(opened, made, sent)
-            # what a person has taken back must not stay because the network's own mask is in doubt
-            gated = order.gates and (code or not opened.vouched) and pending["reason"] != Reason.WITHDRAWN
-            held = _held_code(code, made.mask.coverage, pending) if gated else None
-            self._store_label(opened, seen)
-            folder, before = manifest.held_folder(order.run_id) if held else "", client.repeated()
-            try:
-                uris = self._store(folder, pending["output"], made, sent, guarded=bool(pending["guarded"] and not held))
-            finally:
-                opened.facts["storage_retries"] = (opened.facts["storage_retries"] or 0) + client.repeated() - before
-        except PhotoError as error:
-            return order.failed(pending, error.code, str(error), opened.facts)
-        except MemoryError:
-            return order.failed(pending, "out_of_memory", "no memory to write it", opened.facts)
-        code = held or code
-        outcome: Row = {
-            "status": Status.REVIEW if code else Status.OK,
-            "error_code": code,
-            "error": _why(code, review.judged_quality(made.mask), order.review_below) if code else None,
-            "warnings": [*photo.warnings, *made.warnings, *self._unmasked(pending["output"])] or None,
-            "output_key": pending["output"],
-            "published": not held,
-            "replaced_run_id": None if held else pending["standing_run_id"],
-            "quality_id": self._calibration.id if self._calibration and made.mask.quality is not None else None,
-            "write_ms": (time.perf_counter() - started) * 1000,
-        }
-        if opened.unseen and opened.vouched:
-            outcome["reviewed_model"] = order.model_id
-        if opened.dropped:
-            outcome |= {**reviewed.NOTHING, "warnings": [opened.dropped, *(outcome["warnings"] or [])]}
-        return order.row(pending, {**opened.facts, **_measured(made, sent), **uris, **outcome})
+    def _whiten(self, batch: list[Pending], scales: Scales) -> Iterator[Future[list[DoneRow]]]:
+        """Rows of the photos of a batch; the scales that units get are added to `scales`."""
+        write = partial(self._write, scales=scales)
+        for stretch in _stretches(batch):
+            if stretch.in_two_passes:
+                yield from self._in_two_passes(stretch.groups, scales)
+            else:
+                yield from self._in_groups(stretch.groups, partial(self._scaled, scales), write)
 
-    def _code(self, opened: Opened, made: Picture, sent: Finished) -> ReviewCode | None:
-        """Why a person should look at this picture; what somebody has seen needs no other look.
+    def _in_two_passes(self, groups: list[Photos], scales: Scales) -> Iterator[Future[list[DoneRow]]]:
+        """Rows of a unit of more photos than are kept in memory: measured first, opened again for their pictures."""
+        measured: dict[str, Measured] = {}
+        measuring = partial(measure, spec=self._segmenter.spec)
+        for future in self._in_groups(groups, self._segmented, measuring):
+            found = future.result()
+            if isinstance(found, Measured):
+                measured[found.key] = found
+            else:
+                yield _done(found)
+        sizes = {row: size for one in measured.values() for row, size in one.sizes.items()}
+        scales |= decided((row for group in groups for photo in group for row in photo), sizes, self._orders)
+        left = [photo for group in groups for photo in group if photo[0]["key"] in measured]
+        again = [left[i : i + GROUP] for i in range(0, len(left), GROUP)]
+        write = partial(self._write, scales=scales, measured=measured)
+        yield from self._in_groups(again, lambda opened: [measured[one.key].seen for one in opened], write)
 
-        Who saw the mask in a picture of other options has not seen how this one is framed.
+    def _in_groups(
+        self,
+        groups: list[Photos],
+        see: Callable[[list[Opened]], list[Segmentation]],
+        finish: Callable[[Opened, Segmentation], Any],
+    ) -> Iterator[Future[Any]]:
+        """Photos go in groups; while one is seen, the next one is opened and the last one finished.
+
+        Yields what `finish` makes of a photo and what was seen in it, and the rows of photos that can't be opened.
         """
-        order, white, look = self._order, sent.whiteness, self._order.look
-        if opened.vouched and opened.pending["reviewed_options"] == order.options_id:
-            return None
-        # the nearest that a lossy format holds of a colour may come back a level off; white it holds
-        ring = white.ring_share if look.colour in {None, WHITE} else white.ring_near
-        framing, placement = look.framing, made.placement
-        framed = framing.frame is not None or framing.fill is not None or placement.angle != 0
-        return review.review_code(
-            made.mask,
-            ring,
-            framed_cut=bool(placement.cut) and framed,
-            review_below=order.review_below,
-            side=max(opened.photo.image.shape[:2]),
-            misfit=made.misfit,
-            sideways=made.sideways,
-            far_apart=opened.unseen and made.far_apart,
-            mask_seen=opened.vouched,
-        )
+        opening = [self._pool.submit(self._open, rows) for rows in next(iter(groups), ())]
+        finishing: list[Future[Any]] = []
+        for following in [*groups[1:], []]:
+            done = [future.result() for future in opening]
+            opening = [self._pool.submit(self._open, rows) for rows in following]
+            opened = [one for one in done if isinstance(one, Opened)]
+            found = see(opened)
+            yield from finishing  # at most three groups of photos are in memory: opening, seen, being finished
+            finishing = [_done(one) for one in done if not isinstance(one, Opened)]
+            finishing += [self._pool.submit(finish, one, seen) for one, seen in zip(opened, found, strict=True)]
+        yield from finishing
 
-    def _unmasked(self, output: str) -> list[str]:
-        return [NO_MASK] if self._order.mask and not self._order.masks(output) else []
+    def _segmented(self, opened: list[Opened]) -> list[Segmentation]:
+        started = time.perf_counter()
+        found = self._segmenter.segment([one.photo.on_white() for one in opened])
+        for one in opened:
+            one.facts["segment_ms"] = (time.perf_counter() - started) * 1000 / len(opened)
+        return found
 
-    def _store_label(self, opened: Opened, seen: Segmentation) -> None:
-        """Keep what training learns from a photo of which a person said a word, once; the run that took it may have
-        failed."""
-        order, pending = self._order, opened.pending
-        if not (opened.vouched or opened.correction):
-            return
-        key = reviewed.label_key(pending["key"], str(pending["reviewed_run"]))
-        if pending["reviewed_run"] != order.run_id and order.destination.exists(key):
-            return
-        labels = picture.label_map(opened.photo, seen, self._segmenter.spec, opened.correction, vouched=opened.vouched)
-        order.destination.write(key, encoder.encode(labels, "png", order.quality))
-        order.destination.sync([key])
+    def _scaled(self, scales: Scales, opened: list[Opened]) -> list[Segmentation]:
+        """What is seen in photos; the units among them whose scale is open get it."""
+        found = self._segmented(opened)
+        rows = [request.pending for one in opened for request in one.requests]
+        if any(map(is_open, rows)):
+            sizes: Sizes = {}
+            for measured in self._pool.map(partial(measure, spec=self._segmenter.spec), opened, found):
+                sizes |= measured.sizes
+            scales |= decided(rows, sizes, self._orders)
+        return found
 
-    def _store(self, folder: str, output: str, made: Picture, sent: Finished, *, guarded: bool) -> Row:
-        """Write the picture, and its mask if it has one, below `folder`; where they are now."""
-        root = self._order.destination
-        mask = encoder.encode(made.alpha, "png", self._order.quality) if self._order.masks(output) else None
-        pictures.put(root, output, sent.data, mask, folder=folder, guarded=guarded)
-        uris: Row = {"output_uri": printable(root.uri_of(folder + output))}
-        if mask is not None:
-            uris["mask_uri"] = printable(root.uri_of(folder + manifest.mask_key(output)))
-        return uris
+    def _open(self, rows: list[Pending]) -> Opened | list[DoneRow]:
+        return open_photo(self._orders, rows)
 
-
-def _why(code: ReviewCode, quality: float | None, review_below: float | None) -> str:
-    """Why a picture needs a look, in words, with the numbers where they decided."""
-    if code == "uncertain_mask" and quality is not None and review_below is not None:
-        return f"the mask may be wrong in places: its quality is {_floored(quality)}, below {review_below:.4g}"
-    if code == "mask_mismatch":
-        return f"{REVIEW_CODES[code]} glasseg correct --approve takes it all the same, --withdraw forgets it"
-    return REVIEW_CODES[code]
+    def _write(
+        self, opened: Opened, seen: Segmentation, *, scales: Scales, measured: Mapping[str, Measured] | None = None
+    ) -> list[DoneRow]:
+        """The rows of a photo; failed ones when it is not what was `measured` of it any more."""
+        if measured:
+            before = measured[opened.key]
+            opened.facts["segment_ms"] = before.segment_ms
+            if opened.facts["source_etag"] != before.etag:
+                why = "it was replaced while its group was worked on"
+                rows = [one.order.failed(one.pending, "read_error", why, opened.facts) for one in opened.requests]
+                return [*opened.failed, *rows]
+        return write_all(opened, seen, self._segmenter.spec, scales)
 
 
-def _floored(share: float) -> str:
-    """A share with two places, never rounded up to the line that it is below."""
-    return f"{math.floor(100 * share) / 100:.2f}"
+@dataclass
+class Stretch:
+    """Photos of a batch that are done in one way."""
+
+    groups: list[Photos]
+    in_two_passes: bool = False
+    """Whether they are one unit whose scale is open, and more than are kept in memory."""
 
 
-def _held_code(code: ReviewCode | None, coverage: float, pending: Pending) -> ReviewCode | None:
-    """Why this picture may not replace the one that stands there; None when it may."""
-    return gates.held_code(code, coverage, pending["standing_status"], pending["standing_coverage"])
+def _stretches(batch: list[Pending]) -> list[Stretch]:
+    """A batch in groups of `GROUP` photos at most; no small unit whose scale is open is cut."""
+    stretches: list[Stretch] = []
+    for _, rows in groupby(batch, key=itemgetter("unit")):
+        photos = [list(one) for _, one in groupby(rows, key=itemgetter("key"))]
+        pieces = [photos[i : i + GROUP] for i in range(0, len(photos), GROUP)]
+        if len(photos) > GROUP and any(is_open(row) for photo in photos for row in photo):
+            stretches.append(Stretch(pieces, in_two_passes=True))
+            continue
+        if not stretches or stretches[-1].in_two_passes:
+            stretches.append(Stretch([]))
+        groups = stretches[-1].groups
+        for piece in pieces:
+            if groups and len(groups[-1]) + len(piece) <= GROUP:
+                groups[-1] += piece
+            else:
+                groups.append(piece)
+    return stretches
 
 
-def _measured(made: Picture, sent: Finished) -> Row:
-    """The columns that say how mask and picture came out."""
-    height, width = made.pixels.shape[:2]
-    x0, y0, x1, y1 = made.mask.bbox or (None,) * 4
-    verdicts = cast(Row, {f"check_{name}": verdict for name, verdict in sent.verdicts.items()})
-    return {
-        "mask_coverage": made.mask.coverage,
-        "confidence": made.mask.confidence,
-        "quality": made.mask.quality,
-        "bbox_x0": x0,
-        "bbox_y0": y0,
-        "bbox_x1": x1,
-        "bbox_y1": y1,
-        "output_width": width,
-        "output_height": height,
-        "output_bytes": len(sent.data),
-        "fill": made.placement.fill,
-        "background_exact": sent.whiteness.exact_share,
-        "background_deviation": sent.whiteness.deviation,
-        "ring_exact": sent.whiteness.ring_share,
-        **verdicts,
-    }
+def _refuse_torn(batch: pa.Table) -> None:
+    """Raise ValueError for a batch without some of the rows that have to be done together."""
+    whole = dict(zip(batch["unit"].to_pylist(), batch["unit_rows"].to_pylist(), strict=True))
+    there = Counter(batch["unit"].to_pylist())
+    if torn := [unit for unit, rows in whole.items() if there[unit] != rows]:
+        raise ValueError(f"{torn[0]} has {whole[torn[0]]} rows, and {there[torn[0]]} of them are in this batch")
 
 
-def _done(row: Row) -> Future[Row]:
-    future: Future[Row] = Future()
-    future.set_result(row)
+def _done(rows: list[DoneRow]) -> Future[list[DoneRow]]:
+    future: Future[list[DoneRow]] = Future()
+    future.set_result(rows)
     return future
 
 

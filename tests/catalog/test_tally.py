@@ -6,7 +6,7 @@ from typing import Any
 
 from glasseg.catalog.tally import EXAMPLES, Tally
 from glasseg.errors import REVIEW_CODES
-from jobs.whiten.worker import _why
+from jobs.whiten.writing import _why
 
 
 def row(key: str, status: str, quality: float | None) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def test_a_correction_that_failed_for_the_moment_is_made_by_the_same_command(
     _, destination = places
     path = export(tmp_path, destination, {MINE: erased})
     with monkeypatch.context() as patched:
-        patched.setattr(cutout, "compose", _no_memory)
+        patched.setattr(cutout, "glasses_of", _no_memory)
         correct(destination, path)
     assert correct(destination, path) == 0 and white_left(destination)
 
@@ -137,7 +137,7 @@ def test_training_has_the_label_also_of_a_photo_that_failed_when_it_was_correcte
 ) -> None:
     _, destination = places
     with monkeypatch.context() as patched:
-        patched.setattr(cutout, "compose", _no_memory)
+        patched.setattr(cutout, "glasses_of", _no_memory)
         correct(destination, export(tmp_path, destination, {MINE: erased}))
     assert said(destination) == ("failed", "corrected", "corrected")
     whiten(places)
@@ -349,7 +349,7 @@ def test_a_word_that_holds_no_longer_is_told_also_after_a_failure(
     correct(destination, export(tmp_path, destination, {MINE: erased}))
     source.write(MINE, drawn(7))
     with monkeypatch.context() as patched:
-        patched.setattr(cutout, "compose", _no_memory)
+        patched.setattr(cutout, "glasses_of", _no_memory)
         whiten(places, gates=False)
     assert said(destination) == ("failed", "changed", "corrected")
     whiten(places, gates=False)

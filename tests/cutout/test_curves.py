@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glasseg.cutout import curves, outline
+from glasseg.cutout import clipping, curves
 
 
 def along(knots: np.ndarray, steps: int = 16) -> np.ndarray:
@@ -45,7 +45,7 @@ def clouds(seed: int, kind: str) -> np.ndarray:
 def test_no_point_of_a_curve_and_none_of_its_polygon_is_farther_than_the_tolerance(
     seed: int, kind: str, tolerance: float
 ) -> None:
-    polygons = [one for one in outline._contours(clouds(seed, kind)) if len(one) > 2]
+    polygons = [one for one in clipping._contours(clouds(seed, kind)) if len(one) > 2]
     found = curves.fit(polygons, tolerance)
     assert len(found) == len(polygons)
     for knots, polygon in zip(found, polygons, strict=True):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from maskshapes import boxed, wire_glasses
 
 from glasseg.cutout.framing import Framing, parse_ratio, plan
 from glasseg.cutout.placement import Placement, place
@@ -17,31 +18,12 @@ from glasseg.images.compositing import bounding_box, compose
 RATIOS = st.sampled_from([(1, 1), (25, 36), (16, 9), (4, 3), (1, 3), (10, 1)])
 
 
-def boxed(size: tuple[int, int], box: tuple[int, int, int, int]) -> np.ndarray:
-    """An alpha of `size` that is full in `box`."""
-    alpha = np.zeros(size, np.uint8)
-    alpha[box[1] : box[3], box[0] : box[2]] = 255
-    return alpha
-
-
 @st.composite
 def masks(draw: st.DrawFn) -> np.ndarray:
     """A full box of 10 pixels or more, somewhere in a photo."""
     height, width = draw(st.integers(40, 700)), draw(st.integers(40, 700))
     x0, y0 = draw(st.integers(0, width - 20)), draw(st.integers(0, height - 20))
     return boxed((height, width), (x0, y0, draw(st.integers(x0 + 10, width)), draw(st.integers(y0 + 10, height))))
-
-
-def wire_glasses(size: tuple[int, int] = (600, 800), tilt: float = 0.0) -> np.ndarray:
-    """The alpha of a round pair of rims and a bridge, `tilt` degrees down on the right."""
-    height, width = size
-    alpha = np.zeros(size, np.uint8)
-    y = height // 2
-    for x in (width * 3 // 10, width * 7 // 10):
-        cv2.ellipse(alpha, (x, y), (width // 8, height // 8), 0, 0, 360, 255, 9, cv2.LINE_AA)
-    cv2.line(alpha, (width * 42 // 100, y), (width * 58 // 100, y), 255, 9, cv2.LINE_AA)
-    turn = cv2.getRotationMatrix2D((width / 2, y), -tilt, 1)
-    return cv2.warpAffine(alpha, turn, (width, height))
 
 
 def photo_of(alpha: np.ndarray, seed: int = 0) -> np.ndarray:

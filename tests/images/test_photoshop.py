@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.cutout.outline import outline
+from glasseg.cutout.clipping import outline
 from glasseg.errors import PhotoError
 from glasseg.images import decoder, encoder, photoshop
 from glasseg.images.tags import Tags

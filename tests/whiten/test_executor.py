@@ -17,7 +17,7 @@ from glasseg.storage.roots import Folder
 from jobs import sizing
 from jobs.whiten import executor, stream
 from jobs.whiten.executor import Workforce, on_ray
-from jobs.whiten.order import PENDING, Order
+from jobs.whiten.order import PENDING, Order, Orders
 
 NODES = [{"CPU": 8.0}, {"CPU": 8.0}]
 
@@ -34,8 +34,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         said["connected"] = False
 
     def rows_of(
-        order: Order, model: object, work: pa.Table, workers: tuple[int, int], writer: object, *, worker: type
+        orders: Orders, model: object, work: pa.Table, workers: tuple[int, int], writers: object, *, worker: type
     ) -> Iterator[Any]:
+        order = orders[0]
         said.update(cpus=order.cpus, gpus=order.gpus, metered=order.metered, workers=workers)
 
         def each() -> Iterator[Any]:
@@ -49,7 +50,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(executor, "engine", engine)
     monkeypatch.setattr(executor, "available_cpus", lambda: 4)
     monkeypatch.setattr(executor, "rows_of", rows_of)
-    monkeypatch.setattr(executor.preflight, "check", lambda order, key: said.update(preflight=key))
+    monkeypatch.setattr(executor.preflight, "check", lambda orders, key: said.update(preflight=key))
     monkeypatch.setattr(sizing, "connected", lambda *wanted: sizing.pool(NODES, [], *wanted))
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     return said
@@ -61,12 +62,12 @@ MODEL = cast(ModelFolder, "the model")
 
 
 def photos(count: int) -> pa.Table:
-    return pa.Table.from_pylist([{"key": f"{n}.jpg"} for n in range(count)], schema=PENDING)
+    return pa.Table.from_pylist([{"key": f"{n}.jpg", "unit": f"{n}.jpg"} for n in range(count)], schema=PENDING)
 
 
 def work_on(count: int, workforce: Workforce) -> None:
     work = photos(count)
-    with on_ray(ORDER, MODEL, work, Writer(THERE, "run", 30.0), workforce) as done:
+    with on_ray((ORDER,), MODEL, work, [Writer(THERE, "run", 30.0)], workforce) as done:
         assert [row["key"] for rows in done for row in rows] == work["key"].to_pylist()
 
 
@@ -116,9 +117,9 @@ def test_ray_is_asked_for_workers_of_the_orders_size_whose_restarts_end(monkeypa
     monkeypatch.setattr(ray, "put", lambda given: f"a reference to {given}")
     monkeypatch.setattr(ray.data, "from_blocks", Blocks)
     order = replace(ORDER, cpus=3, gpus=0.5)
-    assert list(stream.stream(order, MODEL, photos(100), (2, 5))) == []
-    assert said["photos"] == [16, 16, 16, 16, 16, 16, 4] and said["batch_size"] == 16
-    assert said["fn_constructor_args"] == (order, "a reference to the model"), "no copy for each worker"
+    assert list(stream.stream((order,), MODEL, photos(100), (2, 5))) == []
+    assert said["photos"] == [16, 16, 16, 16, 16, 16, 4] and said["batch_size"] is None
+    assert said["fn_constructor_args"] == ((order,), "a reference to the model"), "no copy for each worker"
     assert (said["num_cpus"], said["num_gpus"]) == (3, 0.5)
     assert (said["compute"].min_size, said["compute"].max_size) == (2, 5)
     each = [said["ray_remote_args_fn"]() for _ in range(2)]
@@ -130,7 +131,7 @@ def test_a_run_that_stops_early_ends_its_stream_before_its_ray(asked: dict[str, 
     """Else what Ray Data still does in a thread starts another Ray, with a dashboard and a greeting."""
     with (
         pytest.raises(RuntimeError),
-        on_ray(ORDER, MODEL, photos(2), Writer(THERE, "run", 30.0), Workforce()) as done,
+        on_ray((ORDER,), MODEL, photos(2), [Writer(THERE, "run", 30.0)], Workforce()) as done,
     ):
         next(done)
         raise RuntimeError

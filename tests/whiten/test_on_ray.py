@@ -123,11 +123,11 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(tmp_path: Path
     notes = tmp_path / "notes"
 
     class Deadly(Whitener):
-        def __init__(self, order: Any, model: Any, memory: int | None = None) -> None:
+        def __init__(self, orders: Any, model: Any, memory: int | None = None) -> None:
             if not notes.exists():
                 notes.mkdir()
                 os.kill(os.getpid(), signal.SIGKILL)
-            super().__init__(order, model, memory)
+            super().__init__(orders, model, memory)
             import ray
 
             note = f"{'alone' if memory else 'batches'} {os.getpid()}"
@@ -141,15 +141,15 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(tmp_path: Path
 
             decoder.decode = greedy
 
-        def _open(self, pending: dict[str, Any]) -> Any:
-            if pending["key"] == "poison.jpg":
+        def _open(self, rows: Any) -> Any:
+            if rows[0]["key"] == "poison.jpg":
                 os.kill(os.getpid(), signal.SIGKILL)
-            return super()._open(pending)
+            return super()._open(rows)
 
-        def _write(self, opened: Any, seen: Any) -> dict[str, Any]:
-            if opened.pending["key"] == "odd.jpg":
+        def _write(self, opened: Any, seen: Any, **more: Any) -> Any:
+            if opened.requests[0].pending["key"] == "odd.jpg":
                 raise RuntimeError("a bug")
-            return super()._write(opened, seen)
+            return super()._write(opened, seen, **more)
 
     source, destination = tmp_path / "in", tmp_path / "out"
     source.mkdir()
@@ -173,10 +173,10 @@ def test_only_the_photos_that_kill_or_break_their_worker_are_lost(tmp_path: Path
 @pytest.mark.slow
 def test_a_photo_that_hangs_its_worker_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Hanging(Whitener):
-        def _open(self, pending: dict[str, Any]) -> Any:
-            if pending["key"] == "endless.jpg":
+        def _open(self, rows: Any) -> Any:
+            if rows[0]["key"] == "endless.jpg":
                 time.sleep(1000)
-            return super()._open(pending)
+            return super()._open(rows)
 
     monkeypatch.setattr(stream, "STALLED_SECONDS", 25.0)
     monkeypatch.setattr(rescue, "SECONDS", 25.0)

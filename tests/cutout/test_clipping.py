@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from glasseg.cutout.outline import outline
+from glasseg.cutout.clipping import outline
 
 
 def area(knots: np.ndarray) -> float:
