@@ -9,7 +9,7 @@ from typing import Any, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import manifest, reviewed
+from glasseg.catalog import groups, manifest, reviewed
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason, Row, Status
 from glasseg.catalog.writer import Writer
@@ -107,6 +107,7 @@ def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
         "place": order.place,
         "unit": known["key"],
         "unit_rows": 1,
+        **dict.fromkeys(groups.COLUMNS),
         **reviewed.said(known["reviewed"]),
     }
     facts: Row = {
