@@ -41,7 +41,7 @@ def take(
 ) -> None:
     """A person's word on a photo, as a row and a label."""
     etag = source.read(key)[1]
-    said = dict(zip(reviewed.of({}), (word, run_id, etag, "compact-0"), strict=True))
+    said = dict(zip(reviewed.of({}), (word, run_id, etag, "compact-0", "o0"), strict=True))
     one: Any = row(key, run_id=run_id, source_uri=source.uri_of(key), source_etag=etag, **said)
     manifest.write_part(out, f"{run_id}-{len(list(out.list()))}", 0, [one])
     if label is not None:
