@@ -40,9 +40,13 @@ class Reason(StrEnum):
     CORRECTED = "corrected"
     APPROVED = "approved"
     WITHDRAWN = "withdrawn"
+    RENAMED = "renamed"
+    """Its picture has another name, and is the same."""
 
 
-SCHEMA_VERSION: Final = 6
+SCHEMA_VERSION: Final = 7
+NUMBERED: Final = ("name_number", "name_series")
+"""Columns of a photo's number among those whose pictures have the same name but for it, see `catalog.names`."""
 REVIEWED: Final = ("reviewed", "reviewed_run", "reviewed_etag", "reviewed_model")
 """Columns of a person's word, see `catalog.reviewed`."""
 
@@ -79,6 +83,9 @@ SCHEMA: Final = pa.schema(
         pa.field("output_bytes", pa.int64()),
         *(_text(name) for name in REVIEWED),
         pa.field("fill", pa.float64()),
+        _text("moved_from"),
+        pa.field("name_number", pa.int32()),
+        _text("name_series"),
         pa.field("background_exact", pa.float64()),
         pa.field("background_deviation", pa.int32()),
         pa.field("ring_exact", pa.float64()),
@@ -134,6 +141,9 @@ class Row(TypedDict, total=False):
     reviewed_etag: str | None
     reviewed_model: str | None
     fill: float | None
+    moved_from: str | None
+    name_number: int | None
+    name_series: str | None
     background_exact: float | None
     background_deviation: int | None
     ring_exact: float | None

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg.catalog import compaction, lock, manifest, records, reviewed, runs, state
+from glasseg.catalog import compaction, contents, lock, manifest, outputs, records, reviewed, runs, state
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
@@ -25,10 +25,10 @@ from jobs.whiten.executor import Executor, on_ray
 from jobs.whiten.order import PENDING, Order
 from jobs.whiten.places import Places, entries, find
 from jobs.whiten.plan import Plan, make_plan
-from jobs.whiten.run import EXIT_FLAGGED, look_of, order_of, perform, say_plan
+from jobs.whiten.run import EXIT_FLAGGED, asked_of, format_of, look_of, order_of, perform, say_plan
 
 _TAKEN: Final = (
-    *("model", "mask", "format", "quality", "background", "lenses", "shadow"),
+    *("model", "mask", "format", "name", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
     *("check", "max_pixels", "review_below", "gates", "all_folders"),
 )
@@ -134,7 +134,7 @@ def _plan(
         raise GlassegError(_nothing(refused))
     found = find(
         replace(places, names=sorted(listed)),
-        format=config.format,
+        format=format_of(config),
         transparent=order.look.colour is None,
         masks=config.mask,
         all_folders=True,
@@ -143,10 +143,14 @@ def _plan(
         column=None,
         endpoint_url=config.endpoint_url,
     )
+    there = contents.read(places.destination, places.naming)
+    asked = replace(asked_of(config, order.look, places.destination), template=None)
+    settled = outputs.settle(found.photos, known, there, places.naming, asked)
     plan = make_plan(
         places,
-        found,
+        replace(found, photos=settled.photos),
         known,
+        there,
         order,
         wanted=Wanted(order.model_id, order.options_id, config.max_pixels, "all"),
         limit=None,

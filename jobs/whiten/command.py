@@ -114,6 +114,12 @@ _WHITEN = WhitenConfig()
         help="Also take photos in folders that systems keep for themselves, such as @eaDir, #recycle and .git.",
     ),
     cloup.option("--overwrite", is_flag=True, help="Replace files in DST that glasseg did not write."),
+    cloup.option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Name the pictures, such as '{sku}_{view}.jpg', by columns of --photos, {folder}, {stem} and {n}.  "
+        "[default: the photos' names, or those that pictures have]",
+    ),
     cloup.option("--new-source", is_flag=True, help="Take SRC even if DST was made from another one."),
     cloup.option(
         "--gone",
@@ -208,6 +214,7 @@ def whiten(context: click.Context, src: str, dst: str, market: Marketplace | Non
       glasseg whiten photos amazon --for amazon --check google
       glasseg whiten s3://shop/raw s3://shop/white --dry-run --price-per-hour 1.2
       glasseg whiten photos white --photos spring.xlsx --redo all
+      glasseg whiten photos white --photos spring.xlsx --name '{sku}_{n}.jpg'
     """
     from jobs.whiten.run import whiten as run
 
@@ -218,11 +225,12 @@ def whiten(context: click.Context, src: str, dst: str, market: Marketplace | Non
 
 def _preset(market: Marketplace, context: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     """What `--for` sets: options of the marketplace's preset that were not given, and its check next to others."""
+    from glasseg.catalog.names import parse
     from glasseg.cutout.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    if options["background"] == "transparent":
+    if options["background"] == "transparent" or (options["name"] and parse(options["name"]).format):
         given.append("format")  # the preset's is JPEG, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}
     return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*options["check"], market})}

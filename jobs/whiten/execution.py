@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -11,8 +13,7 @@ from glasseg.catalog.lock import Lock
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.writer import Writer
 from glasseg.errors import FailureCode, PhotoError
-from glasseg.storage import roots
-from glasseg.storage.keys import check_output_key
+from glasseg.storage.keys import TOO_LONG, check_output_key, unsafe_reason
 from jobs import terminal
 from jobs.whiten.executor import Executor, Workforce
 from jobs.whiten.plan import Plan
@@ -67,17 +68,27 @@ def _doubtful(plan: Plan, claimed: pa.Table, writer: Writer) -> pa.ChunkedArray 
 
 def _refuse_names(plan: Plan, writer: Writer) -> pa.Table:
     """Rows for photos whose names can't be outputs; the rest of the work is returned."""
-    names = [(key, roots.unsafe_reason(key)) for key in plan.work["key"].to_pylist()]
-    good = pa.array([reason is None and key not in plan.clashes for key, reason in names])
+    names = zip(plan.work["key"].to_pylist(), plan.work["output"].to_pylist(), strict=True)
+    good = pa.array([key not in plan.clashes and not any(_bad(key, output)) for key, output in names], pa.bool_())
     for row in plan.work.filter(pc.invert(good)).to_pylist():
-        writer.add([plan.order.failed(row, *_fault(row["key"], plan.clashes.get(row["key"])))])
+        writer.add([plan.order.failed(row, *_fault(row["key"], row["output"], plan.clashes.get(row["key"])))])
     return plan.work.filter(good)
 
 
-def _fault(key: str, clash: str | None) -> tuple[FailureCode, str]:
-    """Code and message for a photo that can't have a picture under its name."""
+def _bad(key: str, output: str) -> Iterator[str]:
+    """Those of a photo's own name, and of that of its picture, that can't be names."""
+    reason = unsafe_reason(key)
+    if reason and (reason != TOO_LONG or key == output):  # else its own name matters no more
+        yield key
+    if key != output and unsafe_reason(output):
+        yield output
+
+
+def _fault(key: str, output: str, clash: str | None) -> tuple[FailureCode, str]:
+    """Code and message for a photo that can't have a picture under its name, or the one that is asked for."""
     try:
-        check_output_key(key, key)
+        for name in _bad(key, output):
+            check_output_key(name, name)
     except PhotoError as error:
         return error.code, str(error)
     return "same_name", str(clash)

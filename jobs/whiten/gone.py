@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import manifest, reviewed
 from glasseg.catalog.lock import Lock
-from glasseg.catalog.schema import Reason, Row, Status
+from glasseg.catalog.schema import NUMBERED, Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Bucket, Root, unsafe_reason
@@ -104,6 +104,7 @@ def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
         "standing_coverage": known["standing_coverage"],
         "guarded": False,
         "list_columns": None,
+        **{name: known[name] for name in NUMBERED},
         **reviewed.said(known["reviewed"]),
     }
     facts: Row = {

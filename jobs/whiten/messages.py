@@ -9,10 +9,11 @@ import click
 
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.skipped import described
-from glasseg.catalog.tally import Tally
+from glasseg.catalog.tally import EXAMPLES, Tally
 from glasseg.lists import selection
 from jobs.terminal import lines_are_json, say
 from jobs.whiten.plan import Plan
+from jobs.whiten.renaming import Renamed, list_key
 
 _REASONS: Final = {
     Reason.NEW: "new",
@@ -39,7 +40,9 @@ def say_plan(
         f"{count:,} {_REASONS[Reason(reason)]}" for reason, count in plan.reasons.items() if reason in _REASONS
     )
     skipped = sum(plan.others.values())
+    renamed = len(plan.renaming.renamed)
     notes = {
+        "to be renamed": renamed,
         "up to date": plan.unchanged,
         "left for later (--limit)": plan.pending - n,
         "gone from the source": len(plan.gone),
@@ -51,6 +54,12 @@ def say_plan(
     cluster = address or os.environ.get("RAY_ADDRESS") or "local"
     where = "this machine" if cluster == "local" else cluster
     say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{extra}")
+    if older := plan.renaming.older:
+        keep = f"{older:,} photos keep their older names" if older > 1 else "1 photo keeps its older name"
+        say(
+            f"  {keep} for now ({plan.renaming.example}): the last picture failed or was held back, or another photo's "
+            "picture has the new name"
+        )
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
@@ -71,6 +80,14 @@ def say_plan(
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 
+def say_faults(renamed: Renamed) -> None:
+    """The pictures that could not be moved, as far as a person wants to read them."""
+    for key, why in list(renamed.faults.items())[:EXAMPLES]:
+        say(f"  warning: the picture of {key} can't be renamed yet: {why}", level="warning")
+    if (more := len(renamed.faults) - EXAMPLES) > 0:
+        say(f"  … and {more:,} more that can't be renamed yet", level="warning")
+
+
 def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -> None:
     """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout."""
     for row in tally.worst:
@@ -80,7 +97,10 @@ def say_summary(plan: Plan, tally: Tally, summary: dict[str, Any], ended: str) -
         say(f"  … and {tally.flagged - len(tally.worst)} more in the manifest")
     _say_checks(summary.get("checks", {}))
     deleted = bool(summary["gone"]) and summary["options"].get("gone") == "delete"
-    if not len(plan.work) and not deleted:
+    if n := summary.get("renamed", 0):
+        where = plan.order.destination.uri_of(list_key(plan.order.run_id))
+        say(f"  {n:,} renamed: the old names and the new ones are in {where}")
+    elif not len(plan.work) and not deleted:
         say("Nothing to do: every photo is up to date.")
     if summary["held"]:
         where = f"glasseg release {plan.order.destination.uri} {summary['run_id']}"

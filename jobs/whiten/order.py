@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from glasseg.catalog import manifest, reviewed, schema
 from glasseg.catalog.pending import listed_in
-from glasseg.catalog.schema import REVIEWED, Row, Status
+from glasseg.catalog.schema import NUMBERED, REVIEWED, Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage import listing
@@ -27,12 +27,14 @@ PENDING = pa.schema(
         ("standing_coverage", pa.float64()),
         ("guarded", pa.bool_()),
         *((name, pa.string()) for name in REVIEWED),
+        *((name, schema.SCHEMA.field(name).type) for name in NUMBERED),
         ("list_columns", pa.map_(pa.string(), pa.string())),
     ]
 )
 """What a batch gets: photos, and what stands in the place of their pictures.
 
 `guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
+`NUMBERED`: the photo's number in its series.
 """
 
 
@@ -51,6 +53,8 @@ class Pending(TypedDict):
     reviewed_run: str | None
     reviewed_etag: str | None
     reviewed_model: str | None
+    name_number: int | None
+    name_series: str | None
     list_columns: list[tuple[str, str]] | None
 
 
@@ -109,6 +113,8 @@ class Order:
             "previous_coverage": pending["standing_coverage"],
             "list_columns": pending["list_columns"],
             **reviewed.of(pending),
+            "name_number": pending["name_number"],
+            "name_series": pending["name_series"],
             "model_id": self.model_id,
             "options_id": self.options_id,
             "run_id": self.run_id,

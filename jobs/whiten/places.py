@@ -55,6 +55,8 @@ class Found:
     """The id of the inventory that listed them, when there was one."""
     compared_by: str = "ETag"
     """What tells whether one of them has changed; see `listing.compared_by`."""
+    source: pa.ChunkedArray | None = None
+    """The keys of all photos that the source holds; None where they are not known, or not asked for."""
 
 
 def open_places(
@@ -116,9 +118,11 @@ def find(
     photo_list: str | None,
     column: str | None,
     endpoint_url: str | None,
+    named: bool = False,
 ) -> Found:
     """List the source, or read its inventory, and keep what the list of photos names.
 
+    `named`: whether names are asked for, and so what the list leaves out matters.
     Raises GlassegError when there are no photos, and for a list that can't be read.
     """
     source = places.source
@@ -136,12 +140,14 @@ def find(
     photos = clashes.with_clashes(photos, places.naming, folders=folders, masks=masks)
     inventory_id = inventory.id_of(listed) if inventory_uri else None
     compared_by = listing.compared_by(source, listed)
+    whole = places.names is None and not inventory_uri
+    known = pa.chunked_array([*photos["key"].chunks, *system.chunks], pa.string()) if whole else None
     if not photo_list:
-        whole = places.names is None and not inventory_uri
-        return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
+        return Found(photos, kinds, system, whole, None, inventory_id, compared_by, known)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(_chosen(photos, chosen), kinds, system, False, chosen, inventory_id, compared_by)
+    photos = _chosen(photos, chosen)
+    return Found(photos, kinds, system, False, chosen, inventory_id, compared_by, known if named else None)
 
 
 def _no_photos(uri: str, kinds: dict[str, int]) -> str:

@@ -6,24 +6,22 @@ of their pictures makes them the work of the run.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import claims, gates, gone, pending, reviewed, state
+from glasseg.catalog.contents import Contents
 from glasseg.catalog.pending import UNCHANGED, Wanted
-from glasseg.catalog.schema import Reason, Status
+from glasseg.catalog.schema import NUMBERED, Reason, Status
 from glasseg.catalog.state import State
-from glasseg.errors import DeniedError
-from glasseg.formats import OURS
 from glasseg.lists.selection import Selection
 from glasseg.model.folder import ModelFolder
-from glasseg.storage import listing
 from glasseg.storage.naming import EXACT, Naming
-from glasseg.storage.roots import Root
 from jobs.whiten.order import PENDING, Order
 from jobs.whiten.places import Found, Places
+from jobs.whiten.renaming import Renamed, Renaming
 
 
 @dataclass(frozen=True)
@@ -67,8 +65,19 @@ class Plan:
     selection: Selection | None = None
     compared_by: str = "ETag"
     """As in `Found`."""
+    renaming: Renaming = field(default_factory=Renaming)
+    """The pictures that move before the work."""
     refusal: str = ""
     """Why the run itself would be refused; a dry run shows it."""
+
+    def without_stuck(self, renamed: Renamed) -> Plan:
+        """The plan without pictures in the places of those that could not be moved: their photos fail."""
+        if not renamed.stuck:
+            return self
+        held = self.work.filter(self.naming.among(self.work["output"], pa.array(renamed.stuck, pa.string())))
+        pairs = zip(held["key"].to_pylist(), held["output"].to_pylist(), strict=True)
+        why = {key: f"{output} is still the picture of another photo, which can't be moved" for key, output in pairs}
+        return replace(self, clashes=self.clashes | why)
 
     @property
     def unchanged(self) -> int:
@@ -85,6 +94,7 @@ def make_plan(
     places: Places,
     found: Found,
     known: State,
+    contents: Contents,
     order: Order,
     *,
     wanted: Wanted,
@@ -99,11 +109,9 @@ def make_plan(
     the source are to be deleted; `delete_many`: even when they are more than `MOST_DELETED` of all. Raises GlassegError
     for files in the way that are not ours.
     """
-    there, empty = _pictures(places.destination)
-    photos = pending.with_existing(found.photos, there, known.places, places.naming, empty)
-    listed = there is not None
-    touched = claims.touched(places.destination, places.naming) if listed else None
-    difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
+    photos = pending.with_existing(found.photos, contents.names, known.places, places.naming, contents.empty)
+    listed = contents.listed
+    difference = pending.difference(photos, known.photos, wanted, contents.touched, places.naming)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
     whole = found.whole and limit is None
     left, doomed, needed = _gone(found if whole else None, photos, known, difference, places.naming, delete=delete_gone)
@@ -149,15 +157,6 @@ def _gone(
     return left.filter(pc.invert(told)), doomed, needed
 
 
-def _pictures(destination: Root) -> tuple[pa.ChunkedArray | None, pa.ChunkedArray | None]:
-    """What is in a destination besides our records, and what of it is empty; None where it can't be listed."""
-    try:
-        found = listing.read(destination, OURS)
-        return found["key"], found["key"].filter(pc.equal(found["size"], 0))
-    except DeniedError:
-        return None, None
-
-
 def _among_claimed(places: Places, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
     """Those of `outputs` that unfinished runs claimed: few, while all of them would be kept in memory for the run."""
     claimed = pa.chunked_array(claims.claimed(places.destination), pa.string())
@@ -186,6 +185,10 @@ def _work(todo: pa.Table, known: State, at: Places, *, overwrite: bool, listed: 
     said = said.take(pc.index_in(todo["key"], value_set=known.photos["key"]).combine_chunks())
     for name, column in reviewed.parted(said).items():
         todo = todo.append_column(name, column)
+    if not {*NUMBERED} & {*todo.schema.names}:
+        row = pc.index_in(todo["key"], value_set=known.photos["key"])
+        for name in NUMBERED:
+            todo = todo.append_column(name, pc.cast(known.photos[name].take(row), PENDING.field(name).type))
     if "list_columns" not in todo.schema.names:
         todo = todo.append_column("list_columns", pa.nulls(len(todo), PENDING.field("list_columns").type))
     return todo.select(PENDING.names).cast(PENDING)

@@ -8,24 +8,28 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
-from glasseg.catalog import claims, compaction, lock, manifest, pending, records, runs, state
+from glasseg.catalog import claims, compaction, lock, manifest, names, pending, records, runs, state
 from glasseg.catalog.gates import Breaker
 from glasseg.catalog.lock import Lock
+from glasseg.catalog.outputs import Asked
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.writer import Writer
 from glasseg.config import WhitenConfig
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look, colour_of, contradiction
 from glasseg.errors import GlassegError, PhotoError
+from glasseg.formats import Format
 from glasseg.lists import selection
 from glasseg.model.folder import ModelSpec
 from glasseg.report import choice
 from glasseg.storage import roots
+from glasseg.storage.roots import Bucket, Folder, Root
 from jobs import terminal
 from jobs.destination import report
-from jobs.whiten import dry_run, export, gone, messages, notify, summary
+from jobs.whiten import dry_run, export, gone, messages, notify, renaming, summary
 from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import Order
@@ -77,7 +81,7 @@ def _whiten(
         all_folders=config.all_folders,
     )
     if config.dry_run:
-        planned = _plan(places, look, config, run_id)
+        planned = _plan(places, look, config, asked_of(config, look, places.destination), run_id=run_id)
         if exported:
             exported.refuse_unknown(places.destination, planned.selection)
         say_plan(planned, config, "Would whiten")
@@ -93,7 +97,8 @@ def _whiten(
     with lock.taken(places.destination, run_id) as own_lock:
         compaction.finish(places.destination)
         places = probed(places)  # another run could sweep away what is tried
-        planned = _plan(places, look, config, run_id, own_lock.last_run_seq)
+        asked = asked_of(config, look, places.destination, movable=_movable(places.destination, config))
+        planned = _plan(places, look, config, asked, run_id=run_id, last_run_seq=own_lock.last_run_seq)
         if planned.refusal:
             raise GlassegError(planned.refusal)
         if exported:
@@ -115,9 +120,20 @@ def _checked(config: WhitenConfig) -> Look:
     if config.price_per_hour is not None and not config.dry_run:
         raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
     look = look_of(config)
-    if reason := contradiction(look, config.format, config.quality):
+    if reason := contradiction(look, format_of(config), config.quality):
         raise GlassegError(reason, 2)
     return look
+
+
+def format_of(config: WhitenConfig) -> Format:
+    """The format of the pictures: what their names end in, or else `--format`.
+
+    Raises GlassegError, as wrong usage, for a template that gives no names, and where the two differ.
+    """
+    asked = names.parse(config.name).format if config.name is not None else None
+    if asked and config.format not in {"keep", asked}:
+        raise GlassegError(f"--name {config.name!r} does not end as --format {config.format} does: leave out one", 2)
+    return asked or config.format
 
 
 def look_of(config: WhitenConfig) -> Look:
@@ -130,7 +146,29 @@ def look_of(config: WhitenConfig) -> Look:
     return Look(config.background, config.lenses, config.shadow, framing, config.check)
 
 
-def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_run_seq: int = 0) -> Plan:
+def asked_of(config: WhitenConfig, look: Look, destination: Root, *, movable: bool = True) -> Asked:
+    """What a run asks of the names of its pictures; see `Asked`."""
+    return Asked(
+        template=None if config.name is None else names.parse(config.name),
+        format=format_of(config),
+        transparent=look.colour is None,
+        masks=config.mask,
+        folders=isinstance(destination, Folder),
+        overwrite=config.overwrite,
+        movable=movable,
+    )
+
+
+def _movable(destination: Root, config: WhitenConfig) -> bool:
+    """Whether what moves away leaves nothing behind: in a bucket, writing and deleting are two permissions."""
+    if config.name is None or not isinstance(destination, Bucket):
+        return True
+    return roots.delete_if_allowed(destination, roots.TMP_PREFIX + "moved")
+
+
+def _plan(
+    places: Places, look: Look, config: WhitenConfig, asked: Asked, *, run_id: str, last_run_seq: int = 0
+) -> Plan:
     """Listing, state, difference, work; `last_run_seq` is that of a run that was killed. Reads only.
 
     In this order, since with ten million photos the state and the listing each take more than a gigabyte to make.
@@ -141,21 +179,26 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         refuse_other_source(places, known.photos)
     found = find(
         places,
-        format=config.format,
-        transparent=look.colour is None,
-        masks=config.mask,
+        format=asked.format,
+        transparent=asked.transparent,
+        masks=asked.masks,
         all_folders=config.all_folders,
         inventory_uri=config.listing,
         photo_list=config.photos,
         column=config.column,
         endpoint_url=config.endpoint_url,
+        named=asked.template is not None,
     )
     run_seq = runs.next_seq(destination, known.photos["run_seq"], last_run_seq)
+    arranged = renaming.arrange(places, found, known, asked, run_seq)
+    run_seq += len(arranged.renaming.moves) > 0
+    found, known = arranged.found, arranged.known
     order = order_of(places, look, config, run_id, run_seq, inventory=found.inventory)
-    return make_plan(
+    planned = make_plan(
         places,
         found,
         known,
+        arranged.contents,
         order,
         wanted=Wanted(spec.model_id, config.options_id, config.max_pixels, config.redo, found.inventory),
         limit=config.limit,
@@ -163,6 +206,7 @@ def _plan(places: Places, look: Look, config: WhitenConfig, run_id: str, last_ru
         delete_gone=config.gone == "delete",
         delete_many=config.yes,
     )
+    return replace(planned, renaming=arranged.renaming)
 
 
 def order_of(
@@ -225,8 +269,11 @@ def perform(
         config.memory_per_worker,
         verbose=config.verbose,
     )
-    ended = "stopped"
+    ended, renamed = "stopped", 0
     try:
+        moved = renaming.perform(order, planned.renaming, planned.naming, own_lock)
+        renamed, planned = moved.count, planned.without_stuck(moved)
+        messages.say_faults(moved)
         work(planned, writer, breaker=breaker, own_lock=own_lock, executor=executor, workforce=workforce)
         if planned.whole:  # otherwise pictures of killed runs may still have no row
             named = summary.published(planned, writer)
@@ -245,6 +292,7 @@ def perform(
             writer.tally,
             ended,
             time.monotonic() - started,
+            renamed=renamed,
             options=config.chosen(),
             summary_json=config.summary_json,
             endpoint_url=config.endpoint_url,
