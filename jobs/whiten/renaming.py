@@ -304,13 +304,12 @@ def _read_mask(root: Root, output: str) -> bytes | None:
 
 
 def _free(root: Root, outputs: list[str]) -> None:
-    """Delete pictures that have left their places, and their masks, also as far as a power cut brought them back."""
-    if not outputs:
-        return
-    with ThreadPoolExecutor(THREADS) as pool:
-        files = [key for output in outputs for key in _files(output)]
-        list(pool.map(lambda key: delete_if_allowed(root, key), files))
-    root.sync(files)
+    """Delete pictures that have left their places, after their masks, which nobody would look for without them."""
+    masks = [key for key in map(mask_key, outputs) if not unsafe_reason(key)]
+    for files in filter(None, (masks, outputs)):
+        with ThreadPoolExecutor(THREADS) as pool:
+            list(pool.map(lambda key: delete_if_allowed(root, key), files))
+        root.sync(files)
 
 
 def _files(output: str) -> list[str]:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import unicodedata
+import uuid
 from pathlib import Path
 from typing import Any
 
 import inprocess
 import pytest
 from drawnphotos import BLANK, by_key, drawn, drawn_as, outputs, rows
+from foldingdisk import make_folding
+from s3server import S3Server
 
 from glasseg.catalog import claims, manifest, runs
 from glasseg.config import WhitenConfig
-from glasseg.errors import GlassegError
-from glasseg.storage.roots import Folder, Root
+from glasseg.errors import DeniedError, GlassegError
+from glasseg.storage import roots
+from glasseg.storage.roots import Bucket, Folder, Root
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -364,3 +369,110 @@ def test_the_old_names_are_kept_as_a_list_and_the_run_is_on_record(shop: Shop, t
     assert list(csv.DictReader(io.StringIO(said))) == [{"old": "a.jpg", "new": "x-a.jpg", "photo": "a.jpg"}]
     newest, renaming, _ = runs.latest(shop.destination)
     assert (renaming["renamed"], renaming["run_seq"], newest["run_seq"]) == (1, 2, 3)
+
+
+def test_a_picture_that_can_not_be_moved_stays_and_nobody_takes_its_place(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, name in enumerate(("a.jpg", "b.jpg", "c.jpg")):
+        shop.photo(name, number)
+    shop.listed("a.jpg,x,1", "b.jpg,x,2", "c.jpg,x,3")
+    shop.whiten("{sku}/{view}.jpg")
+    before = shop.pictures()
+    shop.destination.write("9", b"a person's own file, where a folder must be")
+    shop.photo("d.jpg", 4)
+    shop.listed("a.jpg,9,1", "b.jpg,x,1", "c.jpg,x,4", "d.jpg,x,2")
+    shop.whiten("{sku}/{view}.jpg")
+    told = capsys.readouterr().err
+    assert "a.jpg can't be renamed yet" in told and "b.jpg can't be renamed yet" in told
+    after = {name: picture for name, picture in shop.pictures().items() if name != "9"}
+    assert after == {"x/1.jpg": before["x/1.jpg"], "x/2.jpg": before["x/2.jpg"], "x/4.jpg": before["x/3.jpg"]}
+    assert by_key(shop.destination)["d.jpg"]["error_code"] == "same_name"
+    shop.destination.delete("9")
+    shop.whiten("{sku}/{view}.jpg")
+    assert set(shop.pictures()) == {"9/1.jpg", "x/1.jpg", "x/2.jpg", "x/4.jpg"}
+    assert shop.pictures()["x/1.jpg"] == before["x/2.jpg"]
+
+
+def test_in_a_bucket_names_change_as_in_a_folder(s3: S3Server, tmp_path: Path) -> None:
+    top = roots.open_root(f"s3://{s3.bucket}/{uuid.uuid4().hex}")
+    shop = Shop(roots.open_root(f"{top.uri}/in"), roots.open_root(f"{top.uri}/out"), tmp_path)
+    for number, name in enumerate(("a.jpg", "b.jpg", "c é+%20.jpg")):
+        shop.photo(name, number)
+    shop.listed("a.jpg,1,x", "b.jpg,2,x", "c é+%20.jpg,3 ü+%20,x")
+    shop.whiten(mask=True)
+    before = shop.pictures()
+    shop.listed("a.jpg,2,x", "b.jpg,1,x", "c é+%20.jpg,4 ß#?&,x")
+    shop.whiten(mask=True)
+    renamed = {"1_x.jpg": "2_x.jpg", "2_x.jpg": "1_x.jpg", "3 ü+%20_x.jpg": "4 ß#-&_x.jpg"}
+    masks = {f"{manifest.MASKS}{old}.png": f"{manifest.MASKS}{new}.png" for old, new in renamed.items()}
+    assert shop.pictures() == {new: before[old] for old, new in (renamed | masks).items()}
+    key = f"{top.uri}/out/4 ß#-&_x.jpg".removeprefix(f"s3://{s3.bucket}/")
+    assert s3.client().head_object(Bucket=s3.bucket, Key=key)["ContentType"] == "image/jpeg"
+    assert all(shop.reasons(key) == ["new", "renamed"] for key in ("a.jpg", "b.jpg", "c é+%20.jpg"))
+
+
+def test_where_nothing_may_be_deleted_names_stay(s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    top = roots.open_root(f"s3://{s3.bucket}/{uuid.uuid4().hex}")
+    shop = Shop(roots.open_root(f"{top.uri}/in"), roots.open_root(f"{top.uri}/out"), tmp_path)
+    shop.photo("a.jpg", 1)
+    shop.whiten(None)
+    before = shop.pictures()
+
+    def denied(root: Bucket, key: str) -> None:
+        raise DeniedError(f"{root.uri_of(key)}: no permission for DeleteObject")
+
+    monkeypatch.setattr(Bucket, "delete", denied)  # the policy of a shop that keeps everything
+    shop.photo("b.jpg", 2)
+    shop.whiten("x-{stem}")
+    assert shop.pictures().keys() == {*before, "x-b.jpg"} and shop.reasons("a.jpg") == ["new"]
+
+
+def test_a_name_that_is_the_same_file_is_left_as_it_is(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folding(monkeypatch, Path(shop.destination.uri))
+    composed, apart = (unicodedata.normalize(form, "é.jpg") for form in ("NFC", "NFD"))
+    for number, name in enumerate(("Front.jpg", apart)):
+        shop.photo(name, number)
+    shop.whiten(None, photos=None, mask=True)
+    before = shop.pictures()
+    shop.listed("Front.jpg,FRONT,", f"{apart},{composed.removesuffix('.jpg')},")
+    for _ in range(2):
+        shop.whiten("{sku}.jpg", mask=True)
+        assert shop.pictures() == before and shop.reasons("Front.jpg") == ["new"]
+    shop.listed("Front.jpg,É,", f"{apart},front,")
+    shop.whiten("{sku}.jpg", mask=True)
+    after = shop.pictures()
+    assert len(after) == 4 and shop.reasons(apart) == ["new", "renamed"]
+    assert sorted(after.values()) == sorted(before.values())
+    with pytest.raises(GlassegError, match=r"row 2 .* and row 3 .* would both become"):
+        shop.listed("Front.jpg,Side,", f"{apart},SIDE,")
+        shop.whiten("{sku}.jpg", mask=True)
+
+
+def test_the_export_has_the_names_of_the_night(shop: Shop, tmp_path: Path) -> None:
+    shop.photo("a.jpg", 1)
+    shop.whiten(None, photos=None)
+    shop.listed("a.jpg,0012,front")
+    out = tmp_path / "catalog.csv"
+    shop.whiten(export=str(out), export_columns=("path", "key", "sku", "run_id"))
+    [row] = csv.DictReader(io.StringIO(out.read_text()))
+    assert (row["path"], row["key"], row["sku"]) == ("0012_front.jpg", "a.jpg", "0012")
+
+
+def test_a_bad_name_is_told_in_one_line(shop: Shop) -> None:
+    for number in range(5):
+        shop.photo(f"{number}.jpg", number)
+    shop.listed(*(f"{n}.jpg,," for n in range(5)))
+    with pytest.raises(GlassegError) as refused:
+        shop.whiten()
+    assert str(refused.value) == (
+        "--name '{sku}_{view}.jpg' can't name 5 photos: row 2 (0.jpg) has no sku and no view; row 3 (1.jpg) has no sku "
+        "and no view; row 4 (2.jpg) has no sku and no view and 2 more: give them values, or leave the photos out"
+    )
+    with pytest.raises(GlassegError, match="does not end as --format png does") as refused:
+        shop.whiten(format="png")
+    assert refused.value.exit_code == 2
+    with pytest.raises(GlassegError, match="a JPEG can't be transparent"):
+        shop.whiten(background="transparent")
+    with pytest.raises(GlassegError, match="the columns of a list come with --photos"):
+        shop.whiten(photos=None)
