@@ -113,7 +113,11 @@ _WHITEN = WhitenConfig()
         is_flag=True,
         help="Also take photos in folders that systems keep for themselves, such as @eaDir, #recycle and .git.",
     ),
-    cloup.option("--overwrite", is_flag=True, help="Replace files in DST that glasseg did not write."),
+    cloup.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace files in DST that glasseg did not write, or by --name those of photos that are not in the list.",
+    ),
     cloup.option(
         "--name",
         metavar="TEMPLATE",

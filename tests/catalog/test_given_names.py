@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -167,3 +169,15 @@ def test_more_pictures_than_memory_should_hold_do_not_change_places() -> None:
     columns = {"key": olds, "old": olds, "new": [*olds[1:], "0"], "row": [1] * count}
     table = pa.table({**columns, "name_number": [1] * count, "name_series": olds, "list_columns": pa.nulls(count)})
     assert not len(moves.ordered(table, EXACT))
+
+
+def test_the_guide_shows_the_names_that_its_template_gives() -> None:
+    guide = (Path(__file__).parents[2] / "docs/catalog.md").read_text(encoding="utf-8")
+    template = names.parse(re.findall(r"--name '(.*?)'", guide)[0])
+    rows = re.findall(r"^\| `(.+)` \| `(.+)` \| `(.+)` \| `(.+)` \|$", guide, re.MULTILINE)
+    listed = pa.array([[("sku", sku), ("brand", brand)] for _, sku, brand, _ in rows], MOVES.field("list_columns").type)
+    photos = pa.table({"key": [row[0] for row in rows], "list_columns": listed})
+    found = names.open_names(photos, template, {})
+    numbers = names.numbered(names.series_of(found), np.arange(len(rows)), KEPT.empty_table(), photos["key"], EXACT)
+    made = names.with_suffixes(names.with_numbers(found, numbers), template, photos["key"])
+    assert made.to_pylist() == [row[3] for row in rows] and len(rows) == 3
