@@ -75,40 +75,36 @@ def settle(
     template = asked.template
     if template is None and not _any_named(known):
         return Settled(photos)
-    own = _own(photos["key"], known, naming)
-    given = photos["output"]
+    own, given = _own(photos["key"], known, naming), photos["output"]
     if template is None:
-        named = pc.fill_null(pc.not_equal(stem_of(own["name"]), stem_of(given)), False)
-        own = own.set_column(0, "name", pc.if_else(named, own["name"], pa.scalar(None, pa.string())))
-        wanted = pc.coalesce(pending.outputs(own["name"], asked.format, asked.transparent), given)
+        own, wanted = _kept(own, given, asked)
     else:
         photos = _named(photos, template, known, naming, selection)
         rows = selection.rows if selection else {}
         names.refuse_bad(photos, template, naming, rows, folders=asked.folders, masks=asked.masks)
         wanted = photos["output"]
-    at_home = pc.fill_null(pc.equal(naming.folded(own["name"]), naming.folded(wanted)), False)  # one file, in any case
-    wanted = pc.if_else(at_home, own["name"], wanted)
-    can_move = _movable(own, wanted, contents, naming) if template else pa.repeat(False, len(photos))
-    older = pa.repeat(False, len(photos))
+    same_file = pc.fill_null(pc.equal(naming.folded(own["name"]), naming.folded(wanted)), False)
+    wanted = pc.if_else(same_file, own["name"], wanted)
+    can_move = older = pa.chunked_array([pa.repeat(False, len(photos))])
     if template:
-        older = _keep_older(own, wanted, can_move, able=asked.movable and contents.listed)
-        wanted = pc.if_else(older, pending.outputs(own["name"], asked.format, asked.transparent), wanted)
+        can_move = _movable(own, wanted, contents, naming)
+        older = _keep_older(own, wanted, able=asked.movable and contents.listed)
+        wanted = pc.if_else(older, _in_format(own["name"], asked), wanted)
     others = _others(photos["key"], known, contents, naming, source, named=template is None)
-    if asked.overwrite:
-        others = others.slice(0, 0)
-    taken, why = _taken(own["name"], wanted, others, photos["key"], naming)
-    stay = pc.and_(taken, pc.is_valid(own["name"]))
-    wanted = pc.if_else(stay, own["name"], wanted)
-    older = pc.or_(older, stay)
+    taken, why = _taken(own["name"], wanted, others.slice(0, 0 if asked.overwrite else None), photos["key"], naming)
+    wanted = pc.if_else(taken, own["name"], wanted)
+    older = pc.or_(older, taken)
     photos = _replaced(photos, "output", wanted)
     if not given.equals(wanted):
         photos = clashes.with_clashes(photos.drop_columns("clash"), naming, folders=asked.folders, masks=asked.masks)
-    if why:
-        reasons = pa.array(list(why.values()), pa.string())
-        said = reasons.take(pc.index_in(photos["key"], value_set=pa.array(list(why), pa.string())).combine_chunks())
-        photos = _replaced(photos, "clash", pc.coalesce(said, photos["clash"]))
-    made = _moves(photos, own, can_move if asked.movable else pc.and_(can_move, False), older, template, naming=naming)
+    photos = _replaced(photos, "clash", pc.coalesce(_said(photos["key"], why), photos["clash"]))
+    moving = pc.and_(pc.and_not(can_move, older), asked.movable)
+    made = _moves(photos, own, moving, naming, numbered="n" in template.fields) if template else MOVES.empty_table()
     return Settled(photos, made, *_told(photos, older))
+
+
+def _in_format(outputs: pa.ChunkedArray, asked: Asked) -> pa.ChunkedArray:
+    return pending.outputs(outputs, asked.format, asked.transparent)
 
 
 def _any_named(known: State) -> bool:
@@ -149,6 +145,13 @@ def _own(keys: pa.ChunkedArray, known: State, naming: Naming) -> pa.Table:
     return pa.table(columns)
 
 
+def _kept(own: pa.Table, given: pa.ChunkedArray, asked: Asked) -> tuple[pa.Table, pa.ChunkedArray]:
+    """`own` of pictures that have another name than their photos alone, and the names that all are to have."""
+    named = pc.fill_null(pc.not_equal(stem_of(own["name"]), stem_of(given)), False)
+    own = _replaced(own, "name", pc.if_else(named, own["name"], pa.scalar(None, pa.string())))
+    return own, pc.coalesce(_in_format(own["name"], asked), given)
+
+
 def _named(photos: pa.Table, template: Template, known: State, naming: Naming, selection: Selection | None) -> pa.Table:
     """Photos with the names of a template as their `output`, and with their numbers."""
     names.refuse_unknown(template, selection.columns if selection else None)
@@ -184,7 +187,7 @@ def _kind(outputs: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(pc.utf8_lower(suffix_of(outputs)), _JPEG, ".jpg")
 
 
-def _keep_older(own: pa.Table, wanted: pa.ChunkedArray, can_move: pa.ChunkedArray, *, able: bool) -> pa.ChunkedArray:
+def _keep_older(own: pa.Table, wanted: pa.ChunkedArray, *, able: bool) -> pa.ChunkedArray:
     """Whether a photo keeps the name that it has: it failed or was held back, or nothing can be moved at all."""
     stuck = own["failed"] if able else pc.or_(own["failed"], pc.equal(_kind(own["name"]), _kind(wanted)))
     return pc.fill_null(pc.and_(pc.not_equal(own["name"], wanted), stuck), False)
@@ -221,7 +224,7 @@ def _others(
 def _taken(
     own: pa.ChunkedArray, wanted: pa.ChunkedArray, others: pa.Table, keys: pa.ChunkedArray, naming: Naming
 ) -> tuple[pa.Array, dict[str, str]]:
-    """Whether a photo can't have the wanted name since another one's picture stays there; why, of those without one.
+    """Whether a photo keeps its name since another one's picture stays under the wanted one; why those without fail.
 
     Who then keeps his own name may be in the way of others in turn.
     """
@@ -246,27 +249,21 @@ def _taken(
                 why[key] = f"{name} is the picture of {whose}, which is in the source: --overwrite takes its place"
             else:
                 why[key] = f"{name} is the picture of {keys[holder[place]].as_py()}, which can't move away yet"
-    return pa.array(taken), why
+    return pa.array(taken & has), why
 
 
-def _moves(
-    photos: pa.Table,
-    own: pa.Table,
-    can_move: pa.ChunkedArray,
-    older: pa.ChunkedArray,
-    template: Template | None,
-    *,
-    naming: Naming,
-) -> pa.Table:
+def _said(keys: pa.ChunkedArray, why: dict[str, str]) -> pa.Array:
+    reasons, some = pa.array(list(why.values()), pa.string()), pa.array(list(why), pa.string())
+    return reasons.take(pc.index_in(keys, value_set=some).combine_chunks())
+
+
+def _moves(photos: pa.Table, own: pa.Table, can_move: pa.ChunkedArray, naming: Naming, *, numbered: bool) -> pa.Table:
     """`MOVES` of the pictures whose names alone change, or of whose photos only the numbers are new."""
-    if template is None:
-        return MOVES.empty_table()
-    moving = pc.and_(can_move, pc.not_equal(own["name"], photos["output"]))
-    numbered = "n" in template.fields
+    moving = pc.not_equal(own["name"], photos["output"])
     if numbered:
         same = pc.and_(*(pc.fill_null(pc.equal(own[name], photos[name]), False) for name in NUMBERED))
-        moving = pc.or_(moving, pc.and_not(pc.and_(can_move, pc.equal(own["name"], photos["output"])), same))
-    moving = pc.fill_null(pc.and_not(moving, older), False)
+        moving = pc.or_(moving, pc.invert(same))
+    moving = pc.fill_null(pc.and_(moving, can_move), False)
     some, theirs = photos.filter(moving), own.filter(moving)
     columns = {"key": some["key"], "old": theirs["name"], "new": some["output"], "row": theirs["row"]}
     for name in NUMBERED:

@@ -29,7 +29,7 @@ from glasseg.storage import roots
 from glasseg.storage.roots import Bucket, Folder, Root
 from jobs import terminal
 from jobs.destination import report
-from jobs.whiten import dry_run, export, gone, messages, notify, renaming, summary
+from jobs.whiten import dry_run, export, gone, messages, moving, notify, renaming, summary
 from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce, on_ray
 from jobs.whiten.order import Order
@@ -271,7 +271,7 @@ def perform(
     )
     ended, renamed = "stopped", 0
     try:
-        moved = renaming.perform(order, planned.renaming, planned.naming, own_lock)
+        moved = moving.perform(order, planned.renaming, planned.naming, own_lock)
         renamed, planned = moved.count, planned.without_stuck(moved)
         messages.say_faults(moved)
         work(planned, writer, breaker=breaker, own_lock=own_lock, executor=executor, workforce=workforce)

@@ -92,7 +92,7 @@ def check_cuts(night: Night, destination: Path, cuts: Iterable[tuple[int, random
 
 def test_a_renaming_that_is_cut_short_is_finished_by_the_next_run(night: Night, tmp_path: Path) -> None:
     assert len(night.moments) > 60, "what such a night does to a disk"
-    numbers = range(0, len(night.moments), 11)
+    numbers = range(0, len(night.moments), 15)
     check_cuts(night, tmp_path / "out", ((n, (True, False, random.Random(n))[n % 3]) for n in numbers))
 
 
