@@ -114,6 +114,8 @@ class WhitenConfig:
     verbose: bool = False
     log_json: bool = False
     summary_json: str | None = None
+    name: str | None = None
+    """The template of the pictures' names; None for the photos' own, or those that they have."""
     export: str | None = None
     """A csv of all pictures in the destination."""
     export_columns: tuple[str, ...] = ()

@@ -107,6 +107,20 @@ def new_suffix(format: Format) -> str:
     return _NEW_SUFFIX["png" if format == "keep" else format]
 
 
+def asked_by(suffix: str) -> FileFormat | None:
+    """The format that a name with this suffix, dot and all, asks for; None for a suffix that asks for none.
+
+    Raises:
+        ValueError: for the suffix of a picture of which no output has the format or the name, such as ".gif".
+    """
+    extension = suffix.removeprefix(".").lower()
+    if extension in PHOTO_EXTENSIONS and extension not in _COMMON_SUFFIXES:
+        raise ValueError(
+            f"no picture can be named {suffix}: there are {', '.join(f'.{one}' for one in _COMMON_SUFFIXES)}"
+        )
+    return _COMMON_SUFFIXES.get(extension)
+
+
 def format_of(key: str) -> FileFormat:
     """The format of an output, by the suffix of its key; ValueError for a suffix that is none of an output."""
     suffix = PurePosixPath(key).suffix[1:].lower()

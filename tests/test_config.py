@@ -26,7 +26,7 @@ OTHER_VALUES = {
     "listing": "stock.parquet", "redo": "all", "gone": "delete", "yes": True, "new_source": True, "gates": False,
     "stop_above": 1.0, "dry_run": True, "price_per_hour": 2.0, "report": False, "editor": True, "keep_seconds": 1.0,
     "log_json": True, "review_below": 0.9, "all_folders": True, "export": "catalog.csv",
-    "export_columns": ("sku",), "notify": "https://there/hook",
+    "export_columns": ("sku",), "notify": "https://there/hook", "name": "{stem}.png",
 }  # fmt: skip
 
 

@@ -41,9 +41,13 @@ class Reason(StrEnum):
     CORRECTED = "corrected"
     APPROVED = "approved"
     WITHDRAWN = "withdrawn"
+    RENAMED = "renamed"
+    """Its picture has another name, and is the same."""
 
 
 SCHEMA_VERSION: Final = 7
+NUMBERED: Final = ("name_number", "name_series")
+"""Columns of a photo's number among those whose pictures have the same name but for it, see `catalog.names`."""
 REVIEWED: Final = ("reviewed", "reviewed_run", "reviewed_etag", "reviewed_model", "reviewed_options")
 """Columns of a person's word, see `catalog.reviewed`."""
 
@@ -80,6 +84,9 @@ SCHEMA: Final = pa.schema(
         pa.field("output_bytes", pa.int64()),
         *(_text(name) for name in REVIEWED),
         pa.field("fill", pa.float64()),
+        _text("moved_from"),
+        pa.field("name_number", pa.int32()),
+        _text("name_series"),
         pa.field("group_scale", pa.float64()),
         pa.field("group_baseline", pa.float64()),
         _text("group_members"),
@@ -139,6 +146,9 @@ class Row(TypedDict, total=False):
     reviewed_model: str | None
     reviewed_options: str | None
     fill: float | None
+    moved_from: str | None
+    name_number: int | None
+    name_series: str | None
     group_scale: float | None
     group_baseline: float | None
     group_members: str | None

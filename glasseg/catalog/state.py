@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import manifest, reviewed
-from glasseg.catalog.schema import REVIEWED, Reason, Status
+from glasseg.catalog.schema import NUMBERED, REVIEWED, Reason, Status
 from glasseg.storage.keys import printable
 from glasseg.storage.roots import Root
 
@@ -21,8 +21,10 @@ _WORDS: Final = ("status", "error_code", "reason", "model_id", "options_id", "ru
 _BRIEF: Final = ("key", "run_seq", "published", "status", "error_code", "model_id", "options_id", "run_id", *REVIEWED)
 _READ: Final = (
     *(*_BRIEF, "reason", "source_etag", "listed_etag", "source_uri"),
-    *("width", "height", "mask_coverage", "output_key"),
+    *("width", "height", "mask_coverage", "output_key", "moved_from", *NUMBERED),
 )
+_SELDOM: Final = ("moved_from", *NUMBERED)
+"""Columns that most destinations never use: without a value they take no memory."""
 _FOLD: Final = 1_500_000
 """Rows that may gather before those that later ones have overtaken are dropped."""
 
@@ -35,12 +37,16 @@ class State:
     """One row per key. `run_seq, status, error_code, reason, model_id, options_id, run_id, source_etag, listed_etag,
     width, height` of its row with the highest `run_seq`, whatever the clock said; `held`, whether that row's picture
     was held back; `reviewed`, a person's word on it as `reviewed.joined` makes it; `of_source`, whether that row's
-    photo is `key` below the source; and of its last published row `standing_run_id, standing_coverage`, null when there
-    is none."""
+    photo is `key` below the source; `name_number, name_series`, of type null where no photo has any; and of its last
+    published row `standing_run_id, standing_coverage`, null when there is none."""
     places: pa.Table
     """One row per `output_key`: `key, run_seq, run_id, status, mask_coverage` of the row that published the picture
     there last, of whatever photo. The last rows of the photos would not do: one that fails, or changes its name or
-    format, leaves an earlier picture behind. Pictures that were deleted with their photo are left out."""
+    format, leaves an earlier picture behind. Pictures that were deleted with their photo, or moved away, are left
+    out."""
+    moved: pa.Table
+    """One row per place that a picture has left by its row, with that row's `key, run_seq`, where none has come since:
+    `output_key` is no file of ours any more, unless a run was killed before it deleted it."""
 
 
 def read(root: Root, source_uri: str | None = None, more: Sequence[str] = ()) -> State:
@@ -50,8 +56,8 @@ def read(root: Root, source_uri: str | None = None, more: Sequence[str] = ()) ->
     """
     rows = _gathered(root, (*_READ, *more), source_uri)
     keys, codes = _encoded(rows["key"])
-    places = _places(rows, keys, codes)
-    return State(_photos(rows, keys, codes), places)
+    places, moved = _places(rows, keys, codes)
+    return State(_photos(rows, keys, codes), places, moved)
 
 
 def photos(root: Root, *more: str) -> pa.Table:
@@ -83,7 +89,7 @@ def _gathered(root: Root, columns: Sequence[str], source_uri: str | None) -> pa.
 
 def _joined(parts: list[pa.Table]) -> pa.Table:
     """The parts as one table with common dictionaries; they are taken out of their list, so that they can go."""
-    whole = pa.concat_tables(parts).unify_dictionaries()
+    whole = pa.concat_tables(parts, promote_options="default").unify_dictionaries()
     parts.clear()
     return whole
 
@@ -98,6 +104,11 @@ def _slim(part: pa.Table, source_uri: str | None) -> pa.Table:
         for name in _WORDS
         if name in part.schema.names
     }
+    for name in _SELDOM:
+        if name in columns and _all_null(columns[name]):
+            columns[name] = pa.nulls(len(part))
+        elif name == "name_series" and name in columns:
+            columns[name] = pc.cast(columns[name], pa.dictionary(pa.int32(), pa.string()))
     columns["published"] = pc.fill_null(part["published"], False)
     columns["reviewed"] = pc.cast(reviewed.joined(part), pa.dictionary(pa.int32(), pa.string()))
     if "source_uri" in part.schema.names:
@@ -119,7 +130,7 @@ def _photos(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
         standing = _last(codes, _chosen(order, rows["published"]), len(keys))
         for name, column in (("run_id", "run_id"), ("coverage", "mask_coverage")):
             columns[f"standing_{name}"] = rows[column].take(standing)
-    dropped = {"key", "published", "mask_coverage", "renamed"}
+    dropped = {"key", "published", "mask_coverage", "renamed", "moved_from"}
     rows = rows.drop_columns([name for name in rows.schema.names if name in dropped])
     for name in rows.schema.names:
         columns[name] = rows[name].take(last)
@@ -128,8 +139,8 @@ def _photos(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
     return pa.table(columns)
 
 
-def _places(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
-    """`State.places` from rows of `_slim`, whose keys are encoded."""
+def _places(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> tuple[pa.Table, pa.Table]:
+    """`State.places` and `State.moved` from rows of `_slim`, whose keys are encoded."""
     outputs, places = (keys, codes) if _all_null(rows["renamed"]) else _encoded(_output_keys(rows))
     order = _by_run(rows)
     last = _last(places, _chosen(order, rows["published"]), len(outputs))
@@ -138,7 +149,24 @@ def _places(rows: pa.Table, keys: pa.Array, codes: np.ndarray) -> pa.Table:
         outputs, last = outputs.filter(stands), last.filter(stands)
     columns = {name: rows[name].take(last) for name in ("run_seq", "run_id", "status", "mask_coverage")}
     whose = outputs if outputs is keys else keys.take(pa.array(codes).take(last))
-    return pa.table({"output_key": outputs, "key": whose, **columns})
+    return _without_moved(pa.table({"output_key": outputs, "key": whose, **columns}), rows, order)
+
+
+def _without_moved(places: pa.Table, rows: pa.Table, order: np.ndarray) -> tuple[pa.Table, pa.Table]:
+    """Places without those that their pictures have left by later rows; and these, as `State.moved`."""
+    if _all_null(rows["moved_from"]):
+        return places, pa.table({name: places[name].slice(0, 0) for name in ("output_key", "key", "run_seq")})
+    moves = rows.select(["moved_from", "key", "run_seq"]).take(
+        pa.array(_chosen(order, pc.is_valid(rows["moved_from"])))
+    )
+    names, codes = _encoded(moves["moved_from"])
+    moves = moves.take(_last(codes, np.arange(len(moves)), len(names)))
+    move = pc.index_in(places["output_key"], value_set=moves["moved_from"])
+    later = pc.greater(moves["run_seq"].take(move), places["run_seq"])
+    left = pc.fill_null(pc.and_(later, pc.equal(moves["key"].take(move), places["key"])), False)
+    places = places.filter(pc.invert(left))
+    free = pc.invert(pc.is_in(moves["moved_from"], value_set=places["output_key"]))
+    return places, moves.filter(free).rename_columns(["output_key", "key", "run_seq"])
 
 
 def _deleted(rows: pa.Table, codes: np.ndarray, order: np.ndarray, last: pa.Array) -> pa.Array:
@@ -159,6 +187,8 @@ def _fold(rows: pa.Table) -> pa.Table:
         if not _all_null(rows["renamed"]):
             outputs, places = _encoded(_output_keys(rows))
             needed.append(_last(places, published, len(outputs)))
+        if not _all_null(rows["moved_from"]):
+            needed.append(pa.array(np.flatnonzero(pc.is_valid(rows["moved_from"]).to_numpy())))
     kept = np.zeros(len(rows), bool)
     for some in needed:
         kept[some.drop_null().to_numpy()] = True

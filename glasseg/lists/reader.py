@@ -34,7 +34,7 @@ class NamedRow:
 
     `may_be_header`: whether the name is the only cell of the first row, which may as well be the column's header.
     `doubt`: why the name may not be what the person meant, as the end of a sentence about the row, or "". `link`: where
-    a click on the name leads.
+    a click on the name leads. `columns`: the names of all other columns.
     """
 
     number: int
@@ -43,6 +43,7 @@ class NamedRow:
     may_be_header: bool = False
     doubt: str = ""
     link: str = ""
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,20 +106,23 @@ def named_rows(name: str, data: bytes, column: str | None = None) -> list[NamedR
     place = _place(name, table, column)
     # People who leave out the extensions leave out the header as well.
     as_name = len(named) == 1 and column is None and header.number > 0 and not _is_known(named[0])
-    found = [_named(header, place, {}, may_be_header=not above)] if as_name else []
+    columns = tuple(one for one in named if one != table.columns[place])
+    found = [_named(header, place, {}, columns, may_be_header=not above)] if as_name else []
     for row in table.rows:
         cells = dict(zip(table.columns, row.cells, strict=False))
-        others = {one: cells[one] for one in named if one != table.columns[place] and cells.get(one)}
-        found.append(_named(row, place, others))
+        others = {one: cells[one] for one in columns if cells.get(one)}
+        found.append(_named(row, place, others, columns))
     if not found:
         raise GlassegError(f"{name} has no row below its header: it must name the photos")
     return found
 
 
-def _named(row: Row, place: int, others: dict[str, str], *, may_be_header: bool = False) -> NamedRow:
+def _named(
+    row: Row, place: int, others: dict[str, str], columns: tuple[str, ...], *, may_be_header: bool = False
+) -> NamedRow:
     name = row.cells[place] if place < len(row.cells) else ""
     doubt = "is hidden in the sheet: show it or delete it" if row.hidden else row.doubts.get(place, "")
-    return NamedRow(row.number, name, others, may_be_header, doubt, row.links.get(place, ""))
+    return NamedRow(row.number, name, others, may_be_header, doubt, row.links.get(place, ""), columns)
 
 
 # ---- the sheet, and its header ----

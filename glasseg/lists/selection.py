@@ -34,14 +34,15 @@ class Selection:
     """What a list chooses.
 
     `chosen`: by key, the other columns of the photo's first row, without empty values, in the order of the list.
-    `unmatched`: the rows that name no photo or several. `repeated`: those whose photo an earlier row names.
-    `rows`: by key, the number of that first row.
+    `unmatched`: the rows that name no photo or several. `repeated`: those whose photo an earlier row names. `rows`: by
+    key, the number of the photo's first row. `columns`: of the list, but for that with the names.
     """
 
     chosen: dict[str, dict[str, str]]
     unmatched: list[Unmatched]
     repeated: list[Unmatched]
     rows: dict[str, int] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 def is_list(uri: str) -> bool:
@@ -102,7 +103,7 @@ def select(
                 unmatched.append(_unmatched(row, *_nearest(row, photos)))
     if not chosen:
         raise GlassegError(_nothing(name, unmatched, keys, source_uri))
-    return Selection(chosen, unmatched, repeated, first)
+    return Selection(chosen, unmatched, repeated, first, rows[0].columns)
 
 
 def unmatched_csv(selection: Selection) -> bytes:

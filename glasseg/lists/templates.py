@@ -1,4 +1,4 @@
-"""Columns of an exported csv as people write them, NAME=TEMPLATE: the text of each cell from named fields."""
+"""Texts with fields in braces, as people write them: the columns of a csv, NAME=TEMPLATE, and names of pictures."""
 
 from __future__ import annotations
 
@@ -64,14 +64,22 @@ def _column(given: str, option: str) -> Column:
         raise GlassegError(f"{option} {given!r} has no name: give NAME=TEMPLATE, such as 'alt={{brand}} {{model}}'", 2)
     if not is_template:
         return Column(name, (("", folded(name)),))
+    return Column(name, pieces(template, f"{option} {given!r}"))
+
+
+def pieces(template: str, what: str) -> tuple[tuple[str, str], ...]:
+    """A template as pairs of a text and the name of the field after it, "" for none.
+
+    Raises GlassegError, as wrong usage, naming `what`.
+    """
     try:
         parsed = list(Formatter().parse(template))
     except ValueError as error:
         way_out = "fields stand in braces, and a brace itself is written twice"
-        raise GlassegError(f"{option} {given!r} can't be read ({error}): {way_out}", 2) from error
+        raise GlassegError(f"{what} can't be read ({error}): {way_out}", 2) from error
     if any(field is not None and (not field.strip() or how or conversion) for _, field, how, conversion in parsed):
-        raise GlassegError(f"{option} {given!r}: only the name of a field can stand in braces, such as {{brand}}", 2)
-    return Column(name, tuple((text, folded(field or "")) for text, field, _, _ in parsed))
+        raise GlassegError(f"{what}: only the name of a field can stand in braces, such as {{brand}}", 2)
+    return tuple((text, folded(field or "")) for text, field, _, _ in parsed)
 
 
 def folded(field: str) -> str:

@@ -41,6 +41,7 @@ _REASONS: Final = {
     "corrected": "a person corrected its mask",
     "approved": "a person took its picture as it is",
     "withdrawn": "a person took such a word back",
+    "renamed": "its picture has another name now",
 }
 """What each reason of the manifest means."""
 

@@ -144,6 +144,13 @@ class Bucket:
         with s3_faults(self.uri_of(key), "write_error"), path.open("rb") as file:
             self._put(key, file)
 
+    def copy(self, key: str, new: str) -> None:
+        """Writes the bytes of `key` as `new`, whole or not at all; they stay on the server. Raises as `read` does."""
+        check_output_key(new, self.uri_of(new))
+        source = {"Bucket": self.bucket, "Key": self._full(key)}
+        with s3_faults(self.uri_of(key), "read_error"):
+            self._client().copy_object(Bucket=self.bucket, Key=self._full(new), CopySource=source)
+
     def _put(self, key: str, data: bytes | BinaryIO, **condition: str) -> None:
         kind = CONTENT_TYPES.get(PurePosixPath(key).suffix.lower(), "application/octet-stream")
         self._client().put_object(Bucket=self.bucket, Key=self._full(key), Body=data, ContentType=kind, **condition)

@@ -101,7 +101,7 @@ def _models(data_path: str | None) -> Any:
 
 def _add_headers(headers: Mapping[str, str], model: Any, params: dict[str, Any], **_: Any) -> None:
     """Called by botocore before it signs a request; how to encrypt is asked for where something is stored."""
-    writes = model.name == "PutObject"
+    writes = model.name in {"PutObject", "CopyObject"}
     params["headers"].update({name: value for name, value in headers.items() if writes or name == PAYER})
 
 

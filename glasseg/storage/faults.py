@@ -73,6 +73,7 @@ WAYS_IN: Final = {
     "GetObject": ASK_TO_READ,
     "HeadObject": ASK_TO_READ,
     "PutObject": ASK_TO_WRITE,
+    "CopyObject": ASK_TO_WRITE,
     "DeleteObject": "ask for it, or use other credentials",
 }
 """What glasseg asks of S3, and how each is allowed."""

@@ -10,7 +10,20 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import compaction, destinations, groups, lock, manifest, pending, records, reviewed, runs, state
+from glasseg.catalog import (
+    compaction,
+    contents,
+    destinations,
+    groups,
+    lock,
+    manifest,
+    outputs,
+    pending,
+    records,
+    reviewed,
+    runs,
+    state,
+)
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
@@ -31,10 +44,10 @@ from jobs.whiten.order import PENDING, Order
 from jobs.whiten.places import Found, Places, entries, find, placed
 from jobs.whiten.plan import Plan, make_plan
 from jobs.whiten.run import order_of, say_plan
-from jobs.whiten.targets import look_of
+from jobs.whiten.targets import asked_of, format_of, look_of
 
 _TAKEN: Final = (
-    *("model", "mask", "format", "quality", "background", "lenses", "shadow"),
+    *("model", "mask", "format", "name", "quality", "background", "lenses", "shadow"),
     *("frame", "fill", "size", "straighten", "max_upscale"),
     *("dpi", "clipping_path", "path_tolerance"),
     *("scale_by", "width_mm", "across_mm"),
@@ -145,10 +158,14 @@ def _plan(
     refused |= {one.key: "it is not in the source any more" for one in away if one.reason != Reason.WITHDRAWN}
     if not (listed or left):
         raise GlassegError(_nothing(refused))
+    there = contents.read(places.destination, places.naming)
+    named = replace(asked_of(config, order.look, places.destination), template=None)
+    found = _found(places, sorted(listed), config, order)
     plan = make_plan(
         places,
-        _found(places, sorted(listed), config, order),
+        replace(found, photos=outputs.settle(found.photos, known, there, places.naming, named).photos),
         known,
+        there,
         order,
         wanted=Wanted(order.model_id, order.options_id, config.max_pixels, "all"),
         limit=None,
@@ -191,7 +208,7 @@ def _found(places: Places, names: list[str], config: WhitenConfig, order: Order)
         photos, _ = pending.sorted_out(listing.table([]))
         found = Found(photos, {}, photos["key"], False)
     transparent = order.look.colour is None
-    return placed(found, places, format=config.format, transparent=transparent, masks=config.mask)
+    return placed(found, places, format=format_of(config), transparent=transparent, masks=config.mask)
 
 
 def _without_words(photos: pa.Table, keys: list[str]) -> pa.Table:

@@ -90,8 +90,9 @@ def _not_overtaken(destination: Root, rows: pa.Table) -> pa.Table:
     """Rows of one run without those whose photos a later run did again, which are told."""
     keys, run_seq = rows["key"].combine_chunks(), pc.max(rows["run_seq"])
     later = [keys[:0]]
-    for part in manifest.parts(destination, ("key", "run_seq")):
-        after = part["key"].filter(pc.greater(part["run_seq"], run_seq)).combine_chunks()
+    for part in manifest.parts(destination, ("key", "run_seq", "reason")):
+        again = pc.and_(pc.greater(part["run_seq"], run_seq), pc.not_equal(part["reason"], str(Reason.RENAMED)))
+        after = part["key"].filter(again).combine_chunks()
         later.append(after.filter(pc.is_in(after, value_set=keys)))
     overtaken = pc.is_in(rows["key"], value_set=pa.concat_arrays(later))
     if count := pc.sum(overtaken).as_py():

@@ -21,9 +21,9 @@ RUNS = 5
 _NOT_ALONE = {"held": "held back (of review)", "gone": "gone (no longer in the source)"}
 """Counts that do not add up with the others to the photos."""
 SHOWN = (
-    *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "mask_coverage"),
-    *("confidence", "quality", "quality_id", "reviewed", "reviewed_run", "model_id", "options_id", "replaced_run_id"),
-    *("source_etag", "group_scale", "warnings"),
+    *("run_id", "finished_at", "status", "reason", "error_code", "error", "published", "output_uri", "moved_from"),
+    *("mask_coverage", "confidence", "quality", "quality_id", "reviewed", "reviewed_run", "model_id", "options_id"),
+    *("replaced_run_id", "source_etag", "group_scale", "warnings"),
     "list_columns",
 )
 """Columns of a photo's rows for people; `--json` has all."""

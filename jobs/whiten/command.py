@@ -153,7 +153,17 @@ _WHITEN = WhitenConfig()
         is_flag=True,
         help="Also take photos in folders that systems keep for themselves, such as @eaDir, #recycle and .git.",
     ),
-    cloup.option("--overwrite", is_flag=True, help="Replace files in DST that glasseg did not write."),
+    cloup.option(
+        "--overwrite",
+        is_flag=True,
+        help="Replace files in DST that glasseg did not write, or by --name those of photos that are not in the list.",
+    ),
+    cloup.option(
+        "--name",
+        metavar="TEMPLATE",
+        help="Name the pictures, such as '{sku}_{view}.jpg', by columns of --photos, {folder}, {stem} and {n}.  "
+        "[default: the photos' names, or those that pictures have]",
+    ),
     cloup.option("--new-source", is_flag=True, help="Take SRC even if DST was made from another one."),
     cloup.option(
         "--gone",
@@ -254,6 +264,7 @@ def whiten(context: click.Context, src: str, dst: str, **options: Any) -> None:
       glasseg whiten photos amazon --for amazon --check google
       glasseg whiten s3://shop/raw s3://shop/white --dry-run --price-per-hour 1.2
       glasseg whiten photos white --photos spring.xlsx --redo all
+      glasseg whiten photos white --photos spring.xlsx --name '{sku}_{n}.jpg'
       glasseg whiten s3://shop/raw s3://shop/pictures --outputs outputs.toml
     """
     from jobs.whiten.run import whiten as run
@@ -294,13 +305,14 @@ def _config(options: Mapping[str, Any], given: Collection[str]) -> WhitenConfig:
 
 def _preset(market: Marketplace, known: Collection[str], options: Mapping[str, Any]) -> dict[str, Any]:
     """What `--for` sets: options of the marketplace's preset that are not `known`, and its check next to others."""
+    from glasseg.catalog.names import parse
     from glasseg.cutout.marketplaces import preset
 
     chosen = {name: value for name, value in preset(market).items() if name != "check"}
     given = [name for name in chosen if name in known]
     if options["width_mm"] is not None:
         given.append("fill")  # which the width decides
-    if options["background"] == "transparent":
+    if options["background"] == "transparent" or (options["name"] and parse(options["name"]).format):
         given.append("format")  # the preset's is JPEG, which can't be transparent
     wanted = {name: value for name, value in chosen.items() if name not in given}
     return wanted | {"check": tuple(name for name in MARKETPLACES if name in {*options["check"], market})}

@@ -40,6 +40,9 @@ def show(plans: Mapping[str, Plan], *, gone: str, price_per_hour: float | None) 
 def _table(plan: Plan, gone: str) -> str:
     counts = {reason: count for reason, count in plan.reasons.items() if reason != UNCHANGED}
     rows = [(reason, count, ", ".join(plan.examples.get(reason, ()))) for reason, count in counts.items()]
+    if len(renamed := plan.renaming.renamed):
+        pairs = renamed.select(["old", "new"]).slice(0, 3).to_pylist()
+        rows.append(("renamed", len(renamed), ", ".join(f"{one['old']} → {one['new']}" for one in pairs)))
     if len(plan.gone):
         rows.append((f"gone ({gone})", len(plan.gone), ", ".join(plan.gone["key"].slice(0, 3).to_pylist())))
     rows.append((UNCHANGED, plan.unchanged, ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 
 import pyarrow as pa
@@ -11,8 +11,7 @@ import pyarrow.compute as pc
 from glasseg.catalog import claims
 from glasseg.catalog.schema import Reason
 from glasseg.errors import FailureCode, PhotoError
-from glasseg.storage import roots
-from glasseg.storage.keys import check_output_key
+from glasseg.storage.keys import TOO_LONG, check_output_key, unsafe_reason
 from jobs import terminal
 from jobs.whiten import units
 from jobs.whiten.executor import Executor, Workforce
@@ -88,17 +87,28 @@ def _doubtful(output: Output, claimed: pa.Table) -> pa.ChunkedArray | None:
 def _refuse_names(output: Output) -> pa.Table:
     """Rows for photos whose names can't be outputs; the rest of the work is returned."""
     plan = output.plan
-    names = [(key, roots.unsafe_reason(key)) for key in plan.work["key"].to_pylist()]
-    good = pa.array([reason is None and key not in plan.clashes for key, reason in names], pa.bool_())
+    names = zip(plan.work["key"].to_pylist(), plan.work["output"].to_pylist(), strict=True)
+    good = pa.array([key not in plan.clashes and not any(_bad(key, name)) for key, name in names], pa.bool_())
     for row in plan.work.filter(pc.invert(good)).to_pylist():
-        output.writer.add([plan.order.failed(row, *_fault(row["key"], plan.clashes.get(row["key"])))])
+        fault = _fault(row["key"], row["output"], plan.clashes.get(row["key"]))
+        output.writer.add([plan.order.failed(row, *fault)])
     return with_unit_rows(plan.work.filter(good))
 
 
-def _fault(key: str, clash: str | None) -> tuple[FailureCode, str]:
-    """Code and message for a photo that can't have a picture under its name."""
+def _bad(key: str, output: str) -> Iterator[str]:
+    """Those of a photo's own name, and of that of its picture, that can't be names."""
+    reason = unsafe_reason(key)
+    if reason and (reason != TOO_LONG or key == output):  # else its own name matters no more
+        yield key
+    if key != output and unsafe_reason(output):
+        yield output
+
+
+def _fault(key: str, output: str, clash: str | None) -> tuple[FailureCode, str]:
+    """Code and message for a photo that can't have a picture under its name, or the one that is asked for."""
     try:
-        check_output_key(key, key)
+        for name in _bad(key, output):
+            check_output_key(name, name)
     except PhotoError as error:
         return error.code, str(error)
     return "same_name", str(clash)

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from glasseg.catalog import groups, manifest, reviewed
 from glasseg.catalog.lock import Lock
-from glasseg.catalog.schema import Reason, Row, Status
+from glasseg.catalog.schema import NUMBERED, Reason, Row, Status
 from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Bucket, Root, unsafe_reason
@@ -108,6 +108,7 @@ def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
         "unit": known["key"],
         "unit_rows": 1,
         **dict.fromkeys(groups.COLUMNS),
+        **{name: known[name] for name in NUMBERED},
         **reviewed.said(known["reviewed"]),
     }
     facts: Row = {

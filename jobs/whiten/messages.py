@@ -10,11 +10,13 @@ import click
 
 from glasseg.catalog.schema import Reason
 from glasseg.catalog.skipped import described
+from glasseg.catalog.tally import EXAMPLES, Tally
 from glasseg.lists import selection
 from glasseg.storage.keys import shown
 from jobs.terminal import heading, lines_are_json, say
 from jobs.whiten.output import Output
 from jobs.whiten.plan import Plan
+from jobs.whiten.renaming import Renamed, list_key
 
 _REASONS: Final = {
     Reason.NEW: "new",
@@ -42,7 +44,9 @@ def say_plan(
         f"{count:,} {_REASONS[Reason(reason)]}" for reason, count in plan.reasons.items() if reason in _REASONS
     )
     skipped = sum(plan.others.values())
+    renamed = len(plan.renaming.renamed)
     notes = {
+        "to be renamed": renamed,
         "up to date": plan.unchanged,
         "left for later (--limit)": plan.pending - n,
         "gone from the source": len(plan.gone),
@@ -54,6 +58,12 @@ def say_plan(
     cluster = address or os.environ.get("RAY_ADDRESS") or "local"
     where = "this machine" if cluster == "local" else cluster
     say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{extra}")
+    if older := plan.renaming.older:
+        keep = f"{older:,} photos keep their older names" if older > 1 else "1 photo keeps its older name"
+        say(
+            f"  {keep} for now ({plan.renaming.example}): the last picture failed or was held back, or another photo's "
+            "picture has the new name"
+        )
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")
@@ -78,31 +88,32 @@ def say_plan(
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
 
 
+def say_faults(renamed: Renamed) -> None:
+    """The pictures that could not be moved, as far as a person wants to read them."""
+    for key, why in list(renamed.faults.items())[:EXAMPLES]:
+        say(f"  warning: the picture of {key} can't be renamed yet: {why}", level="warning")
+    if (more := len(renamed.faults) - EXAMPLES) > 0:
+        say(f"  … and {more:,} more that can't be renamed yet", level="warning")
+
+
 def say_summary(output: Output, summary: Mapping[str, Any]) -> None:
     """How it went, the first few photos to look at, and where the manifest is; one line of it on stdout.
 
     `summary`: the record of the run.
     """
     plan, tally, ended = output.plan, output.writer.tally, output.ended
-    for row in tally.worst:
-        facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
-        say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
-    if tally.flagged > len(tally.worst):
-        say(f"  … and {tally.flagged - len(tally.worst)} more in the manifest")
+    _say_flagged(tally)
     _say_checks(summary.get("checks", {}))
     deleted = bool(summary["gone"]) and summary["options"].get("gone") == "delete"
-    if not len(plan.work) and not deleted:
+    if n := summary.get("renamed", 0):
+        where = plan.order.destination.uri_of(list_key(plan.order.run_id))
+        say(f"  {n:,} renamed: the old names and the new ones are in {where}")
+    elif not len(plan.work) and not deleted:
         say("Nothing to do: every photo is up to date.")
     if summary["held"]:
         where = f"glasseg release {plan.order.destination.uri} {summary['run_id']}"
         say(f"  {summary['held']} held back, their older pictures stay; to publish them: {where}")
-    if tally.stale:
-        whose = "whose older picture stays" if tally.stale == 1 else "whose older pictures stay"
-        say(f"  {tally.stale} failed {whose}")
-    if n := tally.dropped:
-        first, what = shown(tally.dropped_key), "was corrected or approved and has changed since"
-        others = f" and {n - 1:,} more" * (n > 1)
-        say(f"  {first}{others}: {what}: made anew without that, look at it again", level="warning")
+    _say_older(tally)
     if summary["gone"]:
         say(f"  {summary['gone']} gone from the source{', their pictures deleted' * deleted}")
     if tally.processed:
@@ -120,6 +131,26 @@ def say_summary(output: Output, summary: Mapping[str, Any]) -> None:
     if lines_are_json():
         say(result, summary=summary)
     click.echo(heading() + result)
+
+
+def _say_flagged(tally: Tally) -> None:
+    """The first few photos that failed or need a look."""
+    for row in tally.worst:
+        facts = {"level": "warning"} | {name: row[name] for name in ("key", "status", "error_code")}
+        say(f"  {row['status']:<7} {row['key']}: {row['error_code']}: {row['error']}", **facts)
+    if tally.flagged > len(tally.worst):
+        say(f"  … and {tally.flagged - len(tally.worst)} more in the manifest")
+
+
+def _say_older(tally: Tally) -> None:
+    """What is not as it was before, or as it should be by now."""
+    if tally.stale:
+        whose = "whose older picture stays" if tally.stale == 1 else "whose older pictures stay"
+        say(f"  {tally.stale} failed {whose}")
+    if n := tally.dropped:
+        first, what = shown(tally.dropped_key), "was corrected or approved and has changed since"
+        others = f" and {n - 1:,} more" * (n > 1)
+        say(f"  {first}{others}: {what}: made anew without that, look at it again", level="warning")
 
 
 def _say_checks(checks: dict[str, Any]) -> None:

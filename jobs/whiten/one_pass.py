@@ -12,7 +12,7 @@ from glasseg.catalog.writer import Writer
 from glasseg.config import WhitenConfig
 from glasseg.lists import selection
 from jobs import terminal
-from jobs.whiten import ending, messages, summary
+from jobs.whiten import ending, messages, moving, summary
 from jobs.whiten.execution import Stopped, work
 from jobs.whiten.executor import Executor, Workforce
 from jobs.whiten.export import Export
@@ -57,6 +57,9 @@ def perform(
         verbose=config.verbose,
     )
     try:
+        for output in outputs:
+            with terminal.about(output.name):
+                _rename(output)
         work(outputs, executor=executor, workforce=workforce)
         for output in outputs:
             with ending.apart(output):
@@ -82,6 +85,14 @@ def perform(
             with terminal.about(output.name):
                 messages.say_summary(output, record)
     return _finished(outputs, closed, config)
+
+
+def _rename(output: Output) -> None:
+    """Move the pictures whose names alone change; photos whose places stay taken are to fail."""
+    plan = output.plan
+    moved = moving.perform(plan.order, plan.renaming, plan.naming, output.own_lock)
+    output.renamed, output.plan = moved.count, plan.without_stuck(moved)
+    messages.say_faults(moved)
 
 
 def _finished(outputs: Sequence[Output], closed: Closed, config: WhitenConfig) -> int:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from glasseg.catalog import manifest, reviewed, schema
 from glasseg.catalog.pending import listed_in
-from glasseg.catalog.schema import REVIEWED, Row, Status
+from glasseg.catalog.schema import NUMBERED, REVIEWED, Row, Status
 from glasseg.catalog.tally import OLDER_STAYS
 from glasseg.cutout.look import Look
 from glasseg.storage import listing
@@ -37,6 +37,7 @@ PENDING = pa.schema(
         ("standing_coverage", pa.float64()),
         ("guarded", pa.bool_()),
         *((name, pa.string()) for name in REVIEWED),
+        *((name, schema.SCHEMA.field(name).type) for name in NUMBERED),
         ("list_columns", pa.map_(pa.string(), pa.string())),
         ("place", pa.int32()),
         ("unit", pa.string()),
@@ -50,9 +51,10 @@ PENDING = pa.schema(
 """What a batch gets: photos, and what stands in the place of their pictures.
 
 `guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
-`place`: the destination, as a number of the run's orders. `unit`: the `unit_rows` rows that share it are neighbours and
-done together, in one batch. `group_*`: as in the manifest; with `group_members` and without a scale, the unit has to
-get one. `width_mm`: of the glasses, where the photo's row of the list has it.
+`NUMBERED`: the photo's number in its series. `place`: the destination, as a number of the run's orders. `unit`: the
+`unit_rows` rows that share it are neighbours and done together, in one batch. `group_*`: as in the manifest; with
+`group_members` and without a scale, the unit has to get one. `width_mm`: of the glasses, where the photo's row of the
+list has it.
 """
 
 
@@ -72,6 +74,8 @@ class Pending(TypedDict):
     reviewed_etag: str | None
     reviewed_model: str | None
     reviewed_options: str | None
+    name_number: int | None
+    name_series: str | None
     list_columns: list[tuple[str, str]] | None
     place: int
     unit: str
@@ -152,6 +156,8 @@ class Order:
             "group_baseline": pending["group_baseline"],
             "group_members": pending["group_members"],
             **reviewed.of(pending),
+            "name_number": pending["name_number"],
+            "name_series": pending["name_series"],
             "model_id": self.model_id,
             "options_id": self.options_id,
             "run_id": self.run_id,

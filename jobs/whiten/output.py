@@ -26,6 +26,8 @@ class Output:
     writer: Writer
     breaker: Breaker
     export: Export | None = None
+    renamed: int = 0
+    """Pictures that have moved to another name."""
     ended: str = "stopped"
     fault: GlassegError | None = None
     """Why this one did not come to its end, when others may have."""

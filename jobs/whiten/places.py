@@ -61,6 +61,8 @@ class Found:
     """The keys of all photos of the source, with a list; None where these are `photos`."""
     groups: Groups | None = None
     """The groups that are to have one scale each; `photos` then has the columns of `groups.with_groups`."""
+    source: pa.ChunkedArray | None = None
+    """The keys of all photos that the source holds; None where they are not known, or not asked for."""
 
 
 def open_places(
@@ -122,9 +124,11 @@ def find(
     photo_list: str | None,
     column: str | None,
     endpoint_url: str | None,
+    named: bool = False,
 ) -> Found:
     """List the source, or only `names` of it, or read its inventory, and the list of photos that are meant.
 
+    `named`: whether names are asked for, and so what the list leaves out matters.
     Raises GlassegError when there are no photos, and for a list that can't be read.
     """
     if inventory_uri:
@@ -139,12 +143,14 @@ def find(
         raise GlassegError(_no_photos(source.uri, kinds))
     inventory_id = inventory.id_of(listed) if inventory_uri else None
     compared_by = listing.compared_by(source, listed)
+    whole = names is None and not inventory_uri
+    known = pa.chunked_array([*photos["key"].chunks, *system.chunks], pa.string()) if whole else None
     if not photo_list:
-        whole = names is None and not inventory_uri
-        return Found(photos, kinds, system, whole, None, inventory_id, compared_by)
+        return Found(photos, kinds, system, whole, None, inventory_id, compared_by, source=known)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    return Found(photos, kinds, system, False, chosen, inventory_id, compared_by)
+    known = known if named else None
+    return Found(photos, kinds, system, False, chosen, inventory_id, compared_by, source=known)
 
 
 def placed(found: Found, places: Places, *, format: Format, transparent: bool, masks: bool) -> Found:

@@ -7,24 +7,22 @@ of their pictures makes them the work of the run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from glasseg.catalog import claims, gates, gone, groups, pending, reviewed, state
+from glasseg.catalog.contents import Contents
 from glasseg.catalog.pending import UNCHANGED, Wanted
-from glasseg.catalog.schema import Reason, Status
+from glasseg.catalog.schema import NUMBERED, Reason, Status
 from glasseg.catalog.state import State
-from glasseg.errors import DeniedError
-from glasseg.formats import OURS
 from glasseg.lists.selection import Selection
 from glasseg.model.folder import ModelFolder
-from glasseg.storage import listing
 from glasseg.storage.naming import EXACT, Naming
-from glasseg.storage.roots import Root
 from jobs.whiten.order import PENDING, Order, with_unit_rows
 from jobs.whiten.places import Found, Places
+from jobs.whiten.renaming import Renamed, Renaming
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,19 @@ class Plan:
     """Groups of which the list names only some photos, so that their scale stays."""
     compared_by: str = "ETag"
     """As in `Found`."""
+    renaming: Renaming = field(default_factory=Renaming)
+    """The pictures that move before the work."""
     refusal: str = ""
     """Why the run itself would be refused; a dry run shows it."""
+
+    def without_stuck(self, renamed: Renamed) -> Plan:
+        """The plan without pictures in the places of those that could not be moved: their photos fail."""
+        if not renamed.stuck:
+            return self
+        held = self.work.filter(self.naming.among(self.work["output"], pa.array(renamed.stuck, pa.string())))
+        pairs = zip(held["key"].to_pylist(), held["output"].to_pylist(), strict=True)
+        why = {key: f"{output} is still the picture of another photo, which can't be moved" for key, output in pairs}
+        return replace(self, clashes=self.clashes | why)
 
     @property
     def unchanged(self) -> int:
@@ -90,6 +99,7 @@ def make_plan(
     places: Places,
     found: Found,
     known: State,
+    contents: Contents,
     order: Order,
     *,
     wanted: Wanted,
@@ -106,14 +116,12 @@ def make_plan(
     `delete_gone`: whether the pictures of photos that left the source are to be deleted; `delete_many`: even when they
     are more than `MOST_DELETED` of all. Raises GlassegError for files in the way that are not ours.
     """
-    there, empty = _pictures(places.destination)
     photos, partial = found.photos, 0
     if found.groups:
         photos, partial = groups.with_absent(photos, known.photos, found.listed, wanted)
-    photos = pending.with_existing(photos, there, known.places, places.naming, empty)
-    listed = there is not None
-    touched = claims.touched(places.destination, places.naming) if listed else None
-    difference = pending.difference(photos, known.photos, wanted, touched, places.naming)
+    photos = pending.with_existing(photos, contents.names, known.places, places.naming, contents.empty)
+    listed = contents.listed
+    difference = pending.difference(photos, known.photos, wanted, contents.touched, places.naming)
     if found.groups:
         difference = groups.with_scales(difference, known.photos, wanted)
     todo = pending.retries_last(difference.filter(pc.not_equal(difference["reason"], UNCHANGED)))
@@ -179,15 +187,6 @@ def _gone(
     return left.filter(pc.invert(told)), doomed, needed
 
 
-def _pictures(destination: Root) -> tuple[pa.ChunkedArray | None, pa.ChunkedArray | None]:
-    """What is in a destination besides our records, and what of it is empty; None where it can't be listed."""
-    try:
-        found = listing.read(destination, OURS)
-        return found["key"], found["key"].filter(pc.equal(found["size"], 0))
-    except DeniedError:
-        return None, None
-
-
 def _among_claimed(places: Places, outputs: pa.ChunkedArray) -> pa.ChunkedArray:
     """Those of `outputs` that unfinished runs claimed: few, while all of them would be kept in memory for the run."""
     claimed = pa.chunked_array(claims.claimed(places.destination), pa.string())
@@ -216,6 +215,10 @@ def _work(todo: pa.Table, known: State, at: Places, place: int, *, overwrite: bo
     said = said.take(pc.index_in(todo["key"], value_set=known.photos["key"]).combine_chunks())
     for name, column in reviewed.parted(said).items():
         todo = todo.append_column(name, column)
+    if not {*NUMBERED} & {*todo.schema.names}:
+        row = pc.index_in(todo["key"], value_set=known.photos["key"])
+        for name in NUMBERED:
+            todo = todo.append_column(name, pc.cast(known.photos[name].take(row), PENDING.field(name).type))
     if "unit" not in todo.schema.names:
         todo = todo.append_column("unit", todo["key"])
     for name, column in (("place", pa.repeat(place, len(todo))), ("unit_rows", pa.repeat(1, len(todo)))):

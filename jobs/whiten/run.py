@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 
 from glasseg.catalog import compaction, destinations, groups, lock, runs, state
 from glasseg.catalog.lock import Lock
@@ -16,15 +17,16 @@ from glasseg.cutout.look import Look
 from glasseg.errors import GlassegError
 from glasseg.model.folder import ModelSpec
 from glasseg.storage import roots
+from glasseg.storage.roots import Bucket, Root
 from jobs import terminal
-from jobs.whiten import dry_run, grouping, messages, notify
+from jobs.whiten import dry_run, grouping, messages, notify, renaming
 from jobs.whiten.executor import Executor, on_ray
 from jobs.whiten.one_pass import output_of, perform
 from jobs.whiten.order import Order
 from jobs.whiten.places import Found, Places, find, open_places, placed, probed, refuse_other_source
 from jobs.whiten.plan import Plan, make_plan
 from jobs.whiten.summary import Closed
-from jobs.whiten.targets import Target, checked
+from jobs.whiten.targets import Target, asked_of, checked
 
 
 def whiten(
@@ -152,21 +154,42 @@ def _plans(places: Sequence[Places], targets: Sequence[Target], run_id: str, loc
             photo_list=config.photos,
             column=config.column,
             endpoint_url=config.endpoint_url,
+            named=any(target.config.name is not None for target in targets),
         )
         run_seq = runs.next_seq(at.destination, known.photos["run_seq"], locks[place].last_run_seq if locks else 0)
-        order = order_of(at, one.look, config, run_id, run_seq, inventory=found.inventory, place=place)
-        planned.append(_plan(at, found, known, order, config, others=planned))
+        planned.append(
+            _plan(
+                at, found, known, one, run_id=run_id, run_seq=run_seq, place=place, locked=bool(locks), others=planned
+            )
+        )
     return planned
 
 
 def _plan(
-    at: Places, found: Found, known: state.State, order: Order, config: WhitenConfig, *, others: Sequence[Plan]
+    at: Places,
+    found: Found,
+    known: state.State,
+    target: Target,
+    *,
+    run_id: str,
+    run_seq: int,
+    place: int,
+    locked: bool,
+    others: Sequence[Plan],
 ) -> Plan:
-    found = placed(found, at, format=config.format, transparent=order.look.colour is None, masks=config.mask)
-    return make_plan(
+    """The plan of one output. `locked`: whether what is in its destination may be tried out."""
+    config, look = target.config, target.look
+    asked = asked_of(config, look, at.destination, movable=not locked or _movable(at.destination, config))
+    found = placed(found, at, format=asked.format, transparent=asked.transparent, masks=asked.masks)
+    arranged = renaming.arrange(at, found, known, asked, run_seq)
+    run_seq += len(arranged.renaming.moves) > 0
+    found, known = arranged.found, arranged.known
+    order = order_of(at, look, config, run_id, run_seq, inventory=found.inventory, place=place)
+    planned = make_plan(
         at,
         grouping.grouped(found, config.scale_by, config.width_mm, config.across_mm),
         known,
+        arranged.contents,
         order,
         wanted=Wanted(order.model_id, config.options_id, config.max_pixels, config.redo, found.inventory),
         limit=config.limit,
@@ -175,6 +198,14 @@ def _plan(
         delete_many=config.yes,
         others=others,
     )
+    return replace(planned, renaming=arranged.renaming)
+
+
+def _movable(destination: Root, config: WhitenConfig) -> bool:
+    """Whether what moves away leaves nothing behind: in a bucket, writing and deleting are two permissions."""
+    if config.name is None or not isinstance(destination, Bucket):
+        return True
+    return roots.delete_if_allowed(destination, roots.TMP_PREFIX + "moved")
 
 
 def _refuse_exports(targets: Sequence[Target], planned: Sequence[Plan]) -> None:

@@ -89,6 +89,7 @@ def _summary(output: Output, seconds: float) -> dict[str, Any]:
         **{status: tally.counts[status] for status in ("ok", "review", "failed", "gone")},
         "held": tally.held,
         "unchanged": plan.unchanged,
+        **({"renamed": output.renamed} if output.renamed else {}),
         "reasons": dict(tally.reasons),
         "storage_retries": tally.retries,
         **({"checks": tally.checks(order.look.checks)} if order.look.checks else {}),

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from glasseg.catalog import pending
+from glasseg.catalog import names, pending
+from glasseg.catalog.outputs import Asked
 from glasseg.config import WhitenConfig
 from glasseg.cutout.framing import Framing
 from glasseg.cutout.look import Look, colour_of, contradiction
 from glasseg.errors import GlassegError
+from glasseg.formats import Format
+from glasseg.storage.roots import Folder, Root
 from jobs.whiten import export, grouping, summary
 from jobs.whiten.export import Export
 
@@ -62,7 +65,7 @@ def _target(name: str, config: WhitenConfig) -> Target:
     if config.path_tolerance != WhitenConfig.path_tolerance and not config.clipping_path:
         raise GlassegError("--path-tolerance is for --clipping-path: give both, or neither", 2)
     look = look_of(config)
-    if reason := contradiction(look, config.format, config.quality):
+    if reason := contradiction(look, format_of(config), config.quality):
         raise GlassegError(reason, 2)
     exported = export.planned(
         config.export, config.export_columns, photo_list=config.photos, endpoint_url=config.endpoint_url
@@ -77,6 +80,30 @@ def _named(where: str) -> Iterator[None]:
         yield
     except GlassegError as error:
         raise GlassegError(f"{where}{error}", error.exit_code) from error
+
+
+def format_of(config: WhitenConfig) -> Format:
+    """The format of the pictures: what their names end in, or else `--format`.
+
+    Raises GlassegError, as wrong usage, for a template that gives no names, and where the two differ.
+    """
+    asked = names.parse(config.name).format if config.name is not None else None
+    if asked and config.format not in {"keep", asked}:
+        raise GlassegError(f"--name {config.name!r} does not end as --format {config.format} does: leave out one", 2)
+    return asked or config.format
+
+
+def asked_of(config: WhitenConfig, look: Look, destination: Root, *, movable: bool = True) -> Asked:
+    """What a run asks of the names of its pictures; see `Asked`."""
+    return Asked(
+        template=None if config.name is None else names.parse(config.name),
+        format=format_of(config),
+        transparent=look.colour is None,
+        masks=config.mask,
+        folders=isinstance(destination, Folder),
+        overwrite=config.overwrite,
+        movable=movable,
+    )
 
 
 def look_of(config: WhitenConfig) -> Look:

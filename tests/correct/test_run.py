@@ -15,7 +15,7 @@ import inprocess
 import numpy as np
 import pytest
 from correcting import correct, whiten
-from drawnphotos import BLANK, by_key, drawn, rows
+from drawnphotos import BLANK, by_key, drawn, outputs, rows
 from painted import erased, export, kept, photo_of, zipped
 from s3server import S3Server
 
@@ -186,6 +186,23 @@ def test_a_held_picture_that_is_corrected_is_published(places: tuple[Root, Root]
     row = by_key(destination)[MINE]
     assert row["published"] and row["status"] == "ok" and (picture(destination)[18:36, 20:48] < 250).any()
     assert not overview(destination)["held"]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_correction_is_published_under_the_name_that_its_picture_has(
+    suffix: str, places: tuple[Root, Root], tmp_path: Path
+) -> None:
+    _, destination = places
+    named = f"x/{Path(MINE).stem}{suffix}"
+    whiten(places, name=f"x/{{stem}}{suffix}")
+    there = outputs(destination)
+    assert correct(destination, export(tmp_path, destination, {MINE: erased})) == 0
+    assert outputs(destination) == there and white_left(destination, named)
+    assert by_key(destination)[MINE]["output_key"] == named
+    whiten(places)
+    whiten(places, name=f"y/{{stem}}{suffix}")
+    assert outputs(destination) - there == {name.replace("x/", "y/") for name in there if name.startswith("x/")}
+    assert white_left(destination, named.replace("x/", "y/")) and said(destination)[2] == "corrected"
 
 
 def test_a_correction_on_s3(s3: S3Server, tmp_path: Path) -> None:
