@@ -94,16 +94,13 @@ def _delete(root: Root, output: str) -> None:
 def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
     """The row of a photo that left: "gone", or "deleted" when its pictures left with it."""
     order = plan.order
-    pending: dict[str, Any] = {
+    pending: dict[str, Any] = dict.fromkeys(PENDING.names) | {
         "key": known["key"],
         "output": known["key"],
         "etag": known["source_etag"],
         "reason": reason,
-        "standing_status": None,
-        "standing_run_id": None,
         "standing_coverage": known["standing_coverage"],
         "guarded": False,
-        "list_columns": None,
         "place": order.place,
         "unit": known["key"],
         "unit_rows": 1,
