@@ -38,6 +38,12 @@ def described(root: Root, names: list[str]) -> str:
     return f"{root.uri} holds the outputs {some}: give one of them, such as {root.uri_of(names[0])}"
 
 
+def stranger(root: Root, why: str) -> GlassegError:
+    """What to raise for a place where glasseg has not worked: `why`, or which outputs are below it."""
+    names = below(root)
+    return GlassegError(described(root, names) if names else why)
+
+
 def refuse_above(root: Root) -> None:
     """Raise GlassegError for a destination-to-be that holds the outputs of other runs."""
     if names := below(root):
@@ -47,10 +53,7 @@ def refuse_above(root: Root) -> None:
 def refuse_taken(root: Root) -> None:
     """Raise GlassegError for a place for outputs that is a destination itself."""
     if _holds(root, OURS):
-        raise GlassegError(
-            f"{root.uri} holds pictures of runs without --outputs: choose another place for outputs, such as "
-            f"{root.uri_of('outputs')}"
-        )
+        raise GlassegError(f"{root.uri} is a destination itself: choose another place for outputs")
 
 
 def _holds(root: Root, prefix: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from glasseg.catalog.manifest import report_folder
 from glasseg.catalog.skipped import described
 from glasseg.errors import ERROR_CODES
 from glasseg.report import templates
@@ -70,6 +71,7 @@ def page(
         reasons=counts["reasons"],
         reason_meanings=_REASONS,
         about=_about(record),
+        outputs=_outputs(record),
         edited=edited,
         shown=len(cards),
         shown_states=_shown_states(cards),
@@ -132,6 +134,17 @@ def _about(record: Mapping[str, Any]) -> dict[str, Any]:
         what = f": {described(kinds)}" if isinstance(kinds, Mapping) and kinds else ""
         lines["Other files"] = f"{record['others']} skipped{what}"
     return lines
+
+
+def _outputs(record: Mapping[str, Any]) -> dict[str, str]:
+    """The other outputs of the run, each with the address of its page, seen from this one; "" where it has none."""
+    known, run_id = record.get("outputs"), record.get("run_id", "")
+    pages = known if isinstance(known, Mapping) else {}
+    return {
+        name: f"../../../../{name}/{report_folder(run_id)}index.html" if has_page else ""
+        for name, has_page in pages.items()
+        if name != record.get("output")
+    }
 
 
 # --- its photos ---

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from glasseg.catalog import compaction, groups, lock, manifest, records, reviewed, runs, state
+from glasseg.catalog import compaction, destinations, groups, lock, manifest, records, reviewed, runs, state
 from glasseg.catalog.pending import Wanted
 from glasseg.catalog.schema import Reason
 from glasseg.config import CorrectConfig, WhitenConfig
@@ -88,7 +88,7 @@ def _last_whitening(root: Root) -> dict[str, Any]:
     for record in runs.latest(root):
         if "options" in record and "source" in record:
             return record
-    raise GlassegError(f"no run of glasseg whiten in {root.uri}: is it the folder that it wrote to?")
+    raise destinations.stranger(root, f"no run of glasseg whiten in {root.uri}: is it the folder that it wrote to?")
 
 
 def _options(last: Mapping[str, Any], config: CorrectConfig) -> WhitenConfig:

@@ -7,8 +7,7 @@ from typing import Any, Final
 
 import click
 
-from glasseg.catalog import manifest, runs, state
-from glasseg.errors import GlassegError
+from glasseg.catalog import destinations, manifest, runs, state
 from glasseg.report import choice
 from glasseg.storage.roots import open_root
 from jobs.destination import editor
@@ -26,7 +25,7 @@ def next_photos(destination_uri: str, count: int, *, as_json: bool, edit: bool, 
     root = open_root(destination_uri, endpoint_url=endpoint_url)
     known = state.photos(root, "quality")
     if not len(known):
-        raise GlassegError(f"glasseg has not worked in {root.uri} yet: is it the right place?")
+        raise destinations.stranger(root, f"glasseg has not worked in {root.uri} yet: is it the right place?")
     chosen = choice.of_destination(known, count)
     del known
     facts = [_facts(one) for one in chosen]

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import claims, compaction, lock, manifest, pending, pictures, runs, state
+from glasseg.catalog import claims, compaction, destinations, lock, manifest, pending, pictures, runs, state
 from glasseg.catalog.lock import Lock
 from glasseg.catalog.manifest import mask_key
 from glasseg.catalog.schema import Reason, Row, Status
@@ -135,7 +135,8 @@ def _held(root: Root, run_id: str, keys: Sequence[str]) -> list[Row]:
     review = pc.and_not(pc.equal(of_run["status"], "review"), of_run["published"])
     rows = of_run.filter(review).to_pylist()
     if not rows:
-        raise GlassegError(f"run {run_id} holds nothing back in {root.uri}: see glasseg status {root.uri}")
+        why = f"run {run_id} holds nothing back in {root.uri}: see glasseg status {root.uri}"
+        raise destinations.stranger(root, why)
     by_key = {row["key"]: row for row in rows}
     if unknown := [key for key in keys if printable(key) not in by_key]:
         raise GlassegError(f"run {run_id} holds no picture of {unknown[0]!r} back: the first is {rows[0]['key']!r}")

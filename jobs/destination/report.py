@@ -10,7 +10,7 @@ from typing import Any, Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import manifest, records, runs
+from glasseg.catalog import destinations, manifest, records, runs
 from glasseg.catalog.schema import Reason
 from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
@@ -109,7 +109,8 @@ def _record(destination: Root, run_id: str | None, *, by_hand: bool) -> dict[str
         return {**runs.read(destination, run_id), "run_id": run_id}
     known = runs.latest(destination)
     if not known:
-        raise GlassegError(f"no run of glasseg in {destination.uri}: is it the folder that `glasseg whiten` wrote to?")
+        why = f"no run of glasseg in {destination.uri}: is it the folder that `glasseg whiten` wrote to?"
+        raise destinations.stranger(destination, why)
     if run_id:
         last = ", ".join(str(one["run_id"]) for one in known[:_NAMED_RUNS])
         raise GlassegError(f"no run {run_id} in {destination.uri}; the last ones are {last}")

@@ -10,9 +10,8 @@ import click
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from glasseg.catalog import lock, manifest, reviewed, runs, state
+from glasseg.catalog import destinations, lock, manifest, reviewed, runs, state
 from glasseg.catalog.state import among
-from glasseg.errors import GlassegError
 from glasseg.storage.keys import shown
 from glasseg.storage.roots import Root, open_root
 from jobs.terminal import columns
@@ -39,12 +38,13 @@ def status(destination_uri: str, key: str | None, *, endpoint_url: str | None, a
     if key is not None:
         rows = manifest.of_photo(root, key)
         if not rows:
-            raise GlassegError(f"{root.uri} knows no photo {key!r}: its name is relative to the source")
+            why = f"{root.uri} knows no photo {key!r}: its name is relative to the source"
+            raise destinations.stranger(root, why)
         click.echo(json.dumps(rows, indent=2, default=str) if as_json else _photo(rows))
         return
     found = overview(root)
     if not (found["runs"] or found["photos"] or found["running"]):
-        raise GlassegError(f"glasseg has not worked in {root.uri} yet: is it the right place?")
+        raise destinations.stranger(root, f"glasseg has not worked in {root.uri} yet: is it the right place?")
     click.echo(json.dumps(found, indent=2, default=str) if as_json else _page(root, found))
 
 

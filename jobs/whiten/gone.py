@@ -16,7 +16,7 @@ from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Bucket, Root, unsafe_reason
 from jobs.terminal import say
-from jobs.whiten.order import Pending
+from jobs.whiten.order import PENDING, Pending
 from jobs.whiten.plan import Plan
 
 THREADS = 16
