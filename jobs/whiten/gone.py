@@ -16,7 +16,7 @@ from glasseg.catalog.writer import Writer
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import Bucket, Root, unsafe_reason
 from jobs.terminal import say
-from jobs.whiten.order import Pending
+from jobs.whiten.order import PENDING, Pending
 from jobs.whiten.plan import Plan
 
 THREADS = 16
@@ -94,16 +94,13 @@ def _delete(root: Root, output: str) -> None:
 def _row(plan: Plan, known: dict[str, Any], reason: Reason) -> Row:
     """The row of a photo that left: "gone", or "deleted" when its pictures left with it."""
     order = plan.order
-    pending: dict[str, Any] = {
+    pending: dict[str, Any] = dict.fromkeys(PENDING.names) | {
         "key": known["key"],
         "output": known["key"],
         "etag": known["source_etag"],
         "reason": reason,
-        "standing_status": None,
-        "standing_run_id": None,
         "standing_coverage": known["standing_coverage"],
         "guarded": False,
-        "list_columns": None,
         "place": order.place,
         "unit": known["key"],
         "unit_rows": 1,
