@@ -103,7 +103,7 @@ def open_names(photos: pa.Table, template: Template, rows: Mapping[str, int]) ->
     `photos` has `key`, and with a list `list_columns`; `rows`: by key, the row of the list. Raises GlassegError for
     photos that have no value for a field.
     """
-    parts: list[pa.ChunkedArray | pa.Scalar] = []
+    parts = [pc.utf8_slice_codeunits(photos["key"], 0, 0)]  # as many names as photos, also where no value differs
     missing = dict[str, pa.ChunkedArray]()
     below = False
     for place, (text, field) in enumerate(template.pieces):

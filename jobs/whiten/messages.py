@@ -60,10 +60,12 @@ def say_plan(
     say(f"{doing} {n:,} photo{'s' * (n != 1)} of {order.source.uri}{f' ({why})' if why else ''}{extra}")
     if older := plan.renaming.older:
         keep = f"{older:,} photos keep their older names" if older > 1 else "1 photo keeps its older name"
-        say(
-            f"  {keep} for now ({plan.renaming.example}): the last picture failed or was held back, or another photo's "
-            "picture has the new name"
+        why = (
+            "the last picture failed or was held back, or another photo's picture has the new name"
+            if plan.renaming.able
+            else "pictures are not moved where nothing may be deleted, or listed"
         )
+        say(f"  {keep} for now ({plan.renaming.example}): {why}")
     if unsolved:
         say(f"  of those up to date: {unsolved} (see glasseg status {order.destination.uri})")
     say(f"  to {order.destination.uri} with model {order.model_id} on {where}")

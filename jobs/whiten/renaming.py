@@ -34,6 +34,8 @@ class Renaming:
     older: int = 0
     """As in `Settled`."""
     example: str = ""
+    able: bool = True
+    """Whether pictures can be moved in this destination."""
 
     @property
     def renamed(self) -> pa.Table:
@@ -74,7 +76,8 @@ def arrange(places: Places, found: Found, known: State, asked: Asked, run_seq: i
     settled = outputs.settle(found.photos, known, there, naming, asked, source=found.source, selection=found.selection)
     if asked.template:
         there = _without_unowned(root, settled, known, there, naming, overwrite=asked.overwrite)
-    renaming = Renaming(runs.new_id(), run_seq, settled.moves, tuple(left), settled.older, settled.example)
+    able = asked.movable and there.listed
+    renaming = Renaming(runs.new_id(), run_seq, settled.moves, tuple(left), settled.older, settled.example, able)
     return Arranged(
         replace(found, photos=settled.photos),
         moves.state_after(known, settled.moves, run_seq, naming),

@@ -101,6 +101,7 @@ def test_fields_make_names() -> None:
     assert named("{Brand }/{list.n} {{x}}", "a.png", brand="Né", n="2") == ["Né/2 {x}.png"]
     assert named("{file}", "a.jpg", file="b.JPG") == ["b.jpg"], "a suffix that is there is not added"
     assert named("{sku}.v2", "a.jpg", sku="1") == ["1.v2.jpg"]
+    assert named("{n}", "a.jpg", "b.png") == ["7.jpg", "7.png"]
 
 
 # ---- numbers ----
