@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,18 @@ def test_s3_to_s3_and_s3_to_folder_give_the_same_pictures_as_in_one_process(
     assert by_key(on_s3)["truncated.jpg"]["error_code"] == "unreadable"
     etags = {e.key: e.etag for e in bucket.list()}
     assert {key: row["source_etag"] for key, row in by_key(on_s3).items()} == etags
+
+
+@pytest.mark.slow
+def test_several_outputs_are_made_by_workers_each_photo_once(whitened: Folder, photos: Path, tmp_path: Path) -> None:
+    several = {"white": QUIET, "cut-out": replace(QUIET, background="transparent", format="png")}
+    assert whiten(str(photos), str(tmp_path / "out"), QUIET, outputs=several) == 0
+    white, cut_out = Folder(tmp_path / "out/white"), Folder(tmp_path / "out/cut-out")
+    assert outputs(white) == outputs(whitened) and len(outputs(cut_out)) == len(AWKWARD)
+    for key in outputs(white):
+        assert white.read(key)[0] == whitened.read(key)[0]
+    read = [{key: row["read_ms"] for key, row in by_key(root).items()} for root in (white, cut_out)]
+    assert read[0] == read[1], "rows of a photo tell of the same reading"
 
 
 @pytest.mark.slow
