@@ -73,6 +73,17 @@ def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: i
     return family if found else []
 
 
+def killed(command: list[str], victim: str, destination: Path, when: int) -> str:
+    """Run a command, kill one of its processes as `kill_one` does, and wait until all have ended; what was said."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
+        family = kill_one(run, victim, destination, when)
+        words = run.communicate(timeout=120)[1]
+    assert family, words
+    ended(family)
+    return words
+
+
 def ended(family: list[int]) -> None:
     """Wait until the workers of a killed run have ended."""
     deadline = time.monotonic() + 60
@@ -97,12 +108,7 @@ def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
     when = random.Random(f"{victim}{seed}").randrange(LATEST)
     command = [sys.executable, "-m", "jobs.cli", "whiten", str(photos), str(destination), "--keep-seconds=0"]
     command += ["--max-flagged=1", "--no-report", "--workers=2"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
-        family = kill_one(run, victim, destination, when)
-        words = run.communicate(timeout=120)[1]
-    assert family, words
-    ended(family)
+    words = killed(command, victim, destination, when)
 
     root = Folder(destination)
     first = manifest.read(root, ("key", "run_id")).to_pylist()
@@ -125,12 +131,7 @@ def test_after_a_kill_over_two_outputs_one_more_run_makes_both_right(
     when = random.Random(f"{victim}{seed}").randrange(2 * LATEST)
     command = [sys.executable, "-m", "jobs.cli", "whiten", str(photos), str(destination), "--keep-seconds=0"]
     command += ["--max-flagged=1", "--no-report", "--workers=2", f"--outputs={outputs}"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
-        family = kill_one(run, victim, destination, when)
-        words = run.communicate(timeout=120)[1]
-    assert family, words
-    ended(family)
+    words = killed(command, victim, destination, when)
 
     config = WhitenConfig(max_flagged=1.0, report=False)
     both = {"plain": config, "grey": replace(config, background="#f5f5f5")}

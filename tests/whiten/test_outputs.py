@@ -241,10 +241,26 @@ def _later(check: Callable[[Root], Any], root: Path) -> Callable[[Root], Any]:
     def late(one: Root) -> Any:
         asked.append(one.uri)
         if one == Folder(root) and asked.count(one.uri) == 2:
+            assert lock.holder(Folder(root.parent / "master")), "by name: two runs can't wait for each other"
             lock.Lock(one, "another").acquire()
         return check(one)
 
     return late
+
+
+def test_two_names_of_one_folder_are_no_two_outputs(place: Path) -> None:
+    (place / "out/web").mkdir(parents=True)
+    (place / "out/master").symlink_to(place / "out/web")
+    with pytest.raises(GlassegError, match=r"the outputs web and master are one folder, .*/out/web"):
+        whiten(place, WEB + MASTER)
+    assert not list(Folder(place / "out").list())
+
+
+def test_another_source_is_refused_with_the_output_that_has_it(place: Path) -> None:
+    record = {"run_seq": 1, "source": "elsewhere", "run_id": "R"}
+    runs.write(Folder(place / "out/web"), "R", record)
+    with pytest.raises(GlassegError, match=r"^web: the pictures there were made from elsewhere"):
+        whiten(place, MASTER + WEB)
 
 
 @pytest.mark.usefixtures("tensorflow")
