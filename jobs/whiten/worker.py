@@ -60,7 +60,7 @@ class Whitener:
             _limit_memory(memory)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        _refuse_torn(batch)
+        refuse_torn(batch)
         rows: list[DoneRow] = []
         fatal = None
         try:
@@ -107,7 +107,7 @@ class Whitener:
         return write_all(opened, seen, self._segmenter.spec)
 
 
-def _refuse_torn(batch: pa.Table) -> None:
+def refuse_torn(batch: pa.Table) -> None:
     """Raise ValueError for a batch without some of the rows that have to be done together."""
     whole = dict(zip(batch["unit"].to_pylist(), batch["unit_rows"].to_pylist(), strict=True))
     there = Counter(batch["unit"].to_pylist())

@@ -183,7 +183,8 @@ def test_the_summary_has_all_outputs_and_their_records_know_each_other(place: Pa
     assert record["output"] == "web" and record["outputs"] == {"web": True, "master": True}
     assert record["run_id"] == summary["run_id"] == runs.latest(Folder(place / "out/master"))[0]["run_id"]
     page = place / f"out/web/_glasseg/report/{record['run_id']}/index.html"
-    [link] = re.findall(r'href="([^"]*)">master</a>', page.read_text())
+    [(name, link)] = re.findall(r'Output <b>(\w+)</b>; others: <a href="([^"]*)">master</a>', page.read_text())
+    assert name == "web"
     assert (page.parent / link).resolve() == place / f"out/master/_glasseg/report/{record['run_id']}/index.html"
     assert (page.parent / link).exists()
 
@@ -203,10 +204,13 @@ def test_a_fault_at_the_end_of_one_output_does_not_keep_the_others_from_theirs(
 
     monkeypatch.setattr(Folder, "delete", refused)
     with pytest.raises(GlassegError, match=r"may not delete .*/out/master/a\.png"):
-        whiten(place, MASTER + WEB, "--gone=delete", "--yes")
+        whiten(place, MASTER + WEB, "--gone=delete", "--yes", "--report", "--redo=all")
     web, master = (runs.latest(Folder(place / f"out/{name}"))[0] for name in ("web", "master"))
     assert (web["ended"], web["gone"]) == ("done", 1) and master["ended"] == "stopped"
     assert outputs(Folder(place / "out/web")) == {"c.webp", "sub/b.webp"}
+    page = f"_glasseg/report/{web['run_id']}/index.html"
+    assert not (place / "out/master" / page).exists()
+    assert "others: master<" in (place / "out/web" / page).read_text(), "no link that leads nowhere"
 
 
 # all or none ----------------------------------------------------------------------------------------------------------
