@@ -26,7 +26,7 @@ from jobs.whiten.order import Order
 from jobs.whiten.places import Found, Places, find, open_places, placed, probed, refuse_other_source
 from jobs.whiten.plan import Plan, make_plan
 from jobs.whiten.summary import Closed
-from jobs.whiten.targets import Target, asked_of, checked
+from jobs.whiten.targets import Target, asked_of, checked, told
 
 
 def whiten(
@@ -84,7 +84,7 @@ def _whiten(
         planned = _plans(places, targets, run_id, locks)
         for target, plan in zip(targets, planned, strict=True):
             if plan.refusal:
-                raise GlassegError(f"{target.name}: {plan.refusal}" if target.name else plan.refusal)
+                raise GlassegError(f"{target.heading}{plan.refusal}")
         _refuse_exports(targets, planned)
         for own_lock, plan in zip(locks, planned, strict=True):
             own_lock.note(plan.order.run_seq)
@@ -110,9 +110,18 @@ def _places(source_uri: str, destination_uri: str, config: WhitenConfig, names: 
     )
     if several:
         destinations.refuse_taken(root)
+        _refuse_twins(names, places)
     else:
         destinations.refuse_above(root)
     return places
+
+
+def _refuse_twins(names: Sequence[str], places: Sequence[Places]) -> None:
+    """Raise GlassegError when links make one folder of two outputs."""
+    known: dict[roots.Root, str] = {}
+    for name, one in zip(names, places, strict=True):
+        if (other := known.setdefault(one.destination, name)) != name:
+            raise GlassegError(f"the outputs {other} and {name} are one folder, {one.destination.uri}")
 
 
 def _check_writable(places: Sequence[Places]) -> None:
@@ -145,7 +154,8 @@ def _plans(places: Sequence[Places], targets: Sequence[Target], run_id: str, loc
         config = one.config
         known = state.read(at.destination, at.source.uri, groups.COLUMNS if config.scale_by else ())
         if not config.new_source:
-            refuse_other_source(at, known.photos)
+            with told(one.heading):
+                refuse_other_source(at, known.photos)
         found = found or find(
             at.source,
             at.names,
@@ -157,11 +167,11 @@ def _plans(places: Sequence[Places], targets: Sequence[Target], run_id: str, loc
             named=any(target.config.name is not None for target in targets),
         )
         run_seq = runs.next_seq(at.destination, known.photos["run_seq"], locks[place].last_run_seq if locks else 0)
-        planned.append(
-            _plan(
+        with told(one.heading):
+            plan = _plan(
                 at, found, known, one, run_id=run_id, run_seq=run_seq, place=place, locked=bool(locks), others=planned
             )
-        )
+        planned.append(plan)
     return planned
 
 
@@ -212,7 +222,8 @@ def _refuse_exports(targets: Sequence[Target], planned: Sequence[Plan]) -> None:
     """Raise GlassegError for an export with a field that nothing knows."""
     for target, plan in zip(targets, planned, strict=True):
         if target.export:
-            target.export.refuse_unknown(plan.order.destination, plan.selection)
+            with told(target.heading):
+                target.export.refuse_unknown(plan.order.destination, plan.selection)
 
 
 def order_of(
