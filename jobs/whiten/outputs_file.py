@@ -15,7 +15,7 @@ from glasseg.catalog.destinations import NAME
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.storage.roots import open_source
 
-_GROUPS: Final = ("Pictures", "Framing", "Marketplaces")
+_GROUPS: Final = ("Pictures", "Framing", "Print", "Marketplaces")
 """Options of these groups may differ between outputs, and those of `_ALSO`, but for `_NEVER`."""
 _ALSO: Final = ("name", "export", "export-column")
 _NEVER: Final = ("model",)
