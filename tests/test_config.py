@@ -24,7 +24,8 @@ OTHER_VALUES = {
     "verbose": True, "summary_json": "s.json", "check": ("amazon",), "photos": "list.csv", "column": "sku",
     "listing": "stock.parquet", "redo": "all", "gone": "delete", "yes": True, "new_source": True, "gates": False,
     "stop_above": 1.0, "dry_run": True, "price_per_hour": 2.0, "report": False, "editor": True, "keep_seconds": 1.0,
-    "log_json": True, "review_below": 0.9, "all_folders": True, "export": "catalog.csv",
+    "log_json": True, "review_below": 0.9, "all_folders": True, "outputs": "outputs.toml",
+    "export": "catalog.csv",
     "export_columns": ("sku",), "notify": "https://there/hook",
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from glasseg.catalog.schema import Reason, Status
 from glasseg.config import MARKETPLACES
 from glasseg.errors import FAILURE_CODES, REVIEW_CODES
 from jobs.cli import cli
+from jobs.whiten.command import configs, whiten
+from jobs.whiten.targets import checked
 
 MOST_BYTES = 12_000
 SOURCES = "\n".join(
@@ -52,6 +55,15 @@ def test_commands_are_understood_by_the_program(command: str, tmp_path: Path, mo
 def test_commands_in_sentences_exist(command: str) -> None:
     name, *words = command.split()[1:]
     assert name in cli.commands and (name != "bench" or not words or words[0] in cli.commands[name].commands)
+
+
+def test_the_outputs_of_the_guide_are_understood(tmp_path: Path) -> None:
+    [tables] = blocks("toml", "docs/catalog.md")
+    (tmp_path / "outputs.toml").write_text(tables, encoding="utf-8")
+    with whiten.make_context("whiten", ["in", "out", f"--outputs={tmp_path / 'outputs.toml'}"]) as context:
+        config, outputs = configs(context)
+    assert [target.name for target in checked(replace(config, dry_run=True), outputs)] == [*outputs]
+    assert len(outputs) == 4
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

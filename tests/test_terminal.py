@@ -58,6 +58,19 @@ def test_a_log_in_json_has_an_object_a_line_with_what_the_run_is(capsys: pytest.
     assert last == "for people"
 
 
+def test_lines_about_an_output_begin_with_it_and_objects_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    with terminal.about("web"):
+        terminal.say("  to photos/web")
+        with terminal.about(""), terminal.log_json(True):
+            terminal.say("of the run")
+        with terminal.log_json(True):
+            terminal.say("  to photos/web")
+    plain, of_run, entry = capsys.readouterr().err.splitlines()
+    assert plain == "web:   to photos/web"
+    assert "output" not in json.loads(of_run)
+    assert (json.loads(entry)["output"], json.loads(entry)["message"]) == ("web", "to photos/web")
+
+
 def test_a_table_has_words_to_the_left_numbers_to_the_right_and_a_dash_for_none() -> None:
     heads = {"status": "", "photos": ",", "share": ".1%", "for example": ""}
     rows = [("ok", 12345, 0.5, "a.jpg"), ("failed", 6, None, "b c.jpg"), ("", 0, float("nan"), "")]

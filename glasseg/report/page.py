@@ -71,6 +71,7 @@ def page(
         reasons=counts["reasons"],
         reason_meanings=_REASONS,
         about=_about(record),
+        output=record.get("output"),
         outputs=_outputs(record),
         edited=edited,
         shown=len(cards),

@@ -24,7 +24,7 @@ from jobs.whiten.order import Order
 from jobs.whiten.places import Found, Places, find, open_places, placed, probed, refuse_other_source
 from jobs.whiten.plan import Plan, make_plan
 from jobs.whiten.summary import Closed
-from jobs.whiten.targets import Target, checked
+from jobs.whiten.targets import Target, checked, told
 
 
 def whiten(
@@ -82,7 +82,7 @@ def _whiten(
         planned = _plans(places, targets, run_id, locks)
         for target, plan in zip(targets, planned, strict=True):
             if plan.refusal:
-                raise GlassegError(f"{target.name}: {plan.refusal}" if target.name else plan.refusal)
+                raise GlassegError(f"{target.heading}{plan.refusal}")
         _refuse_exports(targets, planned)
         for own_lock, plan in zip(locks, planned, strict=True):
             own_lock.note(plan.order.run_seq)
@@ -108,9 +108,18 @@ def _places(source_uri: str, destination_uri: str, config: WhitenConfig, names: 
     )
     if several:
         destinations.refuse_taken(root)
+        _refuse_twins(names, places)
     else:
         destinations.refuse_above(root)
     return places
+
+
+def _refuse_twins(names: Sequence[str], places: Sequence[Places]) -> None:
+    """Raise GlassegError when links make one folder of two outputs."""
+    known: dict[roots.Root, str] = {}
+    for name, one in zip(names, places, strict=True):
+        if (other := known.setdefault(one.destination, name)) != name:
+            raise GlassegError(f"the outputs {other} and {name} are one folder, {one.destination.uri}")
 
 
 def _check_writable(places: Sequence[Places]) -> None:
@@ -143,7 +152,8 @@ def _plans(places: Sequence[Places], targets: Sequence[Target], run_id: str, loc
         config = one.config
         known = state.read(at.destination, at.source.uri, groups.COLUMNS if config.scale_by else ())
         if not config.new_source:
-            refuse_other_source(at, known.photos)
+            with told(one.heading):
+                refuse_other_source(at, known.photos)
         found = found or find(
             at.source,
             at.names,
@@ -181,7 +191,8 @@ def _refuse_exports(targets: Sequence[Target], planned: Sequence[Plan]) -> None:
     """Raise GlassegError for an export with a field that nothing knows."""
     for target, plan in zip(targets, planned, strict=True):
         if target.export:
-            target.export.refuse_unknown(plan.order.destination, plan.selection)
+            with told(target.heading):
+                target.export.refuse_unknown(plan.order.destination, plan.selection)
 
 
 def order_of(

@@ -25,6 +25,11 @@ class Target:
     look: Look
     export: Export | None
 
+    @property
+    def heading(self) -> str:
+        """What a message about this one begins with."""
+        return f"{self.name}: " if self.name else ""
+
 
 def checked(config: WhitenConfig, outputs: Mapping[str, WhitenConfig]) -> list[Target]:
     """What the options ask for at each destination. Raises GlassegError, as wrong usage, where they contradict."""
@@ -36,7 +41,7 @@ def checked(config: WhitenConfig, outputs: Mapping[str, WhitenConfig]) -> list[T
         raise GlassegError("--price-per-hour is for the estimate of --dry-run: add that, or leave it out", 2)
     found = list[Target]()
     for name, one in outputs.items():
-        with _named(f"{config.outputs} [{name}]: " if name else ""):
+        with told(f"{config.outputs} [{name}]: " if name else ""):
             found.append(_target(name, one))
     exports = {target.name: target.export for target in found if target.export}
     export.refuse_same(exports)
@@ -69,8 +74,8 @@ def _target(name: str, config: WhitenConfig) -> Target:
 
 
 @contextmanager
-def _named(where: str) -> Iterator[None]:
-    """What is refused within the block is said with where it stands."""
+def told(where: str) -> Iterator[None]:
+    """What is refused within the block begins with `where`."""
     try:
         yield
     except GlassegError as error:

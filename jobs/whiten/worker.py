@@ -66,7 +66,7 @@ class Whitener:
             _limit_memory(memory)
 
     def __call__(self, batch: pa.Table) -> pa.Table:
-        _refuse_torn(batch)
+        refuse_torn(batch)
         rows: list[DoneRow] = []
         scales: Scales = {}
         fatal = None
@@ -207,7 +207,7 @@ def _stretches(batch: list[Pending]) -> list[Stretch]:
     return stretches
 
 
-def _refuse_torn(batch: pa.Table) -> None:
+def refuse_torn(batch: pa.Table) -> None:
     """Raise ValueError for a batch without some of the rows that have to be done together."""
     whole = dict(zip(batch["unit"].to_pylist(), batch["unit_rows"].to_pylist(), strict=True))
     there = Counter(batch["unit"].to_pylist())

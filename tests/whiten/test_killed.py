@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import inprocess
@@ -22,6 +23,7 @@ from glasseg.config import WhitenConfig
 from glasseg.drawing.photo import draw_photo
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import TMP_PREFIX, Folder
+from jobs.whiten import run as job
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600), pytest.mark.usefixtures("tensorflow")]
 
@@ -57,7 +59,7 @@ def pictures(destination: Path) -> dict[str, bytes]:
 
 def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: int) -> list[int]:
     """Kill -9 a process of the run once `when` pictures are there; all that were below it then, [] if none was hit."""
-    while len(pictures(destination)) < when:
+    while len(list(destination.rglob("[0-9]*.jpg"))) < when:
         if run.poll() is not None:
             return []
         time.sleep(0.01)
@@ -69,6 +71,25 @@ def kill_one(run: subprocess.Popen[str], victim: str, destination: Path, when: i
     if found:
         os.kill(found[0], signal.SIGKILL)
     return family if found else []
+
+
+def killed(command: list[str], victim: str, destination: Path, when: int) -> str:
+    """Run a command, kill one of its processes as `kill_one` does, and wait until all have ended; what was said."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
+        family = kill_one(run, victim, destination, when)
+        words = run.communicate(timeout=120)[1]
+    assert family, words
+    ended(family)
+    return words
+
+
+def ended(family: list[int]) -> None:
+    """Wait until the workers of a killed run have ended."""
+    deadline = time.monotonic() + 60
+    while any("Whitener" in command_of(pid) for pid in family) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not any("Whitener" in command_of(pid) for pid in family), "workers of the killed run go on without it"
 
 
 @pytest.mark.slow
@@ -87,15 +108,7 @@ def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
     when = random.Random(f"{victim}{seed}").randrange(LATEST)
     command = [sys.executable, "-m", "jobs.cli", "whiten", str(photos), str(destination), "--keep-seconds=0"]
     command += ["--max-flagged=1", "--no-report", "--workers=2"]
-    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as run:
-        family = kill_one(run, victim, destination, when)
-        words = run.communicate(timeout=120)[1]
-    assert family, words
-    deadline = time.monotonic() + 60
-    while any("Whitener" in command_of(pid) for pid in family) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not any("Whitener" in command_of(pid) for pid in family), "workers of the killed run go on without it"
+    words = killed(command, victim, destination, when)
 
     root = Folder(destination)
     first = manifest.read(root, ("key", "run_id")).to_pylist()
@@ -106,3 +119,28 @@ def test_after_a_kill_at_many_moments_one_more_run_makes_everything_right(
     assert max(Counter(row["key"] for row in rows).values()) == 1, f"a photo with a row was done again: {words}"
     assert len(rows) >= len(first)
     assert not records.keys(root, CLAIMS, "") and not list(root.list(TMP_PREFIX)) and not root.exists(lock.LOCK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("victim", "seed"), [("driver", 1), ("driver", 2), ("actor", 1), ("raylet", 1)])
+def test_after_a_kill_over_two_outputs_one_more_run_makes_both_right(
+    victim: str, seed: int, photos: Path, undisturbed: dict[str, bytes], tmp_path: Path
+) -> None:
+    outputs, destination = tmp_path / "outputs.toml", tmp_path / "out"
+    outputs.write_text("[plain]\n[grey]\nbackground = '#f5f5f5'\n", encoding="utf-8")
+    when = random.Random(f"{victim}{seed}").randrange(2 * LATEST)
+    command = [sys.executable, "-m", "jobs.cli", "whiten", str(photos), str(destination), "--keep-seconds=0"]
+    command += ["--max-flagged=1", "--no-report", "--workers=2", f"--outputs={outputs}"]
+    words = killed(command, victim, destination, when)
+
+    config = WhitenConfig(max_flagged=1.0, report=False)
+    both = {"plain": config, "grey": replace(config, background="#f5f5f5")}
+    arguments = str(photos), str(destination), config
+    assert job.whiten(*arguments, outputs=both, executor=inprocess.in_process) == 0
+    assert pictures(destination / "plain") == undisturbed
+    for name in both:
+        root = Folder(destination / name)
+        keys = [row["key"] for row in manifest.read(root).to_pylist()]
+        assert sorted(keys) == sorted(path.name for path in photos.iterdir()), f"one row per photo: {words}"
+        assert set(pictures(destination / name)) == set(undisturbed)
+        assert not records.keys(root, CLAIMS, "") and not list(root.list(TMP_PREFIX)) and not root.exists(lock.LOCK)

@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import inprocess
 import numpy as np
+import pyarrow as pa
 import pytest
 from drawnphotos import AWKWARD, by_key, drawn, drawn_as, outputs
 from raycluster import below, command_of
@@ -25,10 +27,11 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import GlassegError
 from glasseg.images import decoder
 from glasseg.storage.roots import Folder, open_root
-from jobs.whiten import rescue, stream
+from jobs.whiten import rescue, stream, units
 from jobs.whiten.executor import on_ray
+from jobs.whiten.order import PENDING, ROWS, Order
 from jobs.whiten.run import whiten
-from jobs.whiten.worker import Whitener
+from jobs.whiten.worker import Whitener, refuse_torn
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_session")]
 
@@ -69,6 +72,44 @@ def test_s3_to_s3_and_s3_to_folder_give_the_same_pictures_as_in_one_process(
     assert by_key(on_s3)["truncated.jpg"]["error_code"] == "unreadable"
     etags = {e.key: e.etag for e in bucket.list()}
     assert {key: row["source_etag"] for key, row in by_key(on_s3).items()} == etags
+
+
+@pytest.mark.slow
+def test_several_outputs_are_made_by_workers_each_photo_once(whitened: Folder, photos: Path, tmp_path: Path) -> None:
+    several = {"white": QUIET, "cut-out": replace(QUIET, background="transparent", format="png")}
+    assert whiten(str(photos), str(tmp_path / "out"), QUIET, outputs=several) == 0
+    white, cut_out = Folder(tmp_path / "out/white"), Folder(tmp_path / "out/cut-out")
+    assert outputs(white) == outputs(whitened) and len(outputs(cut_out)) == len(AWKWARD)
+    for key in outputs(white):
+        assert white.read(key)[0] == whitened.read(key)[0]
+    read = [{key: row["read_ms"] for key, row in by_key(root).items()} for root in (white, cut_out)]
+    assert read[0] == read[1], "rows of a photo tell of the same reading"
+
+
+@pytest.mark.slow
+def test_what_belongs_together_reaches_a_worker_together(tmp_path: Path) -> None:
+    """With a batch size, Ray would cut and join tables that have another one."""
+
+    class Strict:
+        def __init__(self, orders: Any, model: Any, memory: int | None = None) -> None:
+            self._order = orders[0]
+
+        def __call__(self, batch: pa.Table) -> pa.Table:
+            refuse_torn(batch)
+            rows = [self._order.failed(one, "internal_error", str(len(batch))) for one in batch.to_pylist()]
+            return pa.Table.from_pylist(rows, schema=ROWS)
+
+    sizes = [40, 1, 24, 3, 64, 2, 7, 33, 8, 1]
+    rows = [
+        {"key": f"{unit}/{n:02}.jpg", "reason": "new", "place": 0, "unit": str(unit), "unit_rows": size}
+        for unit, size in enumerate(sizes)
+        for n in range(size)
+    ]
+    work, there = pa.Table.from_pylist(rows, schema=PENDING), Folder(tmp_path)
+    order = Order(there, there, "run", 1, "model", "options", mask=False, quality=95, max_pixels=1)
+    done = [row for some in stream.stream((order,), "no model", work, (1, 2), Strict) for row in some]
+    assert sorted(row["key"] for row in done) == sorted(work["key"].to_pylist())
+    assert {int(row["error"]) for row in done} == {len(table) for table in units.tables(work, stream.BATCH_PHOTOS)}
 
 
 @pytest.mark.slow

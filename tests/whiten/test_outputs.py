@@ -183,7 +183,8 @@ def test_the_summary_has_all_outputs_and_their_records_know_each_other(place: Pa
     assert record["output"] == "web" and record["outputs"] == {"web": True, "master": True}
     assert record["run_id"] == summary["run_id"] == runs.latest(Folder(place / "out/master"))[0]["run_id"]
     page = place / f"out/web/_glasseg/report/{record['run_id']}/index.html"
-    [link] = re.findall(r'href="([^"]*)">master</a>', page.read_text())
+    [(name, link)] = re.findall(r'Output <b>(\w+)</b>; others: <a href="([^"]*)">master</a>', page.read_text())
+    assert name == "web"
     assert (page.parent / link).resolve() == place / f"out/master/_glasseg/report/{record['run_id']}/index.html"
     assert (page.parent / link).exists()
 
@@ -203,10 +204,13 @@ def test_a_fault_at_the_end_of_one_output_does_not_keep_the_others_from_theirs(
 
     monkeypatch.setattr(Folder, "delete", refused)
     with pytest.raises(GlassegError, match=r"may not delete .*/out/master/a\.png"):
-        whiten(place, MASTER + WEB, "--gone=delete", "--yes")
+        whiten(place, MASTER + WEB, "--gone=delete", "--yes", "--report", "--redo=all")
     web, master = (runs.latest(Folder(place / f"out/{name}"))[0] for name in ("web", "master"))
     assert (web["ended"], web["gone"]) == ("done", 1) and master["ended"] == "stopped"
     assert outputs(Folder(place / "out/web")) == {"c.webp", "sub/b.webp"}
+    page = f"_glasseg/report/{web['run_id']}/index.html"
+    assert not (place / "out/master" / page).exists()
+    assert "others: master<" in (place / "out/web" / page).read_text(), "no link that leads nowhere"
 
 
 # all or none ----------------------------------------------------------------------------------------------------------
@@ -241,10 +245,26 @@ def _later(check: Callable[[Root], Any], root: Path) -> Callable[[Root], Any]:
     def late(one: Root) -> Any:
         asked.append(one.uri)
         if one == Folder(root) and asked.count(one.uri) == 2:
+            assert lock.holder(Folder(root.parent / "master")), "by name: two runs can't wait for each other"
             lock.Lock(one, "another").acquire()
         return check(one)
 
     return late
+
+
+def test_two_names_of_one_folder_are_no_two_outputs(place: Path) -> None:
+    (place / "out/web").mkdir(parents=True)
+    (place / "out/master").symlink_to(place / "out/web")
+    with pytest.raises(GlassegError, match=r"the outputs web and master are one folder, .*/out/web"):
+        whiten(place, WEB + MASTER)
+    assert not list(Folder(place / "out").list())
+
+
+def test_another_source_is_refused_with_the_output_that_has_it(place: Path) -> None:
+    record = {"run_seq": 1, "source": "elsewhere", "run_id": "R"}
+    runs.write(Folder(place / "out/web"), "R", record)
+    with pytest.raises(GlassegError, match=r"^web: the pictures there were made from elsewhere"):
+        whiten(place, MASTER + WEB)
 
 
 @pytest.mark.usefixtures("tensorflow")

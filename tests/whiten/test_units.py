@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.whiten import units
+from jobs.whiten import units, worker
 from jobs.whiten.order import PENDING
 
 PHOTOS = [f"{letter}.jpg" for letter in "abcdefgh"]
@@ -52,6 +52,14 @@ def test_a_photo_goes_with_its_group_where_one_destination_needs_that() -> None:
 def test_the_work_of_one_destination_is_not_copied() -> None:
     only = work(0, [("a.jpg", "new"), ("b.jpg", "retry")])
     assert units.merged([only]) is only
+
+
+def test_a_worker_refuses_a_part_of_a_unit() -> None:
+    """Two halves would be two groups, each with a scale of its own."""
+    done = units.merged([work(0, [("a.jpg", "new")]), work(1, [("a.jpg", "new"), ("b.jpg", "new")])])
+    worker.refuse_torn(done)
+    with pytest.raises(ValueError, match=r"a\.jpg has 2 rows, and 1 of them are in this batch"):
+        worker.refuse_torn(done.slice(1))
 
 
 rows = st.lists(st.tuples(st.sampled_from(PHOTOS), st.sampled_from(REASONS)), unique_by=lambda row: row[0])
