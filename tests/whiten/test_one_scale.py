@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from glasseg.images.compositing import bounding_box
 from glasseg.images.encoder import encode
 from glasseg.storage.roots import open_root
 from jobs.correct.run import correct
+from jobs.whiten import run
 from jobs.whiten import worker as workers
 from jobs.whiten.executor import on_ray
 from jobs.whiten.worker import Whitener
@@ -301,6 +303,27 @@ def test_photos_without_a_value_and_groups_in_part_are_told(shop: Shop, capsys: 
     done = shop.whiten()
     assert "1 group only partly in the list, with the scale as before" in capsys.readouterr().err
     assert {(row["key"], row["group_scale"]) for row in done.values()} == {("back.jpg", *scales)}
+
+
+def test_outputs_of_one_pass_have_each_their_own_scale(shop: Shop) -> None:
+    shop.add("A", {f"more{i}.jpg": data for i, data in enumerate(views(12, 0.5))})
+    shop.whiten()
+    shop.list.write_text("\n".join(["photo,model,width", *(f"{key},A," for key in shop.models)]) + "\n")
+    plain = WhitenConfig(photos=str(shop.list), report=False, max_flagged=1.0, stop_above=1.0)
+    tables = {"large": replace(plain, **OPTIONS), "small": replace(plain, **OPTIONS | {"size": 200}), "as-is": plain}
+    several = f"{shop.destination.uri}-several"
+    run.whiten(shop.source.uri, several, plain, outputs=tables, executor=inprocess.in_process)
+    alone = by_key(shop.destination)
+    large, small, as_is = (by_key(open_root(f"{several}/{name}")) for name in tables)
+    assert {key: row["group_scale"] for key, row in large.items()} == {
+        key: row["group_scale"] for key, row in alone.items()
+    }
+    assert {row["group_scale"] for row in as_is.values()} == {None}
+    assert small["front.jpg"]["group_scale"] == pytest.approx(large["front.jpg"]["group_scale"] / 2, rel=0.02)
+    open_root(f"{several}/small").delete("front.png")
+    run.whiten(shop.source.uri, several, plain, outputs=tables, executor=inprocess.in_process)
+    again = rows(open_root(f"{several}/small"), "front.jpg")
+    assert [row["reason"] for row in again] == ["new", "missing"] and again[0]["group_scale"] == again[1]["group_scale"]
 
 
 @pytest.mark.slow
