@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import guides
 import inprocess
 import pytest
 from click.testing import CliRunner
@@ -23,7 +25,6 @@ from jobs.cli import cli
 from jobs.correct import run as corrections
 from jobs.whiten import run as job
 from jobs.whiten.command import configs
-from jobs.whiten.command import whiten as command
 from jobs.whiten.executor import Executor
 
 WEB, MASTER = '[web]\nsize = 160\nformat = "webp"\n', '[master]\nbackground = "transparent"\nformat = "png"\n'
@@ -53,7 +54,7 @@ def whiten(
         "--max-flagged=1",
         "--no-report",
     ]
-    with command.make_context("whiten", [*given, *options]) as context:
+    with guides.parse(shlex.join(["glasseg", "whiten", *given, *options])) as context:
         config, several = configs(context)
     return job.whiten(given[0], given[1], config, outputs=several, executor=executor)
 
@@ -72,7 +73,7 @@ def pictures(root: Root) -> dict[str, bytes]:
 def asked(tmp_path: Path, tables: str, *options: str) -> dict[str, WhitenConfig]:
     (tmp_path / "outputs.toml").write_text(tables, encoding="utf-8")
     given = ["in", "out", f"--outputs={tmp_path / 'outputs.toml'}", *options]
-    with command.make_context("whiten", given) as context:
+    with guides.parse(shlex.join(["glasseg", "whiten", *given])) as context:
         return configs(context)[1]
 
 
