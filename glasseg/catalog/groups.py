@@ -144,7 +144,8 @@ def members_hash(members: Iterable[tuple[str, str]], widths: Iterable[float | No
 
 
 def with_absent(found: pa.Table, state: pa.Table, listed: pa.ChunkedArray, wanted: Wanted) -> tuple[pa.Table, int]:
-    """`found`, as of `with_groups`, with columns `held_scale` and `held_baseline`, and how many groups have such.
+    """`found`, as of `with_groups`, with columns `held_scale` and `held_baseline`, and how many groups have such; and with
+    `group_partial`, whether a photo is of such a group.
 
     Those are the scale of a group of which some photos are in the source, `listed`, but not in the list of this run: it
     stays as it is, also for photos that are new in it. `group_members` is then as those photos have it.
@@ -171,7 +172,8 @@ def with_absent(found: pa.Table, state: pa.Table, listed: pa.ChunkedArray, wante
     for place, name in enumerate(("held_scale", "held_baseline")):
         values = [held[one][place] if one else None for one in stays]
         found = found.append_column(name, pa.array(values, pa.float64()))
-    return found, len(kept)
+    partial = pa.array([one is not None for one in stays], pa.bool_())
+    return found.append_column("group_partial", partial), len(kept)
 
 
 def with_scales(difference: pa.Table, state: pa.Table, wanted: Wanted) -> pa.Table:

@@ -30,8 +30,26 @@ MOVES: Final = pa.schema(
 `row`: the `run_seq` of the photo's last row. Of a higher `level`: only after those of a lower one, one of which has
 the place. `cycle`: of one number are those of which each has the place of another, -1 for none.
 """
+MOST_MOVED: Final = 0.05
+"""Share of the pictures that move without `--yes`, and below it the number that always does."""
+FEW: Final = 5
 MOST_IN_CYCLE: Final = 64
 """Pictures that change places with each other and are in memory at the same time; of more, all are made again."""
+
+
+def refusal(moves: pa.Table, places: pa.Table) -> str:
+    """Why pictures do not move without `--yes`; "" when they may. `places`: `State.places`.
+
+    A slip in a template, or another column in the list, would rename a whole catalog.
+    """
+    away = moves.filter(pc.not_equal(moves["old"], moves["new"]))
+    if len(away) < FEW or len(away) <= MOST_MOVED * len(places):
+        return ""
+    first = away.slice(0, 1).to_pylist()[0]
+    return (
+        f"{len(away):,} of {len(places):,} pictures would be renamed ({first['old']} to {first['new']}, …): "
+        "to rename so many, add --yes"
+    )
 
 
 def ordered(moves: pa.Table, naming: Naming) -> pa.Table:

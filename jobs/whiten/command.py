@@ -171,7 +171,7 @@ _WHITEN = WhitenConfig()
         default=_WHITEN.gone,
         help="What to do with pictures whose photos are gone from SRC.",
     ),
-    cloup.option("--yes", is_flag=True, help="Delete such pictures even if they are more than 5% of all."),
+    cloup.option("--yes", is_flag=True, help="Delete or rename pictures even if they are more than 5% of all."),
 )
 @cloup.option_group(
     "Gates",

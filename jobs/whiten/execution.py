@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,8 +16,11 @@ from glasseg.storage.keys import TOO_LONG, check_output_key, unsafe_reason
 from jobs import terminal
 from jobs.whiten import units
 from jobs.whiten.executor import Executor, Workforce
-from jobs.whiten.order import DoneRow, with_unit_rows
+from jobs.whiten.order import DoneRow
 from jobs.whiten.output import Output
+
+_NAMES: Final = 100_000
+"""Names that are looked at at a time."""
 
 
 class Stopped(Exception):
@@ -86,13 +90,17 @@ def _doubtful(output: Output, claimed: pa.Table) -> pa.ChunkedArray | None:
 
 def _refuse_names(output: Output) -> pa.Table:
     """Rows for photos whose names can't be outputs; the rest of the work is returned."""
-    plan = output.plan
-    names = zip(plan.work["key"].to_pylist(), plan.work["output"].to_pylist(), strict=True)
-    good = pa.array([key not in plan.clashes and not any(_bad(key, name)) for key, name in names], pa.bool_())
-    for row in plan.work.filter(pc.invert(good)).to_pylist():
+    plan, good = output.plan, list[pa.Array]()
+    for batch in plan.work.select(["key", "output"]).to_batches(max_chunksize=_NAMES):  # all as texts would be large
+        names = zip(batch["key"].to_pylist(), batch["output"].to_pylist(), strict=True)
+        good.append(pa.array([key not in plan.clashes and not any(_bad(key, name)) for key, name in names], pa.bool_()))
+    kept = pa.chunked_array(good, pa.bool_())
+    if pc.all(kept, min_count=0).as_py():
+        return plan.work
+    for row in plan.work.filter(pc.invert(kept)).to_pylist():
         fault = _fault(row["key"], row["output"], plan.clashes.get(row["key"]))
         output.writer.add([plan.order.failed(row, *fault)])
-    return with_unit_rows(plan.work.filter(good))
+    return plan.work.filter(kept)
 
 
 def _bad(key: str, output: str) -> Iterator[str]:

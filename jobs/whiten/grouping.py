@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from glasseg.catalog import groups
 from glasseg.config import WhitenConfig
+from glasseg.errors import GlassegError
+from glasseg.lists.templates import folded
 from jobs.whiten.places import Found
 
 _ACROSS = WhitenConfig.across_mm
@@ -36,6 +39,12 @@ def contradiction(
             ),
         }
     return next((reason for reason, applies in needs.items() if applies), None)
+
+
+def refuse_several(columns: Iterable[str | None]) -> None:
+    """Raise GlassegError, as wrong usage, when outputs are grouped by different columns: a photo has one group."""
+    if len(named := sorted({folded(column) for column in columns if column})) > 1:
+        raise GlassegError(f"the outputs name several columns for scale-by, {' and '.join(named)}: choose one", 2)
 
 
 def grouped(found: Found, scale_by: str | None, width_mm: str | None, across_mm: float) -> Found:

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypedDict
 
-import numpy as np
 import pyarrow as pa
 
 from glasseg.catalog import manifest, reviewed, schema
@@ -45,6 +44,7 @@ PENDING = pa.schema(
         ("group_scale", pa.float64()),
         ("group_baseline", pa.float64()),
         ("group_members", pa.string()),
+        ("group_partial", pa.bool_()),
         ("width_mm", pa.float64()),
     ]
 )
@@ -83,14 +83,8 @@ class Pending(TypedDict):
     group_scale: float | None
     group_baseline: float | None
     group_members: str | None
+    group_partial: bool | None
     width_mm: float | None
-
-
-def with_unit_rows(work: pa.Table) -> pa.Table:
-    """Rows of `PENDING` that know how many share their unit."""
-    units = work["unit"].dictionary_encode().combine_chunks().indices.to_numpy()
-    rows = pa.array(np.bincount(units)[units] if len(units) else [], pa.int32())
-    return work.set_column(PENDING.get_field_index("unit_rows"), PENDING.field("unit_rows"), rows)
 
 
 class DoneRow(Row, total=False):

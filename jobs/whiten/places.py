@@ -62,7 +62,7 @@ class Found:
     groups: Groups | None = None
     """The groups that are to have one scale each; `photos` then has the columns of `groups.with_groups`."""
     source: pa.ChunkedArray | None = None
-    """The keys of all photos that the source holds; None where they are not known, or not asked for."""
+    """The keys of all photos that the source holds; None where they are not known."""
 
 
 def open_places(
@@ -124,11 +124,9 @@ def find(
     photo_list: str | None,
     column: str | None,
     endpoint_url: str | None,
-    named: bool = False,
 ) -> Found:
     """List the source, or only `names` of it, or read its inventory, and the list of photos that are meant.
 
-    `named`: whether names are asked for, and so what the list leaves out matters.
     Raises GlassegError when there are no photos, and for a list that can't be read.
     """
     if inventory_uri:
@@ -149,7 +147,6 @@ def find(
         return Found(photos, kinds, system, whole, None, inventory_id, compared_by, source=known)
     data = selection.fetch(photo_list, endpoint_url=endpoint_url)
     chosen = selection.select(photo_list, data, photos["key"], source.uri, column)
-    known = known if named else None
     return Found(photos, kinds, system, False, chosen, inventory_id, compared_by, source=known)
 
 

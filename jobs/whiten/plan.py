@@ -20,7 +20,7 @@ from glasseg.catalog.state import State
 from glasseg.lists.selection import Selection
 from glasseg.model.folder import ModelFolder
 from glasseg.storage.naming import EXACT, Naming
-from jobs.whiten.order import PENDING, Order, with_unit_rows
+from jobs.whiten.order import PENDING, Order
 from jobs.whiten.places import Found, Places
 from jobs.whiten.renaming import Renamed, Renaming
 
@@ -225,7 +225,7 @@ def _work(todo: pa.Table, known: State, at: Places, place: int, *, overwrite: bo
         todo = todo.append_column(name, column)
     for name in set(PENDING.names).difference(todo.schema.names):
         todo = todo.append_column(name, pa.nulls(len(todo), PENDING.field(name).type))
-    return with_unit_rows(todo.select(PENDING.names).cast(PENDING))
+    return todo.select(PENDING.names).cast(PENDING)
 
 
 def _usual_coverage(known: pa.Table) -> float | None:

@@ -31,6 +31,8 @@ class Renaming:
     moves: pa.Table = field(default_factory=MOVES.empty_table)
     leftovers: tuple[str, ...] = ()
     """Places that a killed run did not free."""
+    refusal: str = ""
+    """Why the pictures do not move without `--yes`."""
     older: int = 0
     """As in `Settled`."""
     example: str = ""
@@ -77,7 +79,10 @@ def arrange(places: Places, found: Found, known: State, asked: Asked, run_seq: i
     if asked.template:
         there = _without_unowned(root, settled, known, there, naming, overwrite=asked.overwrite)
     able = asked.movable and there.listed
-    renaming = Renaming(runs.new_id(), run_seq, settled.moves, tuple(left), settled.older, settled.example, able)
+    refusal = moves.refusal(settled.moves, known.places)
+    renaming = Renaming(
+        runs.new_id(), run_seq, settled.moves, tuple(left), refusal, settled.older, settled.example, able
+    )
     return Arranged(
         replace(found, photos=settled.photos),
         moves.state_after(known, settled.moves, run_seq, naming),

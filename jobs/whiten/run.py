@@ -164,7 +164,6 @@ def _plans(places: Sequence[Places], targets: Sequence[Target], run_id: str, loc
             photo_list=config.photos,
             column=config.column,
             endpoint_url=config.endpoint_url,
-            named=any(target.config.name is not None for target in targets),
         )
         run_seq = runs.next_seq(at.destination, known.photos["run_seq"], locks[place].last_run_seq if locks else 0)
         with told(one.heading):
@@ -208,7 +207,8 @@ def _plan(
         delete_many=config.yes,
         others=others,
     )
-    return replace(planned, renaming=arranged.renaming)
+    refusal = planned.refusal or ("" if config.yes else arranged.renaming.refusal)
+    return replace(planned, renaming=arranged.renaming, refusal=refusal)
 
 
 def _movable(destination: Root, config: WhitenConfig) -> bool:

@@ -46,6 +46,8 @@ def checked(config: WhitenConfig, outputs: Mapping[str, WhitenConfig]) -> list[T
     for name, one in outputs.items():
         with told(f"{config.outputs} [{name}]: " if name else ""):
             found.append(_target(name, one))
+    with told(f"{config.outputs}: "):
+        grouping.refuse_several(target.config.scale_by for target in found)
     exports = {target.name: target.export for target in found if target.export}
     export.refuse_same(exports)
     if not config.dry_run:

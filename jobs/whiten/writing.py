@@ -100,8 +100,13 @@ def _write(
 
 
 def _unsettles(pending: Pending, made: Picture) -> bool:
-    """Whether the group of a photo is to be decided anew in the next run: its scale was decided without this mask."""
-    return pending["group_scale"] is not None and (pending["reason"] == Reason.RETRY or bool(made.placement.overflow))
+    """Whether the group of a photo is to be decided anew in the next run: its scale was decided without this mask.
+
+    That of a group of which the list has only a part stays.
+    """
+    if pending["group_scale"] is None or pending["group_partial"]:
+        return False
+    return pending["reason"] == Reason.RETRY or bool(made.placement.overflow)
 
 
 def _unmasked(order: Order, output: str) -> list[str]:
