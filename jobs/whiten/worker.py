@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,7 +108,7 @@ class Whitener:
         """Rows of a unit of more photos than are kept in memory: measured first, opened again for their pictures."""
         measured: dict[str, Measured] = {}
         measuring = partial(measure, spec=self._segmenter.spec)
-        for future in self._in_groups(groups, self._segmented, measuring):
+        for future in self._in_groups(groups, lambda _, opened: self._segmented(opened), measuring):
             found = future.result()
             if isinstance(found, Measured):
                 measured[found.key] = found
@@ -119,12 +119,12 @@ class Whitener:
         left = [photo for group in groups for photo in group if photo[0]["key"] in measured]
         again = [left[i : i + GROUP] for i in range(0, len(left), GROUP)]
         write = partial(self._write, scales=scales, measured=measured)
-        yield from self._in_groups(again, lambda opened: [measured[one.key].seen for one in opened], write)
+        yield from self._in_groups(again, lambda _, opened: [measured[one.key].seen for one in opened], write)
 
     def _in_groups(
         self,
         groups: list[Photos],
-        see: Callable[[list[Opened]], list[Segmentation]],
+        see: Callable[[Photos, list[Opened]], list[Segmentation]],
         finish: Callable[[Opened, Segmentation], Any],
     ) -> Iterator[Future[Any]]:
         """Photos go in groups; while one is seen, the next one is opened and the last one finished.
@@ -133,11 +133,11 @@ class Whitener:
         """
         opening = [self._pool.submit(self._open, rows) for rows in next(iter(groups), ())]
         finishing: list[Future[Any]] = []
-        for following in [*groups[1:], []]:
+        for group, following in pairwise([*groups, []]):
             done = [future.result() for future in opening]
             opening = [self._pool.submit(self._open, rows) for rows in following]
             opened = [one for one in done if isinstance(one, Opened)]
-            found = see(opened)
+            found = see(group, opened)
             yield from finishing  # at most three groups of photos are in memory: opening, seen, being finished
             finishing = [_done(one) for one in done if not isinstance(one, Opened)]
             finishing += [self._pool.submit(finish, one, seen) for one, seen in zip(opened, found, strict=True)]
@@ -150,10 +150,10 @@ class Whitener:
             one.facts["segment_ms"] = (time.perf_counter() - started) * 1000 / len(opened)
         return found
 
-    def _scaled(self, scales: Scales, opened: list[Opened]) -> list[Segmentation]:
-        """What is seen in photos; the units among them whose scale is open get it."""
+    def _scaled(self, scales: Scales, group: Photos, opened: list[Opened]) -> list[Segmentation]:
+        """What is seen in those photos of a group that could be opened; the units whose scale is open get it."""
         found = self._segmented(opened)
-        rows = [request.pending for one in opened for request in one.requests]
+        rows = [row for photo in group for row in photo]
         if any(map(is_open, rows)):
             sizes: Sizes = {}
             for measured in self._pool.map(partial(measure, spec=self._segmenter.spec), opened, found):

@@ -18,11 +18,11 @@ from drawnphotos import BLANK, by_key, outputs, rows
 
 from glasseg.config import CorrectConfig, WhitenConfig
 from glasseg.drawing.photo import draw_views
-from glasseg.errors import GlassegError
+from glasseg.errors import GlassegError, PhotoError
 from glasseg.images import decoder
 from glasseg.images.compositing import bounding_box
 from glasseg.images.encoder import encode
-from glasseg.storage.roots import open_root
+from glasseg.storage.roots import Folder, open_root
 from jobs.correct.run import correct
 from jobs.whiten import run
 from jobs.whiten import worker as workers
@@ -129,23 +129,27 @@ def test_one_member_that_is_broken_holds_nobody_up_and_does_not_count(shop: Shop
     assert shop.whiten() == {}, "neither the broken one nor its group is done again every night"
 
 
-def test_a_member_that_can_be_read_at_last_is_done_alone_and_its_group_the_next_night(shop: Shop) -> None:
-    front = Path(shop.source.uri) / "side.jpg"
-    front.chmod(0)
-    if os.access(front, os.R_OK):
-        pytest.skip("root reads everything")
-    first = shop.whiten()
-    assert first["side.jpg"]["error_code"] == "denied"
-    assert list(shop.whiten()) == ["side.jpg"]
-    front.chmod(0o600)
-    second = shop.whiten()["side.jpg"]
-    assert (second["reason"], second["group_scale"], second["group_members"]) == (
-        "retry",
-        first["front.jpg"]["group_scale"],
-        None,
-    )
-    third = shop.whiten()
-    assert {row["reason"] for row in third.values()} == {"group"} and len(third) == 3
+def test_a_member_that_can_be_read_at_last_is_done_alone_and_its_group_the_next_night(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Folder.read
+
+    def unreadable(self: Folder, key: str) -> Any:
+        if key == "side.jpg":
+            raise PhotoError("read_error", "the disk does not answer")
+        return read(self, key)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Folder, "read", unreadable)
+        first = shop.whiten()
+        assert first["side.jpg"]["error_code"] == "read_error"
+        assert list(shop.whiten()) == ["side.jpg"], "its group is not done again every night"
+    alone = shop.whiten()["side.jpg"]
+    assert (alone["reason"], alone["group_scale"]) == ("retry", first["front.jpg"]["group_scale"])
+    assert alone["group_members"] is None
+    last = shop.whiten()
+    assert {row["reason"] for row in last.values()} == {"group"} and len(last) == 3
+    assert last["front.jpg"]["group_scale"] < first["front.jpg"]["group_scale"]
     assert shop.whiten() == {}
 
 
