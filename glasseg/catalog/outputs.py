@@ -178,7 +178,10 @@ def _movable(own: pa.Table, wanted: pa.ChunkedArray, contents: Contents, naming:
         return pa.chunked_array([pa.repeat(False, len(own))])
     name = own["name"]
     there = pc.and_not(naming.among(name, contents.names), naming.among(name, contents.empty))
-    there = pc.and_not(there, naming.among(name, contents.touched["output"]))
+    touch = naming.index(name, contents.touched["output"])
+    since = contents.touched["run_seq"].take(touch)  # claims of a run that was killed long ago may still be there
+    later = pc.and_(pc.is_valid(touch), pc.fill_null(pc.less(own["row"], since), True))
+    there = pc.and_not(there, later)
     good = pc.and_(pc.and_(own["last"], own["pictured"]), there)
     return pc.fill_null(pc.and_(good, pc.equal(_kind(name), _kind(wanted))), False)
 
