@@ -53,8 +53,8 @@ PENDING = pa.schema(
 `guarded`: it is not known whether that place is free, and a file there is not ours. `REVIEWED`: a person's word.
 `NUMBERED`: the photo's number in its series. `place`: the destination, as a number of the run's orders. `unit`: the
 `unit_rows` rows that share it are neighbours and done together, in one batch. `group_*`: as in the manifest; with
-`group_members` and without a scale, the unit has to get one. `width_mm`: of the glasses, where the photo's row of the
-list has it.
+`group_members` and without a scale, the unit has to get one. `group_partial`: whether the list has only a part of the
+group. `width_mm`: of the glasses, where the photo's row of the list has it.
 """
 
 
