@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from typing import Final, cast
@@ -79,10 +79,12 @@ def _write(
     except MemoryError:
         return order.failed(pending, "out_of_memory", "no memory to write it", facts)
     code = held or code
+    quality, beyond = review.judged_quality(made.mask), made.placement.overflow
+    why = _why(code, quality, order.review_below, beyond) if code else None
     outcome: Row = {
         "status": Status.REVIEW if code else Status.OK,
         "error_code": code,
-        "error": _why(code, made, order.review_below) if code else None,
+        "error": why,
         "warnings": [*photo.warnings, *made.warnings, *_unmasked(order, pending["output"])] or None,
         "output_key": pending["output"],
         "published": not held,
@@ -138,9 +140,8 @@ def _store(order: Order, folder: str, output: str, made: Picture, sent: Finished
     return uris
 
 
-def _why(code: ReviewCode, made: Picture, review_below: float | None) -> str:
+def _why(code: ReviewCode, quality: float | None, review_below: float | None, beyond: Sequence[str] = ()) -> str:
     """Why a picture needs a look, in words: with the numbers or the edges where these are what decided."""
-    quality, beyond = review.judged_quality(made.mask), made.placement.overflow
     if code == "uncertain_mask" and quality is not None and review_below is not None:
         return f"the mask may be wrong in places: its quality is {_floored(quality)}, below {review_below:.4g}"
     if code == "mask_mismatch":
