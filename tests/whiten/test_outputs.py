@@ -294,17 +294,14 @@ def test_a_destination_is_no_place_for_outputs_nor_what_holds_them_a_destination
 
 
 def test_a_table_counts_before_the_command_line_and_both_before_a_marketplace(tmp_path: Path) -> None:
-    tables = '[amazon]\nfor = "amazon"\nfill = 0.7\n[print]\ncheck = ["google", "ebay"]\nmask = true\nframe = "4:3"\n'
+    own = "fill = 0.7\nformat = 'png'\n"
+    others = "check = ['google', 'ebay']\nmask = true\nframe = '4:3'\n"
+    tables = f"[amazon]\nfor = 'amazon'\n{own}[print]\n{others}"
     found = asked(tmp_path, tables, "--size=1500", "--fill=0.8", "--quality=80")
     amazon, other = found["amazon"], found["print"]
     assert list(found) == ["amazon", "print"]
-    assert (amazon.size, amazon.fill, amazon.frame, amazon.format, amazon.check) == (
-        1500,
-        0.7,
-        (1, 1),
-        "jpeg",
-        ("amazon",),
-    )
+    assert (amazon.size, amazon.fill, amazon.frame, amazon.format) == (1500, 0.7, (1, 1), "png")
+    assert amazon.check == ("amazon",)
     assert (other.size, other.fill, other.frame, other.format) == (1500, 0.8, (4, 3), "keep")
     assert (other.check, other.mask, other.quality, amazon.quality) == (("google", "ebay"), True, 80, 80)
 
