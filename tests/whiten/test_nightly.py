@@ -28,6 +28,7 @@ from glasseg.storage.roots import Folder, Root, open_root
 from jobs.destination.release import release
 from jobs.destination.report import report
 from jobs.destination.status import overview, status
+from jobs.whiten import ending
 from jobs.whiten import places as places_of_a_run
 from jobs.whiten import run as job
 from jobs.whiten.executor import Executor
@@ -262,7 +263,7 @@ def test_a_run_that_goes_wrong_is_stopped_and_goes_on_when_told(
     source.mkdir()
     for n in range(140):
         (source / f"{n:03}.jpg").write_bytes(BLANK)
-    assert whiten(str(source), str(destination)) == job.EXIT_FLAGGED
+    assert whiten(str(source), str(destination)) == ending.EXIT_FLAGGED
     assert "photos failed or need review" in capsys.readouterr().err
     done = len(rows(Folder(destination)))
     [record] = runs.latest(Folder(destination), 1)
