@@ -144,7 +144,7 @@ def members_hash(members: Iterable[tuple[str, str]], widths: Iterable[float | No
 
 
 def with_absent(found: pa.Table, state: pa.Table, listed: pa.ChunkedArray, wanted: Wanted) -> tuple[pa.Table, int]:
-    """`found`, as of `with_groups`, with columns `held_scale`, `held_baseline`, `group_partial`; how many groups are so.
+    """`found`, as of `with_groups`, with `held_scale`, `held_baseline` and `group_partial`; how many groups are so.
 
     Those are the scale of a group of which some photos are in the source, `listed`, but not in the list of this run: it
     stays as it is, also for photos that are new in it. `group_members` is then as those photos have it.

@@ -33,8 +33,6 @@ the place. `cycle`: of one number are those of which each has the place of anoth
 MOST_MOVED: Final = 0.05
 """Share of the pictures that move without `--yes`, and below it the number that always does."""
 FEW: Final = 5
-MOST_IN_CYCLE: Final = 64
-"""Pictures that change places with each other and are in memory at the same time; of more, all are made again."""
 
 
 def refusal(moves: pa.Table, places: pa.Table) -> str:
@@ -53,7 +51,7 @@ def refusal(moves: pa.Table, places: pa.Table) -> str:
 
 
 def ordered(moves: pa.Table, naming: Naming) -> pa.Table:
-    """`MOVES` with their levels and cycles, without those of cycles that are too large; of each place comes one."""
+    """`MOVES` with their levels and cycles; of each place comes one."""
     before = pc.fill_null(naming.index(moves["new"], moves["old"]), -1).to_numpy()
     before = np.where(before == np.arange(len(before)), -1, before)
     after = np.full(len(before), -1, np.int64)
@@ -65,10 +63,10 @@ def ordered(moves: pa.Table, naming: Naming) -> pa.Table:
         front, depth = after[front][after[front] >= 0], depth + 1
     cycle = np.full(len(before), -1, np.int32)
     for number, members in enumerate(_cycles(np.flatnonzero(level < 0), before)):
-        cycle[members] = number if len(members) <= MOST_IN_CYCLE else -2
+        cycle[members] = number
     level[level < 0] = depth
     moves = moves.append_column("level", pa.array(level)).append_column("cycle", pa.array(cycle))
-    return moves.select(MOVES.names).cast(MOVES).filter(pa.array(cycle > -2))
+    return moves.select(MOVES.names).cast(MOVES)
 
 
 def _cycles(places: np.ndarray, before: np.ndarray) -> Iterator[list[int]]:

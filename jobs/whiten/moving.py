@@ -23,7 +23,7 @@ from glasseg.catalog.manifest import mask_key
 from glasseg.catalog.schema import NUMBERED, SCHEMA, Reason
 from glasseg.errors import GlassegError, PhotoError
 from glasseg.lists import safe_csv
-from glasseg.storage.keys import printable
+from glasseg.storage.keys import TMP_PREFIX, printable
 from glasseg.storage.naming import Naming
 from glasseg.storage.roots import Root, delete_if_allowed, unsafe_reason
 from jobs import terminal
@@ -103,28 +103,21 @@ class _Mover:
             self._store(rows.slice(start, BATCH), now, ended)
 
     def _exchange(self, rows: pa.Table, some: pa.Table, pool: ThreadPoolExecutor) -> None:
-        """Move pictures of which each has the place of another: all are read before the first is written."""
+        """Move pictures of which each has the place of another: all are copied aside before the first is replaced."""
         self._lock.check()
         root, olds, news = self._root, some["old"].to_pylist(), some["new"].to_pylist()
+        asides = [f"{TMP_PREFIX}{self._planned.run_id}-{place}" for place in some["place"].to_pylist()]
         try:
-            pictures = list(pool.map(lambda old: root.read(old)[0], olds))
-            masks = [_read_mask(root, old) if has else None for old, has in zip(olds, _masks(rows), strict=True)]
+            masked = list(pool.map(lambda *one: _put_aside(root, *one), olds, asides, _masks(rows)))
         except PhotoError as error:
             self._store(rows, some, [str(error)] * len(some))
             return
-        ended: list[str | bool] = []
-        for new, picture, mask in zip(news, pictures, masks, strict=True):
-            keeps = mask is not None and unsafe_reason(mask_key(new)) is None
-            try:
-                if keeps and mask is not None:
-                    root.write(mask_key(new), mask)
-                else:
-                    delete_if_allowed(root, mask_key(new))
-                root.write(new, picture)
-            except PhotoError as error:  # others of them are in their new places: their photos are done again
-                raise GlassegError(f"a picture can't be renamed: {error}: run again when that is mended") from error
-            ended.append(keeps)
+        try:
+            ended: list[str | bool] = list(pool.map(lambda *one: _put_back(root, *one), asides, news, masked))
+        except PhotoError as error:  # others of them are in their new places: their photos are done again
+            raise GlassegError(f"a picture can't be renamed: {error}: run again when that is mended") from error
         self._store(rows, some, ended, free=False)
+        list(pool.map(lambda key: delete_if_allowed(root, key), [*asides, *map(_mask_aside, asides)]))
 
     def _store(self, rows: pa.Table, some: pa.Table, ended: list[str | bool], *, free: bool = True) -> None:
         """Store the rows of pictures that are in their new places, and free the old ones. `ended`: as of `_copied`."""
@@ -195,13 +188,32 @@ def _copied_mask(root: Root, old: str, new: str) -> bool:
         return False
 
 
-def _read_mask(root: Root, output: str) -> bytes | None:
+def _put_aside(root: Root, old: str, aside: str, has_mask: bool) -> bool:
+    """Copy a picture, and its mask if it is there, to where nobody looks; whether there was a mask."""
+    root.copy(old, aside)
     try:
-        return root.read(mask_key(output))[0]
+        if has_mask:
+            root.copy(mask_key(old), _mask_aside(aside))
     except PhotoError as error:
         if error.code != "vanished":
             raise
-        return None
+        return False
+    return has_mask
+
+
+def _put_back(root: Root, aside: str, new: str, has_mask: bool) -> bool:
+    """Copy a picture from there to its new place, after its mask; whether it has one."""
+    masked = has_mask and unsafe_reason(mask_key(new)) is None
+    if masked:
+        root.copy(_mask_aside(aside), mask_key(new))
+    else:
+        delete_if_allowed(root, mask_key(new))
+    root.copy(aside, new)
+    return masked
+
+
+def _mask_aside(aside: str) -> str:
+    return f"{aside}.mask"
 
 
 def _free(root: Root, outputs: list[str]) -> None:
