@@ -25,6 +25,7 @@ from glasseg.lists.selection import Selection
 from glasseg.storage.naming import EXACT, Naming
 
 _JPEG: Final = r"^\.(jpe?g|jfif|jpe|pjpeg|pjp)$"
+_SOME: Final = 100_000
 _MAP: Final = MOVES.field("list_columns").type
 
 
@@ -111,8 +112,10 @@ def _any_named(known: State) -> bool:
     """Whether any picture has a name of its own."""
     places = known.places.select(["key", "output_key"])
     other = places.filter(pc.not_equal(places["key"], places["output_key"]))
-    differs = pc.not_equal(stem_of(other["key"]), stem_of(other["output_key"]))
-    return bool(pc.any(differs, min_count=0).as_py())
+    return any(  # some at a time: after a change of format these are all
+        pc.any(pc.not_equal(stem_of(some["key"]), stem_of(some["output_key"]))).as_py()
+        for some in other.to_batches(max_chunksize=_SOME)
+    )
 
 
 def _own(keys: pa.ChunkedArray, known: State, naming: Naming) -> pa.Table:
@@ -249,7 +252,7 @@ def _taken(
             key, name = keys[leaving[place]].as_py(), some[place].as_py()
             if outside[place] >= 0:
                 whose = others["key"][outside[place]].as_py()
-                why[key] = f"{name} is the picture of {whose}, which is in the source: --overwrite takes its place"
+                why[key] = f"{name} is the picture of {whose}, which this run leaves alone: --overwrite takes its place"
             else:
                 why[key] = f"{name} is the picture of {keys[holder[place]].as_py()}, which can't move away yet"
     return pa.array(taken & has), why

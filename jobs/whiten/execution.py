@@ -99,7 +99,8 @@ def _refuse_names(output: Output) -> pa.Table:
         return plan.work
     for row in plan.work.filter(pc.invert(kept)).to_pylist():
         fault = _fault(row["key"], row["output"], plan.clashes.get(row["key"]))
-        output.writer.add([plan.order.failed(row, *fault)])
+        decided = row["group_members"] if row["group_scale"] is not None else None  # else its group goes on without it
+        output.writer.add([plan.order.failed(row, *fault, {"group_members": decided})])
     return plan.work.filter(kept)
 
 

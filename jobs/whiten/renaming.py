@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,10 +16,6 @@ from glasseg.catalog.state import State
 from glasseg.storage.naming import Naming
 from glasseg.storage.roots import Root
 from jobs.whiten.places import Found, Places
-
-THREADS: Final = 16
-BATCH: Final = 500
-"""Pictures that are copied before their rows are stored."""
 
 
 @dataclass(frozen=True)

@@ -106,6 +106,7 @@ def _together(outputs: Sequence[Output], summaries: Sequence[dict[str, Any]], se
     endings = {output.ended for output in outputs}
     return {
         **{name: sum(summary[name] for summary in summaries) for name in TOTALS},
+        **({"renamed": renamed} if (renamed := sum(output.renamed for output in outputs)) else {}),
         "seconds": round(seconds, 2),
         "ended": next(ending for ending in ("interrupted", "stopped", "done") if ending in endings),
         "run_id": outputs[0].plan.order.run_id,

@@ -121,6 +121,45 @@ def test_a_chain_of_names_moves_on(shop: Shop) -> None:
     assert shop.pictures() == {f"{n + 1}_x.jpg": before[f"{n}_x.jpg"] for n in range(4)}
 
 
+def test_any_number_of_pictures_change_places_whatever_the_limit_of_the_work(shop: Shop) -> None:
+    count = 70
+    for n in range(count):
+        shop.photo(f"{n}.jpg", n)
+    shop.listed(*(f"{n}.jpg,{n},x" for n in range(count)))
+    shop.whiten(stop_above=1.0)
+    before = shop.pictures()
+    shop.listed(*(f"{n}.jpg,{(n + 1) % count},x" for n in range(count)))
+    shop.whiten(limit=5, yes=True)
+    assert shop.pictures() == {f"{(n + 1) % count}_x.jpg": before[f"{n}_x.jpg"] for n in range(count)}
+    assert not list(shop.destination.list("_glasseg/tmp/"))
+
+
+def test_a_slip_in_the_template_renames_no_catalog(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    for n in range(5):
+        shop.photo(f"{n}.jpg", n)
+    shop.listed(*(f"{n}.jpg,{n},x" for n in range(5)))
+    shop.whiten()
+    before = shop.pictures()
+    with pytest.raises(GlassegError, match=r"5 of 5 pictures would be renamed \(0_x.jpg to x_0.jpg, …\).* --yes"):
+        shop.whiten("{view}_{sku}.jpg")
+    assert shop.pictures() == before
+    shop.whiten("{view}_{sku}.jpg", dry_run=True)
+    assert "would be refused: 5 of 5" in capsys.readouterr().err
+    shop.whiten("{view}_{sku}.jpg", yes=True)
+    assert set(shop.pictures()) == {f"x_{n}.jpg" for n in range(5)}
+
+
+def test_a_plain_list_takes_the_name_of_a_photo_that_left(shop: Shop) -> None:
+    shop.photo("old.jpg", 1)
+    shop.listed("old.jpg,1,front")
+    shop.whiten("{sku}.jpg")
+    shop.source.delete("old.jpg")
+    shop.photo("1.jpg", 2)
+    shop.listed("1.jpg,7,front")
+    shop.whiten(None)
+    assert by_key(shop.destination)["1.jpg"]["error_code"] != "same_name"
+
+
 def test_an_inserted_photo_renames_nobody(shop: Shop) -> None:
     for number, name in enumerate(("b.jpg", "c.jpg")):
         shop.photo(name, number)

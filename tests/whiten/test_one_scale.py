@@ -309,6 +309,37 @@ def test_photos_without_a_value_and_groups_in_part_are_told(shop: Shop, capsys: 
     assert {(row["key"], row["group_scale"]) for row in done.values()} == {("back.jpg", *scales)}
 
 
+def test_a_photo_too_large_for_the_scale_of_a_group_in_part_is_for_review_once(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.add("A", dict(zip(VIEWS, views(12, 0.3), strict=True)))
+    shop.whiten()
+    shop.models = {"front.jpg": "A"}
+    shop.add("A", {"large.jpg": views(12)[2]})
+    done = shop.whiten()
+    assert (done["large.jpg"]["status"], done["large.jpg"]["error_code"]) == ("review", "cut_off")
+    assert shop.whiten() == {}
+
+
+def test_a_member_whose_name_clashed_is_not_given_a_scale_of_its_own(shop: Shop) -> None:
+    shop.add("A", {"front.png": views(12)[0]})
+    first = shop.whiten(format="png")
+    clashing = [key for key, row in first.items() if row["error_code"] == "same_name"]
+    assert len(clashing) == 2 and not any(first[key]["group_members"] for key in clashing)
+    del shop.models["front.png"]
+    shop.source.delete("front.png")
+    last = shop.whiten(format="png")
+    assert {row["group_scale"] for row in last.values()} == {last["side.jpg"]["group_scale"]}
+    assert {*last} == {*VIEWS} and shop.whiten(format="png") == {}
+
+
+def test_outputs_that_are_grouped_by_different_columns_are_refused(shop: Shop) -> None:
+    shop.list.write_text("photo,model,line\nfront.jpg,A,X\n")
+    plain = WhitenConfig(photos=str(shop.list), report=False)
+    tables = {one: replace(plain, **OPTIONS | {"scale_by": one}) for one in ("model", "line")}
+    with pytest.raises(GlassegError, match="several columns for scale-by, line and model: choose one"):
+        run.whiten(shop.source.uri, f"{shop.destination.uri}-several", plain, outputs=tables)
+
+
 def test_outputs_of_one_pass_have_each_their_own_scale(shop: Shop) -> None:
     shop.add("A", {f"more{i}.jpg": data for i, data in enumerate(views(12, 0.5))})
     shop.whiten()
