@@ -38,7 +38,7 @@ def correct(dst: str, file: str | None, **options: Any) -> None:
 
     FILE is the zip that the editor exports (see `glasseg report --editor`); or masks from another tool, called
     NAME_mask.png or NAME.png, in a zip, a folder or s3://. A correction holds until its photo changes: whenever that
-    is made again, it is applied.
+    is made again, it is applied. Where DST holds the outputs of `glasseg whiten --outputs`, it is published in each.
 
     \b
     Examples:

@@ -59,16 +59,37 @@ _TAKEN: Final = (
 def correct(destination_uri: str, given: str | None, config: CorrectConfig, *, executor: Executor = on_ray) -> int:
     """Publish corrections and approvals, and forget those that are withdrawn; the exit code.
 
-    `given`: a zip of the editor, or masks, see `labels.corrections.read`. Photos that can't be done as asked are named,
-    and the others done. Raises GlassegError when none of them can, and as `jobs.whiten.run.whiten` does.
+    `given`: a zip of the editor, or masks, see `labels.corrections.read`. Above outputs, this is done in each of them:
+    they are of the same photos. Photos that can't be done as asked are named, and the others done. Raises GlassegError
+    when none of them can, and as `jobs.whiten.run.whiten` does.
     """
     if not (given or config.approve or config.withdraw):
         raise GlassegError("nothing to do: give a FILE of corrections, --approve or --withdraw", 2)
     if given and selection.is_list(given):
         raise GlassegError(f"{given} is a list: --approve {given} takes the pictures of its photos as they are", 2)
+    root = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
+    if not (names := destinations.below(root)):
+        return _correct(root, given, config, executor)
+    if config.approve:
+        raise GlassegError(f"--approve is of the pictures of one output: {destinations.described(root, names)}")
+    codes, faults = [0], list[GlassegError]()
+    for name in names:
+        below = roots.open_root(f"{destination_uri.rstrip('/')}/{name}", endpoint_url=config.endpoint_url)
+        with terminal.about(name):
+            try:
+                codes.append(_correct(below, given, config, executor))
+            except GlassegError as error:
+                terminal.say(str(error), level="error")
+                faults.append(GlassegError(f"{name}: {error}", error.exit_code))
+    if faults:
+        raise faults[0]
+    return max(codes)
+
+
+def _correct(root: Root, given: str | None, config: CorrectConfig, executor: Executor) -> int:
+    """The same for one destination."""
     run_id = runs.new_id()
     terminal.bind(run_id=run_id)
-    root = roots.open_root(destination_uri, endpoint_url=config.endpoint_url)
     last = _last_whitening(root)
     made_with = _options(last, config)
     places = _places(root, str(last["source"]), made_with.model, config.endpoint_url)

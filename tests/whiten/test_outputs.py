@@ -12,6 +12,7 @@ from typing import Any
 
 import guides
 import inprocess
+import painted
 import pytest
 from click.testing import CliRunner
 from drawnphotos import BLANK, by_key, drawn, outputs, rows
@@ -173,6 +174,38 @@ def test_a_correction_is_of_one_output_with_the_options_of_that_output(place: Pa
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_a_correction_given_above_the_outputs_is_published_in_each(place: Path) -> None:
+    whiten(place, WEB + MASTER)
+    roots = {name: Folder(place / f"out/{name}") for name in ("web", "master")}
+    before = {name: pictures(root) for name, root in roots.items()}
+    given = painted.export(place, roots["web"], {"a.jpg": painted.kept})
+    assert corrections.correct(f"{place}/out", given, CorrectConfig(), executor=inprocess.in_process) == 0
+    for name, root in roots.items():
+        after = pictures(root)
+        assert by_key(root)["a.jpg"]["reviewed"] == "corrected"
+        assert {key for key in after if after[key] != before[name][key]} == {by_key(root)["a.jpg"]["output_key"]}
+    whiten(place, WEB + MASTER, "--redo=all")
+    assert all(by_key(root)["a.jpg"]["reviewed"] == "corrected" for root in roots.values())
+    withdraw = CorrectConfig(withdraw=("a.jpg",))
+    assert corrections.correct(f"{place}/out", None, withdraw, executor=inprocess.in_process) == 0
+    assert {name: pictures(root) for name, root in roots.items()} == before
+
+
+@pytest.mark.usefixtures("tensorflow")
+def test_an_output_that_can_not_be_corrected_keeps_no_other_from_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whiten(place, WEB)
+    web = Folder(place / "out/web")
+    given = painted.export(place, web, {"a.jpg": painted.kept})
+    whiten(place, WEB + MASTER)  # in a run that the export knows nothing of
+    with pytest.raises(GlassegError, match="master: nothing can be done as asked: a.jpg"):
+        corrections.correct(f"{place}/out", given, CorrectConfig(), executor=inprocess.in_process)
+    assert by_key(web)["a.jpg"]["reviewed"] == "corrected"
+    assert "master: nothing can be done" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tensorflow")
 def test_the_summary_has_all_outputs_and_their_records_know_each_other(place: Path) -> None:
     export = f'export = "{place}/web.csv"\nexport-column = ["name", "w={{width}}"]\n'
     whiten(place, WEB + export + MASTER, f"--summary-json={place / 'summary.json'}", "--report")
@@ -281,10 +314,12 @@ def test_a_destination_is_no_place_for_outputs_nor_what_holds_them_a_destination
     holds = f"{place}/out holds the outputs web: give one of them, such as {place}/out/web"
     with pytest.raises(GlassegError, match=re.escape(holds)):
         inprocess.whiten(str(place / "in"), str(place / "out"), WhitenConfig())
-    for line in ("status", "report", "next", "release {} RUN", "correct {} --withdraw a.jpg"):
+    for line in ("status", "report", "next", "release {} RUN"):
         given = (line if "{}" in line else line + " {}").split()
         said = CliRunner().invoke(cli, [one.format(place / "out") for one in given]).exception
         assert str(said) == holds, line
+    with pytest.raises(GlassegError, match=re.escape(f"--approve is of the pictures of one output: {holds}")):
+        corrections.correct(f"{place}/out", None, CorrectConfig(approve="right.csv"))
     with pytest.raises(GlassegError, match="is a destination itself"):
         whiten(place, MASTER, destination="out/web")
     with pytest.raises(GlassegError, match="is the source"):
