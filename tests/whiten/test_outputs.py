@@ -199,7 +199,7 @@ def test_an_output_that_can_not_be_corrected_keeps_no_other_from_it(
     web = Folder(place / "out/web")
     given = painted.export(place, web, {"a.jpg": painted.kept})
     whiten(place, WEB + MASTER)  # in a run that the export knows nothing of
-    with pytest.raises(GlassegError, match="master: nothing can be done as asked: a.jpg"):
+    with pytest.raises(GlassegError, match=r"master: nothing can be done as asked: a\.jpg"):
         corrections.correct(f"{place}/out", given, CorrectConfig(), executor=inprocess.in_process)
     assert by_key(web)["a.jpg"]["reviewed"] == "corrected"
     assert "master: nothing can be done" in capsys.readouterr().err
