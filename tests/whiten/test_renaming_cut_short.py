@@ -38,7 +38,7 @@ def photo(name: str) -> bytes:
 def whiten(source: Root, destination: Root, names: dict[str, str], folder: Path) -> None:
     listed = folder / "list.csv"
     listed.write_text("\n".join(("file,sku", *(f"{key},{sku}" for key, sku in names.items()))))
-    config = WhitenConfig(**OPTIONS, photos=str(listed), name="{sku}/p.jpg")
+    config = WhitenConfig(yes=True, **OPTIONS, photos=str(listed), name="{sku}/p.jpg")
     assert inprocess.whiten(source.uri, destination.uri, config) == 0
 
 
