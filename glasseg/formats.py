@@ -114,11 +114,10 @@ def asked_by(suffix: str) -> FileFormat | None:
         ValueError: for the suffix of a picture of which no output has the format or the name, such as ".gif".
     """
     extension = suffix.removeprefix(".").lower()
-    if extension in PHOTO_EXTENSIONS and extension not in _COMMON_SUFFIXES:
-        raise ValueError(
-            f"no picture can be named {suffix}: there are {', '.join(f'.{one}' for one in _COMMON_SUFFIXES)}"
-        )
-    return _COMMON_SUFFIXES.get(extension)
+    suffixes = _COMMON_SUFFIXES | _ASKED_SUFFIXES
+    if extension in PHOTO_EXTENSIONS and extension not in suffixes:
+        raise ValueError(f"no picture can be named {suffix}: there are {', '.join(f'.{one}' for one in suffixes)}")
+    return suffixes.get(extension)
 
 
 def format_of(key: str) -> FileFormat:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,6 +26,8 @@ from glasseg.lists.templates import folded
 
 MOST: Final = 64
 """Photos of a group: it is one unit of work for one worker."""
+NARROWEST: Final = 50.0
+"""Millimetres; no glasses are narrower: a smaller number is of another unit."""
 COLUMNS: Final = ("group_scale", "group_baseline", "group_members")
 """What a row keeps of its photo's group."""
 _SHOWN: Final = 3
@@ -41,6 +43,8 @@ class Groups:
     """By key the width of its glasses in millimetres, where its row has it."""
     alone: int = 0
     """How many photos have no name of a group."""
+    several: int = 0
+    """How many groups have a width in more than one row."""
 
 
 def read(selection: Selection, by: str, width_by: str | None, across_mm: float) -> Groups:
@@ -72,22 +76,22 @@ def read(selection: Selection, by: str, width_by: str | None, across_mm: float) 
     _refuse(
         [
             f"row {selection.rows[key]}, {visible(texts[key])!r} is no width: give millimetres, such as 138.5"
-            if width is None
+            if width is None or width < NARROWEST
             else f"row {selection.rows[key]}, {width:g} mm is more than --across-mm {across_mm:g}: it has no place"
             for key, width in widths.items()
-            if width is None or width > across_mm
+            if width is None or not NARROWEST <= width <= across_mm
         ]
     )
     known = {key: width for key, width in widths.items() if width is not None}
-    alone = {f"photo {key}": [key] for key in chosen if key not in names}
     _refuse(
         [
             f"{_group(selection, name, keys)} {why}"
-            for name, keys in [*members.items(), *((None, keys) for keys in alone.values())]
+            for name, keys in members.items()
             if (why := _wrong_widths({known[key] for key in keys if key in known}))
         ]
     )
-    return Groups(names, known, groups.alone)
+    several = sum(sum(key in known for key in keys) > 1 for keys in members.values())
+    return Groups(names, known, groups.alone, several)
 
 
 def _wrong_widths(widths: set[float]) -> str | None:
@@ -98,9 +102,8 @@ def _wrong_widths(widths: set[float]) -> str | None:
     return None
 
 
-def _group(selection: Selection, name: str | None, keys: Sequence[str]) -> str:
-    row = f"row {min(selection.rows[key] for key in keys)}"
-    return f"the group {visible(name)!r} ({row})" if name else f"the photo {visible(keys[0])} ({row}), in no group,"
+def _group(selection: Selection, name: str, keys: Sequence[str]) -> str:
+    return f"the group {visible(name)!r} (row {min(selection.rows[key] for key in keys)})"
 
 
 def _refuse(wrong: Sequence[str]) -> None:
@@ -128,7 +131,7 @@ def with_groups(found: pa.Table, groups: Groups) -> pa.Table:
     alone = members.pop(None, [])
     units, hashes = {}, {}
     for group in [*members.values(), *([one] for one in alone)]:
-        unit, hashed = min(group)[0], members_hash(group, [groups.widths.get(key) for key, _ in group])
+        unit, hashed = min(group)[0], members_hash(group, groups.widths)
         for key, _ in group:
             units[key], hashes[key] = unit, hashed
     for name, values in (("unit", units), ("group_members", hashes)):
@@ -136,10 +139,9 @@ def with_groups(found: pa.Table, groups: Groups) -> pa.Table:
     return found.append_column("width_mm", pa.array([groups.widths.get(key) for key in keys], pa.float64()))
 
 
-def members_hash(members: Iterable[tuple[str, str]], widths: Iterable[float | None] = ()) -> str:
-    """Twelve hex digits of the photos of a group, pairs of key and etag, and of the width of its glasses."""
-    width = next((width for width in widths if width is not None), None)
-    text = repr((sorted(members), width))
+def members_hash(members: Iterable[tuple[str, str]], widths: Mapping[str, float]) -> str:
+    """Twelve hex digits of the photos of a group, pairs of key and etag, and of the widths of those that have one."""
+    text = repr([(key, etag, widths.get(key)) for key, etag in sorted(members)])
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 

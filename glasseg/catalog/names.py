@@ -219,7 +219,7 @@ def numbered(
 
     `series`: as `series_of`; `rank`: the order of the photos; `kept`: `key, name_series, name_number` of all photos
     that were ever numbered. A number holds in its series only. A new photo comes after the highest number there, in the
-    order of `rank`: nobody is renamed for it.
+    order of `rank`: nobody is renamed for it. Who leaves a series leaves its number, so that series can change places.
     """
     encoded = naming.folded(series).dictionary_encode().combine_chunks()
     codes = encoded.indices.to_numpy().astype(np.int64)
@@ -229,7 +229,9 @@ def numbered(
             pc.index_in(naming.folded(kept["name_series"]), value_set=encoded.dictionary), -1
         ).to_numpy()
         given = kept["name_number"].to_numpy().astype(np.int64)
-        np.maximum.at(highest, code[code >= 0], given[code >= 0])
+        now = pc.fill_null(pc.index_in(kept["key"], value_set=keys), -1).to_numpy()
+        holds = (code >= 0) & ((now < 0) | (codes[now] == code))
+        np.maximum.at(highest, code[holds], given[holds])
         row = pc.fill_null(pc.index_in(keys, value_set=kept["key"]), -1).to_numpy()
         same = (row >= 0) & (code[row] == codes)
         numbers[same] = given[row[same]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -286,6 +287,14 @@ def unsolved(difference: pa.Table, state: pa.Table) -> dict[str, int]:
 
 
 def examples(todo: pa.Table) -> dict[str, list[str]]:
-    """The first few names for each reason."""
-    reasons = pc.unique(todo["reason"]).to_pylist()
-    return {reason: todo.filter(pc.equal(todo["reason"], reason))["key"].slice(0, 3).to_pylist() for reason in reasons}
+    """The first few names for each reason, with those of their pictures where these are others."""
+    found = {}
+    for reason in pc.unique(todo["reason"]).to_pylist():
+        first = todo.select(["key", "output"]).filter(pc.equal(todo["reason"], reason)).slice(0, 3).to_pylist()
+        found[reason] = [_example(**one) for one in first]
+    return found
+
+
+def _example(key: str, output: str) -> str:
+    same = PurePosixPath(key).with_suffix("") == PurePosixPath(output).with_suffix("")
+    return key if same else f"{key} → {output}"

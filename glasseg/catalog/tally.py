@@ -7,7 +7,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from glasseg.catalog import reviewed
 from glasseg.catalog.schema import Row, Status, is_held
@@ -19,6 +19,8 @@ FEW = 3
 OLDER_STAYS = "the older picture stays where it is"
 """A warning in the row of a failed photo that has an older picture."""
 _DROPPED = frozenset(reviewed.DROPPED.values())
+TOO_SMALL: Final = "enlargement, see --max-upscale"
+"""Part of a warning in the row of a picture that is smaller than was asked for."""
 _NUMBERS = re.compile(r"[#\d][\w.:×]*")
 
 
@@ -35,6 +37,8 @@ class Tally:
         """Pictures that were held back."""
         self.stale = 0
         """Failed photos whose older pictures stay."""
+        self.small = 0
+        """Pictures whose photos would have to be enlarged too much."""
         self.dropped = 0
         """Photos on which a person's word holds no longer."""
         self.dropped_key = ""
@@ -63,6 +67,7 @@ class Tally:
             self.retries += row.get("storage_retries") or 0
             self.held += is_held(row)
             self.stale += OLDER_STAYS in (row.get("warnings") or ())
+            self.small += any(TOO_SMALL in warning for warning in row.get("warnings") or ())
             if not _DROPPED.isdisjoint(row.get("warnings") or ()):
                 self.dropped += 1
                 self.dropped_key = self.dropped_key or row["key"]

@@ -22,6 +22,7 @@ from glasseg.images.window import Window
 _SMALL_PICTURE: Final = 100  # pixels, longest side; below it a picture comes with a warning
 _MOST_PIXELS: Final = 100_000_000
 _MOST_STRETCHED: Final = 10  # the longer side of a frame over the shorter
+_FILL: Final = 0.85  # of glasses that have no width, where widths decide instead of a fill
 _LONGEST_SIDE: Final = 20_000
 
 
@@ -203,7 +204,7 @@ def group_scale(
     if not extents:
         return None
     if width is None:
-        wanted = scale.filling(extents, framing.canvas, framing.fill or 1.0)
+        wanted = scale.filling(extents, framing.canvas, framing.fill or _FILL)
     else:
         wanted = width / max(extent.width for extent in fronts or extents)
     return scale.common(extents, framing.canvas, wanted, framing.max_upscale)

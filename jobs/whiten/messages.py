@@ -74,6 +74,8 @@ def say_plan(
         say(f"  {n:,} photo{'s' * (n != 1)} will fail for {'their' if n != 1 else 'its'} name: {first}")
     if n := plan.alone:
         say(f"  {n:,} photo{'s' * (n != 1)} of no group, each with a scale of its own")
+    if n := plan.several_widths:
+        say(f"  {n:,} group{'s' * (n != 1)} with a width in several rows: it counts for the widest of their photos")
     if n := plan.partial:
         say(f"  {n:,} group{'s' * (n != 1)} only partly in the list, with the scale as before")
     if delete_gone and not plan.whole:
@@ -85,6 +87,9 @@ def say_plan(
             f"  {order.source.uri} lists no ETags: photos are compared by {plan.compared_by}; one that is replaced by "
             "one that is equal in this counts as unchanged, until --redo all"
         )
+    if plan.selection and (n := len(plan.selection.repeated)):
+        first = selection.described(plan.selection.repeated[0])
+        say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} not used: {first}{', …' * (n > 1)}")
     if plan.selection and (n := len(plan.selection.unmatched)):
         first = "; ".join(map(selection.described, plan.selection.unmatched[:3]))
         say(f"  {n:,} row{'s' * (n != 1)} of {photo_list} choose{'s' * (n == 1)} no photo: {first}{', …' * (n > 3)}")
@@ -146,6 +151,8 @@ def _say_flagged(tally: Tally) -> None:
 
 def _say_older(tally: Tally) -> None:
     """What is not as it was before, or as it should be by now."""
+    if n := tally.small:
+        say(f"  {n:,} smaller than asked for: their photos would have to be enlarged by more than --max-upscale")
     if tally.stale:
         whose = "whose older picture stays" if tally.stale == 1 else "whose older pictures stay"
         say(f"  {tally.stale} failed {whose}")

@@ -66,6 +66,8 @@ class Plan:
     selection: Selection | None = None
     alone: int = 0
     """Photos of no group, in a run that has groups."""
+    several_widths: int = 0
+    """Groups with a width in more than one row."""
     partial: int = 0
     """Groups of which the list names only some photos, so that their scale stays."""
     compared_by: str = "ETag"
@@ -151,6 +153,7 @@ def make_plan(
         examples=pending.examples(todo),
         selection=found.selection,
         alone=found.groups.alone if found.groups else 0,
+        several_widths=found.groups.several if found.groups else 0,
         partial=partial,
         compared_by=found.compared_by,
         refusal=gone.refusal(left, known.photos) if delete_gone and not delete_many else "",

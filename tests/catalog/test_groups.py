@@ -57,7 +57,7 @@ def test_one_row_of_a_group_tells_its_width() -> None:
         ("a.jpg,A,-5\n", "row 2, '-5' is no width"),
         ('a.jpg,A,"1,400"\n', "row 2, '1,400' is no width"),
         ("a.jpg,A,171\n", "row 2, 171 mm is more than --across-mm 170"),
-        ("a.jpg,A,140\nb.jpg,,\n", "the photo b.jpg (row 3), in no group, has no width"),
+        ("a.jpg,A,14.25\n", "row 2, '14.25' is no width: give millimetres"),
         ("".join(f"{i}.jpg,{i},x\n" for i in range(5)), "; and 2 more"),
     ],
 )
@@ -83,11 +83,14 @@ def test_a_column_that_the_list_does_not_have_is_wrong_usage() -> None:
 
 def test_the_members_hash_is_of_keys_etags_and_the_width() -> None:
     pairs = [("a.jpg", "1"), ("b.jpg", "2")]
-    same = members_hash(pairs, [None, 140.0])
-    assert same == members_hash(pairs[::-1], [140.0]) and len(same) == 12
-    others = [members_hash(pairs), members_hash(pairs, [141.0]), members_hash(pairs[:1], [140.0])]
-    others += [members_hash([("a.jpg", "1"), ("b.jpg", "3")], [140.0]), members_hash([("a.jpg", "12"), ("b.jpg", "")])]
-    assert len({same, *others}) == 6
+    width = {"a.jpg": 140.0}
+    same = members_hash(pairs, width)
+    assert same == members_hash(pairs[::-1], width) and len(same) == 12
+    others = [members_hash(pairs, {}), members_hash(pairs, {"a.jpg": 141.0}), members_hash(pairs[:1], width)]
+    others += [members_hash(pairs, {"b.jpg": 140.0}), members_hash(pairs, dict.fromkeys(("a.jpg", "b.jpg"), 140.0))]
+    others += [members_hash([("a.jpg", "1"), ("b.jpg", "3")], width)]
+    others += [members_hash([("a.jpg", "12"), ("b.jpg", "")], width)]
+    assert len({same, *others}) == 8
 
 
 # ---- when a group is decided anew ----

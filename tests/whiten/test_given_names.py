@@ -110,6 +110,27 @@ def test_names_that_change_places_are_exchanged(shop: Shop) -> None:
     assert after[mask.format(2)] == before[mask.format(1)] and after[mask.format(5)] == before[mask.format(4)]
 
 
+def test_two_products_whose_skus_were_mixed_up_change_places(shop: Shop) -> None:
+    for n in range(5):
+        shop.photo(f"{n}.jpg", n)
+    shop.listed("0.jpg,A,", "1.jpg,A,", "2.jpg,B,", "3.jpg,B,", "4.jpg,C,")
+    shop.whiten("{sku}_{n}.jpg")
+    before = shop.pictures()
+    shop.listed("0.jpg,B,", "1.jpg,B,", "2.jpg,A,", "3.jpg,A,", "4.jpg,C,")
+    shop.whiten("{sku}_{n}.jpg")
+    there = {"A_1": "B_1", "A_2": "B_2", "B_1": "A_1", "B_2": "A_2", "C_1": "C_1"}
+    assert shop.pictures() == {f"{new}.jpg": before[f"{old}.jpg"] for new, old in there.items()}
+
+
+def test_a_dry_run_shows_the_names_that_new_photos_will_get(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.photo("a.jpg")
+    shop.listed("a.jpg,00123,front", "A.jpg,7,front", "a.jpg,8,side")
+    shop.whiten("{sku}_{view}.tif", dry_run=True)
+    told = capsys.readouterr()
+    assert "a.jpg → 00123_front.tif" in told.out
+    assert "2 rows of" in told.err and "not used: row 3, 'A.jpg', names the photo of row 2 again (a.jpg), …" in told.err
+
+
 def test_a_chain_of_names_moves_on(shop: Shop) -> None:
     for number in range(4):
         shop.photo(f"{number}.jpg", number)

@@ -309,6 +309,22 @@ def test_photos_without_a_value_and_groups_in_part_are_told(shop: Shop, capsys: 
     assert {(row["key"], row["group_scale"]) for row in done.values()} == {("back.jpg", *scales)}
 
 
+def test_what_a_real_width_can_not_do_is_told(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.add("", {"close-up.jpg": views(2)[0]})
+    shop.widths = dict.fromkeys(VIEWS, "138")
+    done = shop.whiten(width_mm="width", fill=None, max_upscale=1.0, across_mm=150.0, size=2000)
+    told = capsys.readouterr().err
+    assert "1 group with a width in several rows: it counts for the widest of their photos" in told
+    assert f"{len(done)} smaller than asked for: their photos would have to be enlarged by more than --max-up" in told
+    assert done["close-up.jpg"]["group_scale"] == 1
+    shop.widths = {"side.jpg": "138"}
+    again = shop.whiten(width_mm="width", fill=None, max_upscale=1.0, across_mm=150.0, size=2000)
+    assert {key: row["reason"] for key, row in again.items()} == dict.fromkeys(VIEWS, "group")
+    shop.widths["side.jpg"] = "13.8"
+    with pytest.raises(GlassegError, match=r"row 4, '13\.8' is no width: give millimetres, such as 138\.5"):
+        shop.whiten(width_mm="width", fill=None)
+
+
 def test_a_photo_too_large_for_the_scale_of_a_group_in_part_is_for_review_once(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     shop.add("A", dict(zip(VIEWS, views(12, 0.3), strict=True)))
