@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any, Final
 
 from glasseg.config import MARKETPLACES
@@ -70,7 +71,7 @@ def _layout(photo: PhotoCard) -> str:
 
 
 def _measured(row: Mapping[str, Any]) -> dict[str, str]:
-    """Coverage (and that of the run before if it differs), quality, sizes, the marketplaces' checks, and the reason."""
+    """Coverage (and that of the run before if it differs), quality, sizes, a name of its own, checks, the reason."""
     lines = {}
     coverage, previous = row.get("mask_coverage"), row.get("previous_coverage")
     if coverage is not None:
@@ -81,6 +82,12 @@ def _measured(row: Mapping[str, Any]) -> dict[str, str]:
         size = f"{row['width']}×{row['height']}"
         made = f"{row.get('output_width')}×{row.get('output_height')}"
         lines["Size"] = size if made in {size, "None×None"} else f"{size} → {made}"
+    key, output = (
+        PurePosixPath(str(row.get("key", ""))),
+        PurePosixPath(str(row.get("output_key") or row.get("key", ""))),
+    )
+    if key.with_suffix("") != output.with_suffix(""):
+        lines["Picture"] = str(output)
     lines |= {f"Check {name}": str(row[f"check_{name}"]) for name in MARKETPLACES if row.get(f"check_{name}")}
     lines["Reason"] = str(row.get("reason") or _NO_VALUE)
     return lines

@@ -36,9 +36,11 @@ def status(destination_uri: str, key: str | None, *, endpoint_url: str | None, a
     """
     root = open_root(destination_uri, endpoint_url=endpoint_url)
     if key is not None:
-        rows = manifest.of_photo(root, key)
+        rows = manifest.of_photo(root, key) or manifest.of_photo(root, _of_picture(root, key))
         if not rows:
-            why = f"{root.uri} knows no photo {key!r}: its name is relative to the source"
+            why = (
+                f"{root.uri} knows no photo {key!r}, nor a picture: names are relative to the source and to {root.uri}"
+            )
             raise destinations.stranger(root, why)
         click.echo(json.dumps(rows, indent=2, default=str) if as_json else _photo(rows))
         return
@@ -46,6 +48,13 @@ def status(destination_uri: str, key: str | None, *, endpoint_url: str | None, a
     if not (found["runs"] or found["photos"] or found["running"]):
         raise destinations.stranger(root, f"glasseg has not worked in {root.uri} yet: is it the right place?")
     click.echo(json.dumps(found, indent=2, default=str) if as_json else _page(root, found))
+
+
+def _of_picture(root: Root, output: str) -> str:
+    """The key of the photo whose picture stands under a name; "" for none."""
+    places = state.read(root).places
+    found = places.filter(pc.equal(places["output_key"], output))["key"].to_pylist()
+    return str(found[0]) if found else ""
 
 
 def overview(root: Root) -> dict[str, Any]:

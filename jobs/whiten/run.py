@@ -110,6 +110,8 @@ def _places(source_uri: str, destination_uri: str, config: WhitenConfig, names: 
     )
     if several:
         destinations.refuse_taken(root)
+        if left := [name for name in destinations.below(root) if name not in names]:
+            terminal.say(f"  {', '.join(left)} in {root.uri}: not in {config.outputs}, and left as it is")
         _refuse_twins(names, places)
     else:
         destinations.refuse_above(root)

@@ -12,6 +12,7 @@ from typing import Any
 
 import inprocess
 import pytest
+from click.testing import CliRunner
 from drawnphotos import BLANK, by_key, drawn, drawn_as, outputs, rows
 from foldingdisk import make_folding
 from s3server import S3Server
@@ -21,6 +22,7 @@ from glasseg.config import WhitenConfig
 from glasseg.errors import DeniedError, GlassegError
 from glasseg.storage import roots
 from glasseg.storage.roots import Bucket, Folder, Root
+from jobs.cli import cli
 
 pytestmark = pytest.mark.usefixtures("tensorflow")
 
@@ -129,6 +131,18 @@ def test_a_dry_run_shows_the_names_that_new_photos_will_get(shop: Shop, capsys: 
     told = capsys.readouterr()
     assert "a.jpg → 00123_front.tif" in told.out
     assert "2 rows of" in told.err and "not used: row 3, 'A.jpg', names the photo of row 2 again (a.jpg), …" in told.err
+
+
+def test_a_picture_is_known_by_its_name_too(shop: Shop) -> None:
+    shop.photo("a.jpg")
+    shop.listed("a.jpg,00123,front")
+    shop.whiten(report=True)
+    told = CliRunner().invoke(cli, ["status", shop.destination.uri, "00123_front.jpg"])
+    assert told.exit_code == 0 and told.output.startswith("a.jpg of ")
+    unknown = CliRunner().invoke(cli, ["status", shop.destination.uri, "00124_front.jpg"]).exception
+    assert "knows no photo '00124_front.jpg', nor a picture" in str(unknown)
+    [page] = [one.key for one in shop.destination.list("_glasseg/report/") if one.key.endswith("index.html")]
+    assert b"00123_front.jpg" in shop.destination.read(page)[0]
 
 
 def test_a_chain_of_names_moves_on(shop: Shop) -> None:

@@ -192,6 +192,18 @@ def test_a_correction_given_above_the_outputs_is_published_in_each(place: Path) 
 
 
 @pytest.mark.usefixtures("tensorflow")
+def test_an_output_whose_table_is_gone_stays_as_it_is_and_is_named(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whiten(place, WEB + MASTER)
+    before = pictures(Folder(place / "out/master"))
+    (place / "in/a.jpg").unlink()
+    whiten(place, WEB)
+    assert pictures(Folder(place / "out/master")) == before
+    assert f"master in {place}/out: not in {place}/outputs.toml, and left as it is" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("tensorflow")
 def test_an_output_that_can_not_be_corrected_keeps_no_other_from_it(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
