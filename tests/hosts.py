@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,8 +12,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
+
 NETWORK = "10.77.0"
-SWITCH = "gs-switch"
+OURS = re.compile(r"gs(\d+)-\w+")
+"""A namespace, by the process that made it."""
 
 
 def missing() -> str:
@@ -21,15 +25,20 @@ def missing() -> str:
         return "needs iproute2"
     if os.geteuid() != 0:
         return "needs root"
-    done = subprocess.run(["ip", "netns", "add", "gs-probe"], capture_output=True, text=True, check=False)
+    probe = _name("probe")
+    done = subprocess.run(["ip", "netns", "add", probe], capture_output=True, text=True, check=False)
     if done.returncode:
         return f"no network namespaces here: {done.stderr.strip()}"
-    _ip("netns", "delete", "gs-probe")
+    _ip("netns", "delete", probe)
     return ""
 
 
 def _ip(*words: str) -> str:
     return subprocess.run(["ip", *words], capture_output=True, text=True, check=True).stdout
+
+
+def _name(of: str) -> str:
+    return f"gs{os.getpid()}-{of}"
 
 
 @dataclass(frozen=True)
@@ -42,62 +51,81 @@ class Host:
     @property
     def within(self) -> tuple[str, ...]:
         """The command that runs another one on this host."""
-        return ("ip", "netns", "exec", self.name)
+        return ("ip", "netns", "exec", _name(self.name))
 
     def cut(self) -> None:
         """Pull the cable."""
-        _ip("-n", SWITCH, "link", "set", self.name, "down")
+        _ip("-n", _name("switch"), "link", "set", self.name, "down")
 
     def mend(self) -> None:
         """Put it back."""
-        _ip("-n", SWITCH, "link", "set", self.name, "up")
+        _ip("-n", _name("switch"), "link", "set", self.name, "up")
 
     def processes(self) -> dict[int, str]:
         """What runs there: the command of each process."""
-        found = {}
-        for pid in _ip("netns", "pids", self.name).split():
-            with suppress(OSError):
-                found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-        return found
+        return _processes(_name(self.name))
 
     def kill(self) -> None:
         """The power goes: every process ends at once, and nobody is told."""
         self.cut()
-        for pid in self.processes():
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        _kill(_name(self.name))
+
+
+def _processes(namespace: str) -> dict[int, str]:
+    found = {}
+    for pid in _ip("netns", "pids", namespace).split():
+        with suppress(OSError):
+            found[int(pid)] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return found
+
+
+def _kill(namespace: str) -> None:
+    for pid in _processes(namespace):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 @contextmanager
 def hosts(*names: str) -> Iterator[list[Host]]:
     """Hosts that reach each other, and are reached by this process at their addresses; gone after the block."""
-    made = [Host(f"gs-{name}", f"{NETWORK}.{number}") for number, name in enumerate(names, start=1)]
+    _sweep()
+    made = [Host(name, f"{NETWORK}.{number}") for number, name in enumerate(names, start=1)]
+    switch = _name("switch")
     try:
-        _ip("netns", "add", SWITCH)
-        _ip("-n", SWITCH, "link", "add", "bridge", "type", "bridge")
-        _ip("-n", SWITCH, "link", "set", "bridge", "up")
-        _plug("gs-here", f"{NETWORK}.254", namespace=None)
+        _ip("netns", "add", switch)
+        _ip("-n", switch, "link", "add", "bridge", "type", "bridge")
+        _ip("-n", switch, "link", "set", "bridge", "up")
+        _plug("here", f"{NETWORK}.254", _name("here"), namespace=None)
         for host in made:
-            _ip("netns", "add", host.name)
-            _ip("-n", host.name, "link", "set", "lo", "up")
-            _plug(host.name, host.address, namespace=host.name)
+            _ip("netns", "add", _name(host.name))
+            _ip("-n", _name(host.name), "link", "set", "lo", "up")
+            _plug(host.name, host.address, "eth0", namespace=_name(host.name))
         yield made
     finally:
-        for host in made:
-            with suppress(subprocess.CalledProcessError):
-                host.kill()
-        subprocess.run(["ip", "link", "delete", "gs-here-0"], capture_output=True, check=False)
-        for name in (*(host.name for host in made), SWITCH):  # the cables go with them
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+        _remove([_name(host.name) for host in made] + [switch])
 
 
-def _plug(cable: str, address: str, namespace: str | None) -> None:
-    """A cable from the switch, where it has that name, to a namespace, where it is called eth0 (here: NAME-0)."""
-    near = "eth0" if namespace else f"{cable}-0"
-    there = ("netns", namespace) if namespace else ("netns", str(os.getpid()))
-    _ip("-n", SWITCH, "link", "add", cable, "type", "veth", "peer", "name", near)
-    _ip("-n", SWITCH, "link", "set", near, *there)
-    _ip("-n", SWITCH, "link", "set", cable, "master", "bridge", "up")
+def _sweep() -> None:
+    """Remove the hosts of processes that were killed before they could: their cable takes our addresses."""
+    named = [OURS.fullmatch(line.split()[0]) for line in _ip("netns", "list").splitlines()]
+    _remove([match[0] for match in named if match and not psutil.pid_exists(int(match[1]))])
+
+
+def _remove(namespaces: list[str]) -> None:
+    for namespace in namespaces:
+        with suppress(subprocess.CalledProcessError):
+            _kill(namespace)
+        # the other cables go with the namespaces, but some time later
+        for thing in (("link", "delete", f"{namespace.split('-')[0]}-here"), ("netns", "delete", namespace)):
+            subprocess.run(["ip", *thing], capture_output=True, check=False)
+
+
+def _plug(cable: str, address: str, far: str, namespace: str | None) -> None:
+    """A cable from the switch, where it has that name, to a namespace or to this process, where it is called `far`."""
+    there = ("netns", namespace or str(os.getpid()))
+    _ip("-n", _name("switch"), "link", "add", cable, "type", "veth", "peer", "name", far)
+    _ip("-n", _name("switch"), "link", "set", far, *there)
+    _ip("-n", _name("switch"), "link", "set", cable, "master", "bridge", "up")
     on = ("-n", namespace) if namespace else ()
-    _ip(*on, "address", "add", f"{address}/24", "dev", near)
-    _ip(*on, "link", "set", near, "up")
+    _ip(*on, "address", "add", f"{address}/24", "dev", far)
+    _ip(*on, "link", "set", far, "up")

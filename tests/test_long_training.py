@@ -62,6 +62,8 @@ def test_it_starts_once_idle_and_without_end(checkout: Path) -> None:
     assert "--epochs 100000 --cooldown 0" in arguments and arguments.endswith("--drawn 5\n")
     policies = subprocess.run(["chrt", "-p", str(family(checkout)[1].pid)], capture_output=True, text=True, check=True)
     assert "SCHED_IDLE" in policies.stdout
+    autogroup = Path(f"/proc/{family(checkout)[1].pid}/autogroup")
+    assert not autogroup.exists() or autogroup.read_text().endswith("nice 19\n")
     again = call(checkout, "start", "labelled")
     assert again.returncode == 1 and "it runs already" in again.stderr
     assert "runs, pid" in call(checkout, "status").stdout
