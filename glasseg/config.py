@@ -13,7 +13,7 @@ from typing import Final, Literal, get_args, get_origin, get_type_hints
 
 from glasseg.formats import Format
 
-PIPELINE_VERSION = 5
+PIPELINE_VERSION = 6
 """Increased by hand when the same options give different pixels."""
 
 Lenses = Literal["white", "keep"]

@@ -59,9 +59,9 @@ def test_a_default_given_by_hand_is_still_the_default() -> None:
 
 
 def test_ids_are_the_same_on_every_machine_and_in_every_release() -> None:
-    assert config.PIPELINE_VERSION == 5
-    assert DEFAULT == "e58438a306f9"
-    assert WhitenConfig(format="png").options_id == "7848726e5696"
+    assert config.PIPELINE_VERSION == 6
+    assert DEFAULT == "923b79246f23"
+    assert WhitenConfig(format="png").options_id == "37d8ed37db61"
 
 
 def test_options_that_came_later_make_no_photo_stale(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ class Segmentation:
     """The network's result for one photo."""
 
     map: np.ndarray
-    """Probability of glasses as the network gave it for its last look: float32, about [0, 1]."""
+    """Probability of glasses, float32, about [0, 1], as the network gave it for its last look, its islands decided."""
     box: Letterbox
     """How the part of the photo that it looked at lies in `map`."""
     seen: Window

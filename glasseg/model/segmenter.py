@@ -15,6 +15,7 @@ from glasseg.config import SIDE_MULTIPLE
 from glasseg.images.window import Window
 from glasseg.model import turns
 from glasseg.model.folder import ModelFolder
+from glasseg.model.islands import decided
 from glasseg.model.letterbox import Letterbox, letterbox
 from glasseg.model.segmentation import Segmentation
 
@@ -84,7 +85,8 @@ class Segmenter:
 
     def segment(self, images: Sequence[np.ndarray]) -> list[Segmentation]:
         """The segmentation of each H×W×3 uint8 RGB photo, which may be stored sideways."""
-        return [self._in_best_turn(image, self._look(image)) for image in images]
+        found = (self._in_best_turn(image, self._look(image)) for image in images)
+        return [replace(seen, map=decided(seen.map, self.spec.threshold, self.spec.ramp)) for seen in found]
 
     def _in_best_turn(self, image: np.ndarray, seen: Segmentation) -> Segmentation:
         """What is seen in a photo, or in the photo turned by a quarter where the network is surer of that."""
