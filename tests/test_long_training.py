@@ -77,7 +77,8 @@ def test_an_unfinished_run_is_resumed_and_a_finished_model_left_alone(checkout: 
     (checkout / "runs/long/model/_training/run.json").write_text("{}")
     assert call(checkout, "start", "labelled").returncode == 0
     until((checkout / "runs/long/arguments").exists)
-    assert "--overwrite" not in (checkout / "runs/long/arguments").read_text()
+    arguments = (checkout / "runs/long/arguments").read_text()
+    assert arguments == f"train {checkout}/labelled model --loader-cpus 1\n", "its recipe is the one that it began with"
 
 
 def test_what_ends_at_once_is_reported_and_can_be_started_again(checkout: Path) -> None:
