@@ -37,7 +37,7 @@ def decided(map: np.ndarray, threshold: float, ramp: float) -> np.ndarray:
     if not part.size:
         return map
     filled = _patches(part, full, _LIKELY * threshold)
-    dropped = _smoke(part, none, full, threshold)
+    dropped = _smoke(part, none, full, threshold) & ~filled
     if filled.any() or dropped.any():
         part = np.where(filled, np.maximum(part, (full + 1) / 2), part)
         map = map.copy()

@@ -58,6 +58,13 @@ def test_an_opening_stays_white_whatever_the_ramp(threshold: float, ramp: float,
     assert np.array_equal(decided(map, threshold, ramp), map)
 
 
+def test_a_patch_with_smoke_in_it_becomes_glasses_throughout() -> None:
+    map = glasses(0.6, 20, 0.5)
+    cv2.circle(map, (60, 48), 9, 0.0, -1)
+    cv2.circle(map, (60, 48), 7, 0.4, -1)
+    assert (alpha(decided(map, THRESHOLD, RAMP))[26:70, 22:138] == 255).all()
+
+
 def test_a_narrow_gap_stays_though_its_blurred_middle_looks_like_a_patch() -> None:
     map = np.zeros((96, 160), np.float32)
     map[24:72, 20:140] = 1
